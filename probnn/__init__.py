@@ -1,0 +1,49 @@
+"""Neural networks whose output is a probability distribution, and a statistician's answer about it.
+
+A Keras network ends in a `Head`, is fitted by negative log-likelihood, and predicts a distribution:
+
+>>> import keras, numpy as np, probnn as pn
+>>> rng = np.random.default_rng(0)
+>>> x = rng.normal(size=(200, 1))
+>>> y = 3.0 + 2.0 * x[:, 0] + rng.normal(size=200)
+>>> model = pn.Sequential([keras.Input((1,)), pn.Head("normal", constant=["scale"])])
+>>> model.compile(keras.optimizers.Adam(0.1))
+>>> history = model.fit(x, y, epochs=60, verbose=0)
+>>> d = model.predict_distribution(np.array([[1.0]]), verbose=0)
+>>> d.mean().round(0).tolist(), d.stddev().round(0).tolist()
+([5.0], [1.0])
+"""
+
+import importlib
+
+from probnn import backend, domains, families, links
+from probnn.heads import Head
+from probnn.losses import NegativeLogLikelihood
+from probnn.models import Model, Sequential
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Head",
+    "Model",
+    "NegativeLogLikelihood",
+    "Predictive",
+    "Sequential",
+    "backend",
+    "domains",
+    "families",
+    "links",
+]
+
+# Where the names live that are imported when they are first used.
+_LAZY = {"Predictive": "probnn.predictive"}
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'probnn' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])

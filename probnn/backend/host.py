@@ -1,0 +1,57 @@
+"""Elementwise functions for host arrays: NumPy's, and SciPy's where NumPy has none."""
+
+import numpy as np
+from numpy import (  # noqa: F401
+    abs,
+    arctan2,
+    exp,
+    expm1,
+    floor,
+    isfinite,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    sqrt,
+    square,
+    tan,
+    where,
+)
+
+_SCIPY = {
+    "lgamma": "gammaln",
+    "log_ndtr": "log_ndtr",
+    "logit": "logit",
+    "ndtr": "ndtr",
+    "ndtri": "ndtri",
+    "sigmoid": "expit",
+}
+
+
+def __getattr__(name):
+    """Find SciPy's functions under the tensor zone's names when they are first used."""
+    if name not in _SCIPY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import scipy.special
+
+    return getattr(scipy.special, _SCIPY[name])
+
+
+def is_host(x):
+    """Return whether `x` is a host array or a Python number."""
+    return isinstance(x, (np.ndarray, np.generic, int, float))
+
+
+def softplus(x):
+    """Return log(1 + exp(x))."""
+    return np.logaddexp(0.0, x)
+
+
+def eps(x):
+    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
+    return np.finfo(np.result_type(x, np.float32)).eps
+
+
+def stop_gradient(x):
+    """Return `x`: host arrays carry no gradient."""
+    return x

@@ -1,0 +1,60 @@
+"""JAX, with the distributions of TensorFlow Probability's JAX substrate."""
+
+import functools
+import importlib.util
+import sys
+
+import jax
+import keras
+from jax.scipy.special import gammaln as lgamma  # noqa: F401
+from jax.scipy.special import log_ndtr, ndtr, ndtri  # noqa: F401
+
+from probnn.backend._tensor import *  # noqa: F403
+
+
+class _Distributions:
+    """The distributions of TFP's JAX substrate, imported at the first attribute."""
+
+    def __getattr__(self, name):
+        return getattr(_substrate().distributions, name)
+
+
+@functools.cache
+def _substrate():
+    """Import TFP's JAX substrate, around two obstacles of TFP 0.25."""
+    import jax.interpreters.xla as xla
+
+    if not hasattr(xla, "pytype_aval_mappings"):  # JAX 0.7 keeps it in its core module alone
+        from jax._src import core
+
+        xla.pytype_aval_mappings = core.pytype_aval_mappings
+    # The parent package imports TensorFlow, which JAX users may not have: leave its code out.
+    parent = "tensorflow_probability"
+    if parent in sys.modules:
+        from tensorflow_probability.substrates import jax as substrate
+    else:
+        sys.modules[parent] = importlib.util.module_from_spec(importlib.util.find_spec(parent))
+        try:
+            from tensorflow_probability.substrates import jax as substrate
+        finally:
+            del sys.modules[parent]
+    return substrate
+
+
+distributions = _Distributions()
+
+
+def is_concrete(x):
+    """Return whether the values of `x` can be read now."""
+    return not isinstance(x, jax.core.Tracer)
+
+
+def value_and_grad(function):
+    """Return a function of one tensor that returns the scalar `function(x)` and its gradient."""
+    wrapped = jax.value_and_grad(function)
+    return lambda x: wrapped(keras.ops.convert_to_tensor(x))
+
+
+def float64():
+    """Return a context in which float64 arrays become float64 tensors."""
+    return jax.enable_x64(True)

@@ -1,0 +1,77 @@
+"""TensorFlow, with TensorFlow Probability's distributions."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from probnn.backend._tensor import *  # noqa: F403
+
+lgamma = tf.math.lgamma
+ndtri = tf.math.ndtri
+
+
+class _Distributions:
+    """`tfp.distributions`, imported at the first attribute, because it takes half a second."""
+
+    def __getattr__(self, name):
+        import tensorflow_probability as tfp
+
+        return getattr(tfp.distributions, name)
+
+
+distributions = _Distributions()
+
+
+def ndtr(x):
+    """Return the standard normal cdf."""
+    return 0.5 * tf.math.erfc(-x * 0.5**0.5)
+
+
+def log_ndtr(x):
+    """Return the logarithm of the standard normal cdf."""
+    import tensorflow_probability as tfp
+
+    return tfp.math.logerfc(-x * 0.5**0.5) - 0.6931471805599453
+
+
+def is_concrete(x):
+    """Return whether the values of `x` can be read now."""
+    return tf.executing_eagerly() and hasattr(x, "numpy")
+
+
+def value_and_grad(function):
+    """Return a function of one tensor that returns the scalar `function(x)` and its gradient."""
+
+    def wrapped(x):
+        x = keras.ops.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return value, tape.gradient(value, x)
+
+    return wrapped
+
+
+def float64():
+    """Return a context in which float64 arrays become float64 tensors: here, always."""
+    return contextlib.nullcontext()
+
+
+def map_batches(dataset, function):
+    """Call `function(*arrays)` on the host for every batch of the dataset, and pass it on."""
+
+    def check(*batch):
+        flat = tf.nest.flatten(batch)
+
+        def on_host(*arrays):
+            function(*tf.nest.pack_sequence_as(batch, list(arrays)))
+            return arrays
+
+        checked = tf.numpy_function(on_host, flat, [t.dtype for t in flat])
+        for new, old in zip(checked, flat, strict=True):
+            new.set_shape(old.shape)
+        batch = tf.nest.pack_sequence_as(batch, checked)
+        return batch if len(batch) > 1 else batch[0]
+
+    return dataset.map(check)

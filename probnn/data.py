@@ -1,0 +1,281 @@
+"""What a fit may be given, and the checks it passes before anything changes.
+
+Arrays are checked whole before the first step; a stream of batches (a `tf.data` dataset, a torch
+DataLoader, a PyDataset, a generator) is checked batch by batch, each before its step.
+"""
+
+import types
+
+import keras
+import numpy as np
+from keras.src.trainers import data_adapters
+from keras.src.trainers.data_adapters import data_adapter
+
+from probnn import backend
+
+
+def to_numpy(values):
+    """Return a NumPy array of an array, a pandas or polars object, a tensor, or a list."""
+    if isinstance(values, np.ndarray):
+        return values
+    if hasattr(values, "to_numpy"):  # pandas and polars
+        return values.to_numpy()
+    if keras.ops.is_tensor(values):
+        return keras.ops.convert_to_numpy(values)
+    return np.asarray(values)
+
+
+def response(y, head, what="y"):
+    """Return y as a float array of shape (n,), or (n, units), that the head's family supports.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,), (n, 1) or (n, units)
+        NumPy, pandas or polars, a tensor, or a list. Time steps may stand between: (n, t).
+    head : probnn.Head
+        The head that y is the response of.
+    what : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If it has zero rows, is not numeric, has another shape, or a value outside the support.
+    """
+    y = to_numpy(y)
+    if y.dtype.kind not in "biuf":
+        try:
+            if not any(isinstance(value, str) for value in y.flat):
+                y = y.astype("float64")
+        except (TypeError, ValueError):
+            pass
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Expected {what} to be numeric. Received: values of type {y.dtype}, the first "
+            f"{y.flat[0]!r}. Encode them first, as 0, 1, ... for classes."
+        )
+    if y.ndim == 0 or y.shape[0] == 0:
+        raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
+    if head.units == 1 and y.ndim > 1 and y.shape[-1] == 1:
+        y = y[..., 0]
+    if head.units > 1 and (y.ndim < 2 or y.shape[-1] != head.units):
+        raise ValueError(
+            f"Expected {what} of shape (n, {head.units}), for a head with units={head.units}. "
+            f"Received: shape {y.shape}."
+        )
+    y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
+    head.family.check(y, what)
+    return y
+
+
+def features(x, what="x"):
+    """Return x, pandas and polars frames as arrays, checked for rows and for finite numbers.
+
+    Parameters
+    ----------
+    x : array_like, or a list, tuple or dict of them
+        What the model takes as input.
+    what : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If there are zero rows, a column is not numeric, or a value is NaN or infinite.
+    """
+    if isinstance(x, (list, tuple)) and all(np.isscalar(leaf) for leaf in keras.tree.flatten(x)):
+        x = np.asarray(x)  # rows written out; a list of arrays is several inputs
+    return keras.tree.map_structure(lambda leaf: _check_features(leaf, what), x)
+
+
+def _check_features(x, what):
+    names = getattr(x, "columns", None)
+    x = to_numpy(x)
+    if x.shape[:1] == (0,):
+        raise ValueError(f"Expected {what} with at least one row. Received: shape {x.shape}.")
+    if x.dtype == object and names is not None:
+        wrong = [
+            str(name)
+            for name, column in zip(names, x.T, strict=True)
+            if not all(isinstance(v, (int, float, np.number, np.bool_)) for v in column)
+        ]
+        if wrong:
+            raise ValueError(
+                f"Expected the columns of {what} to be numeric. Received text or other objects in "
+                f"{', '.join(map(repr, wrong))}. Encode them first, as indicator columns say."
+            )
+        x = x.astype("float64")
+    if x.dtype.kind == "f":
+        finite = np.isfinite(x)
+        if not finite.all():
+            first = tuple(int(i[0]) for i in np.nonzero(~finite))
+            column = f", column {names[first[1]] if names is not None else first[1]!r}" * (
+                len(first) > 1
+            )
+            raise ValueError(
+                f"Expected every value of {what} to be finite. Received: {x[first]} in row "
+                f"{first[0]}{column}, and {int((~finite).sum())} such value(s) in all. Drop those "
+                "rows, or fill in the values."
+            )
+    return x
+
+
+def responses(y, heads, what="y"):
+    """Return `response` of each head, in the structure of the heads."""
+    if isinstance(heads, dict):
+        if not isinstance(y, dict) or set(y) != set(heads):
+            got = f"keys {sorted(y)}" if isinstance(y, dict) else f"a {type(y).__name__}"
+            raise ValueError(
+                f"Expected {what} to be a dict with one response for each output: "
+                f"{sorted(heads)}. Received: {got}."
+            )
+        return {key: response(y[key], head, f"{what}[{key!r}]") for key, head in heads.items()}
+    if isinstance(heads, (list, tuple)):
+        if not isinstance(y, (list, tuple)) or len(y) != len(heads):
+            raise ValueError(
+                f"Expected {what} to be a list with one response for each of the {len(heads)} "
+                f"outputs. Received: a {type(y).__name__}."
+            )
+        return [
+            response(value, head, f"{what}[{i}]")
+            for i, (value, head) in enumerate(zip(y, heads, strict=True))
+        ]
+    return response(y, heads, what)
+
+
+def arrays(x, y, sample_weight, heads, prefix=""):
+    """Return checked (x, y, sample_weight); their numbers of rows must agree."""
+    x = features(x, f"{prefix}x")
+    y = responses(y, heads, f"{prefix}y")
+    if sample_weight is not None:
+        sample_weight = features(sample_weight, f"{prefix}sample_weight")
+    rows = {
+        name: {np.shape(leaf)[0] for leaf in keras.tree.flatten(value)}
+        for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))
+        if value is not None
+    }
+    if len(set().union(*rows.values())) > 1:
+        found = ", ".join(f"{prefix}{name}: {sorted(n)}" for name, n in rows.items())
+        raise ValueError(f"Expected the same number of rows everywhere. Received: {found}.")
+    return x, y, sample_weight
+
+
+def is_stream(x):
+    """Return whether `x` is a source of batches that holds y too."""
+    return (
+        isinstance(x, (types.GeneratorType, keras.utils.PyDataset, data_adapter.DataAdapter))
+        or data_adapters.is_tf_dataset(x)
+        or data_adapters.is_torch_dataloader(x)
+        or data_adapters.is_grain_dataset(x)
+    )
+
+
+class CheckedBatches(data_adapter.DataAdapter):
+    """A stream of batches whose every batch is checked before a step sees it.
+
+    Parameters
+    ----------
+    source : tf.data.Dataset, torch DataLoader, keras.utils.PyDataset or generator
+        What Keras takes as `x` when it holds y too.
+    heads : Head, or a list or dict of them
+        The heads that y is checked for.
+    shuffle : bool
+        Whether a PyDataset's batches are shuffled; the other sources shuffle themselves.
+    class_weight : dict, optional
+        As in `fit`.
+    """
+
+    def __init__(self, source, heads, shuffle=False, class_weight=None):
+        if isinstance(source, types.GeneratorType):
+            first = next(source, None)
+            if first is None:
+                raise ValueError("Expected a generator with at least one batch. Received: none.")
+            self._first = first
+            source = _chain(first, source)
+        else:
+            self._first = None
+        self._source = source
+        shuffle = shuffle and isinstance(source, keras.utils.PyDataset)
+        self._inner = data_adapters.get_data_adapter(
+            source, shuffle=shuffle, class_weight=class_weight
+        )
+        self._heads = heads
+        self.error = None
+
+    def first_response(self):
+        """Return the y of the first batch, which stays in the stream."""
+        batch = self._first
+        if isinstance(self._source, keras.utils.PyDataset):
+            batch = self._source[0]
+        elif batch is None:
+            batch = next(iter(self._inner.get_numpy_iterator()), None)
+            if batch is None:
+                raise ValueError("Expected at least one batch of data. Received: none.")
+        self._check(*batch)
+        return keras.utils.unpack_x_y_sample_weight(batch)[1]
+
+    def _check(self, *batch):
+        try:
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            if y is None:
+                raise ValueError(
+                    "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
+                )
+            arrays(x, y, None, self._heads)
+        except ValueError as error:
+            self.error = error
+            raise
+
+    def _checked(self, batches):
+        for batch in batches:
+            self._check(*batch)
+            yield batch
+
+    def get_numpy_iterator(self):
+        """Return the batches as NumPy arrays."""
+        return self._checked(self._inner.get_numpy_iterator())
+
+    def get_jax_iterator(self):
+        """Return the batches as JAX arrays."""
+        return self._checked(self._inner.get_jax_iterator())
+
+    def get_torch_dataloader(self):
+        """Return the batches as torch tensors."""
+        return self._checked(self._inner.get_torch_dataloader())
+
+    def get_tf_dataset(self):
+        """Return the batches as a `tf.data` dataset."""
+        return backend.map_batches(self._inner.get_tf_dataset(), self._check)
+
+    @property
+    def num_batches(self):
+        """The number of batches, or None where it is not known."""
+        return self._inner.num_batches
+
+    @property
+    def batch_size(self):
+        """The number of rows in a batch, or None where it is not known."""
+        return self._inner.batch_size
+
+    @property
+    def has_partial_batch(self):
+        """Whether the last batch is smaller."""
+        return self._inner.has_partial_batch
+
+    @property
+    def partial_batch_size(self):
+        """The number of rows in the last batch, if it is smaller."""
+        return self._inner.partial_batch_size
+
+    def on_epoch_begin(self):
+        """Tell the source that an epoch begins."""
+        self._inner.on_epoch_begin()
+
+    def on_epoch_end(self):
+        """Tell the source that an epoch has ended."""
+        self._inner.on_epoch_end()
+
+
+def _chain(first, rest):
+    yield first
+    yield from rest

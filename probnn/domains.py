@@ -1,0 +1,77 @@
+"""Sets of numbers: where a response may lie, and what values a link maps onto.
+
+A `Domain` answers one question, `contains(values)`, for host arrays and tensors alike. It serves as
+the support of a family (which y are possible) and as the domain of a link (which means are).
+"""
+
+from dataclasses import dataclass
+
+from probnn import backend
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A set of real numbers between two bounds, or the whole numbers among them.
+
+    Parameters
+    ----------
+    description : str
+        How messages name the set: "the positive numbers".
+    low, high : float
+        The bounds. Infinite bounds are never members.
+    open : bool
+        Whether the finite bounds are left out.
+    whole : bool
+        Whether only whole numbers are members.
+    inside : float
+        Any member: the stand-in for a value that must not be computed with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from probnn.domains import COUNTS
+    >>> COUNTS.contains(np.array([0.0, 3.0, 1.5, -1.0, np.inf])).tolist()
+    [True, True, False, False, False]
+    """
+
+    description: str
+    low: float = float("-inf")
+    high: float = float("inf")
+    open: bool = False
+    whole: bool = False
+    inside: float = 0.0
+
+    def contains(self, values):
+        """Return, for each value, whether it is a member: the same shape, of booleans."""
+        m = backend.math(values)
+        member = m.isfinite(values)
+        if self.low > float("-inf"):
+            member = member & ((values > self.low) if self.open else (values >= self.low))
+        if self.high < float("inf"):
+            member = member & ((values < self.high) if self.open else (values <= self.high))
+        if self.whole:
+            member = member & (m.floor(values) == values)
+        return member
+
+    def __str__(self):
+        return self.description
+
+
+REAL = Domain("the real numbers")
+POSITIVE = Domain("the positive numbers", low=0.0, open=True, inside=1.0)
+UNIT = Domain("the numbers between 0 and 1", low=0.0, high=1.0, open=True, inside=0.5)
+COUNTS = Domain("the counts 0, 1, 2, ...", low=0.0, whole=True)
+BINARY = Domain("{0, 1}", low=0.0, high=1.0, whole=True)
+
+
+def codes(classes):
+    """Return the domain of class codes 0, 1, ..., classes - 1.
+
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    """
+    last = classes - 1
+    listed = "{0, 1}" if last == 1 else f"the class codes 0, 1, ..., {last}"
+    return Domain(listed, low=0.0, high=float(last), whole=True)

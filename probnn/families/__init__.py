@@ -1,0 +1,28 @@
+"""Families of distributions: what a network's last layer can stand for.
+
+Each family is one file. `FAMILIES` maps names to classes; `get` makes one; `register` adds yours.
+The recipe for a new one is the docstring of `Family`.
+"""
+
+from probnn.families._base import FAMILIES, Family, Linked, Param, get, register
+from probnn.families.bernoulli import Bernoulli
+from probnn.families.categorical import Categorical
+from probnn.families.gamma import Gamma
+from probnn.families.negative_binomial import NegativeBinomial
+from probnn.families.normal import Normal
+from probnn.families.poisson import Poisson
+
+__all__ = [
+    "FAMILIES",
+    "Bernoulli",
+    "Categorical",
+    "Family",
+    "Gamma",
+    "Linked",
+    "NegativeBinomial",
+    "Normal",
+    "Param",
+    "Poisson",
+    "get",
+    "register",
+]

@@ -1,0 +1,359 @@
+"""What a family is: the recipe, the parameters, and the registry."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from probnn import backend, domains, links
+
+FAMILIES = {}
+
+
+def register(cls):
+    """Make a family known by its name: a class decorator.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `Family` with a `name` that is not taken.
+
+    Returns
+    -------
+    type
+        The same class.
+
+    Raises
+    ------
+    ValueError
+        If another family has that name.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> @pn.families.register
+    ... class Maxwell(pn.families.Gamma):
+    ...     name = "maxwell"
+    >>> pn.families.get("maxwell")
+    <family maxwell: mean (log), shape (log)>
+    """
+    taken = FAMILIES.get(cls.name)
+    if taken is not None and taken.__qualname__ != cls.__qualname__:
+        raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
+    FAMILIES[cls.name] = cls
+    return cls
+
+
+def get(identifier, **options):
+    """Return a family by its name, its configuration, or itself.
+
+    Parameters
+    ----------
+    identifier : str, dict, type or Family
+        A name from `FAMILIES`; or what `Family.get_config` returned; or a family.
+    **options
+        Arguments of the family: `link`, `links`, and those of its own (`classes`).
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    ValueError
+        If no family of that name is registered, or options come with a family already made.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> pn.families.get("bernoulli", link="probit")
+    <family bernoulli: probs (probit)>
+    """
+    if isinstance(identifier, Family):
+        if options:
+            raise ValueError(
+                f"Options go with a family's name. Received: {identifier!r}, which is made "
+                f"already, and {options}."
+            )
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Family):
+        return identifier(**options)
+    name = identifier
+    if isinstance(identifier, dict):
+        options = {**identifier, **options}
+        name = options.pop("name")
+    if name not in FAMILIES:
+        raise ValueError(
+            f"Unknown family. Expected one of {', '.join(FAMILIES)}, or a Family. "
+            f"Received: {name!r}. A family of your own is made known by the decorator "
+            "`@probnn.families.register`, before a model that uses it is loaded."
+        )
+    return FAMILIES[name](**options)
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a family.
+
+    Parameters
+    ----------
+    link : str or Link
+        Its default link.
+    size : int, optional
+        For a parameter that is a vector, how many raw columns it takes; a number takes one.
+    """
+
+    link: str | links.Link
+    size: int | None = None
+
+
+class Linked:
+    """A parameter while a log-density is computed: its raw value, and what its link makes of it."""
+
+    def __init__(self, raw, link):
+        self.raw = raw
+        self.link = link
+
+    @cached_property
+    def value(self):
+        """The parameter."""
+        return self.link.inverse(self.raw)
+
+    @cached_property
+    def log(self):
+        """The logarithm of the parameter."""
+        return self.link.log_inverse(self.raw)
+
+    @cached_property
+    def log_complement(self):
+        """The logarithm of 1 minus the parameter."""
+        return self.link.log_complement(self.raw)
+
+
+class Family(ABC):
+    """A parametric family of distributions of one response y: data, and two constructors.
+
+    **The recipe.** A new family is one file in `probnn/families/`, one import line in that folder's
+    `__init__.py`, and one row of `tests/cases.py`. In the file, `@register` a subclass that has
+
+    1. `name`, and `parameters`: name -> `Param`, the location first;
+    2. `support`: the `Domain` of y;
+    3. `distribution(**params)`: the backend's own distribution object (the tensor zone);
+    4. `frozen(**params)`: the frozen SciPy distribution (the NumPy zone);
+    5. `_start(y)`: the maximum-likelihood estimates from y alone, or robust ones.
+
+    Then, only where the default will not do:
+
+    6. `_log_prob(y, **linked)`, where the density is wanted in terms of raw values for the sake of
+       precision and range; the default asks `distribution(**params)`;
+    7. `mean(**params)`, where the mean is not the first parameter;
+    8. `_crps(y, **params)`, where a closed form is known; the default integrates.
+
+    Parameters
+    ----------
+    link : str or Link, optional
+        The link of the first parameter, the location.
+    links : dict, optional
+        Links of any parameters, by name. Others keep their default.
+
+    Attributes
+    ----------
+    params : dict
+        Name -> `Param`, in the order of the raw columns.
+    links : dict
+        Name -> `Link`, as chosen.
+    size : int
+        The number of raw columns.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> pn.families.Normal(links={"scale": "softplus"})
+    <family normal: loc (identity), scale (softplus)>
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[dict[str, Param]]
+    support: ClassVar[domains.Domain]
+    discrete: ClassVar[bool] = False
+
+    def __init__(self, link=None, links=None):
+        self.params = self._parameters()
+        location = next(iter(self.params))
+        chosen = dict(links or {})
+        if link is not None:
+            if location in chosen:
+                raise ValueError(
+                    f"Both `link` and `links` name a link for {location!r}: give it once."
+                )
+            chosen[location] = link
+        self.check_names(chosen, "links")
+        self.links = {
+            name: _links_get(chosen.get(name, param.link)) for name, param in self.params.items()
+        }
+        self.size = sum(param.size or 1 for param in self.params.values())
+
+    def _parameters(self):
+        """Return name -> `Param`; overridden where the sizes depend on an argument."""
+        return dict(self.parameters)
+
+    # ---- what a subclass gives --------------------------------------------------------------
+
+    @abstractmethod
+    def distribution(self, **params):
+        """Return the backend's distribution (TFP's, or torch's) with these tensors of parameters."""
+
+    @abstractmethod
+    def frozen(self, **params):
+        """Return the frozen SciPy distribution with these NumPy arrays of parameters."""
+
+    @abstractmethod
+    def _start(self, y):
+        """Return name -> number: the fit of this family to y of shape (n,), finite whatever y."""
+
+    def _log_prob(self, y, **linked):
+        """Return log p(y), given a `Linked` for every parameter."""
+        return self.distribution(**{k: v.value for k, v in linked.items()}).log_prob(y)
+
+    def mean(self, **params):
+        """Return the mean, from arrays or tensors of parameters."""
+        return next(iter(params.values()))
+
+    def _crps(self, y, **params):
+        """Return the CRPS in closed form, or None where none is known."""
+        return None
+
+    # ---- what everyone uses -----------------------------------------------------------------
+
+    def log_prob(self, y, raw):
+        """Return the log-density, or log-mass, of y given raw network outputs.
+
+        Parameters
+        ----------
+        y : tensor or array, shape (...)
+            Responses; values outside the support are the caller's business (`check`).
+        raw : tensor or array, shape (..., size)
+            Raw outputs: column i belongs to the i-th parameter.
+
+        Returns
+        -------
+        tensor or array, shape (...)
+        """
+        return self._log_prob(y, **self.linked(raw))
+
+    def linked(self, raw):
+        """Split raw outputs (..., size) by parameter: name -> `Linked`."""
+        linked, start = {}, 0
+        for name, param in self.params.items():
+            if param.size is None:
+                columns = raw[..., start]
+            else:
+                columns = raw[..., start : start + param.size]
+            linked[name] = Linked(columns, self.links[name])
+            start += param.size or 1
+        return linked
+
+    def by_response(self, raw):
+        """Return raw outputs (..., d * size) of d > 1 responses as (..., d, size); others as are."""
+        units = raw.shape[-1] // self.size
+        if units == 1:
+            return raw
+        if isinstance(raw, np.ndarray):
+            return raw.reshape(*raw.shape[:-1], units, self.size)
+        return keras.ops.reshape(raw, (*keras.ops.shape(raw)[:-1], units, self.size))
+
+    def to_params(self, raw):
+        """Return the parameters, by name, that raw outputs (..., size) stand for."""
+        return {name: linked.value for name, linked in self.linked(raw).items()}
+
+    def to_raw(self, params):
+        """Return the raw values, shape (..., size), of parameters by name: NumPy arrays."""
+        columns = []
+        for name, param in self.params.items():
+            raw = np.asarray(self.links[name].forward(np.asarray(params[name], dtype="float64")))
+            columns.append(raw[..., None] if param.size is None else raw)
+        return np.concatenate(columns, axis=-1)
+
+    def start(self, y):
+        """Return the parameters of the marginal distribution of y.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,)
+            Responses.
+
+        Returns
+        -------
+        dict
+            Name -> number: the maximum-likelihood estimates where they exist inside the parameter
+            space, and finite values near them where they do not (all y equal, say).
+
+        Raises
+        ------
+        ValueError
+            If y is empty or has a value outside the support.
+        """
+        y = np.asarray(y, dtype="float64")
+        if y.size == 0:
+            raise ValueError("Expected at least one row of y. Received: zero rows.")
+        self.check(y)
+        return self._start(y)
+
+    def check(self, y, what="y"):
+        """Raise ValueError if y has a value outside the support.
+
+        Parameters
+        ----------
+        y : numpy.ndarray
+            Responses, rows first.
+        what : str
+            What the message calls them.
+        """
+        bad = ~self.support.contains(y)
+        if bad.any():
+            first = tuple(int(i[0]) for i in np.nonzero(bad))
+            rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""
+            raise ValueError(
+                f"Expected every {what} to lie in the support of the {self.name} family, "
+                f"{self.support}. Received: {what} = {y[first]} in row {first[0]}{rest}, and "
+                f"{int(bad.sum())} such value(s) in all. {self._support_hint()}"
+            )
+
+    def _support_hint(self):
+        """Say what to do about y outside the support."""
+        return "Clean or recode the data, or choose a family with that support."
+
+    def check_names(self, names, what):
+        """Raise ValueError if any of these is not the name of a parameter."""
+        unknown = [name for name in names if name not in self.params]
+        if unknown:
+            raise ValueError(
+                f"Expected `{what}` to name parameters of the {self.name} family: "
+                f"{', '.join(self.params)}. Received: {', '.join(map(repr, unknown))}."
+            )
+
+    def get_config(self):
+        """Return the arguments that make this family again, as JSON types, with its name."""
+        default = self._parameters()
+        changed = {
+            name: link.get_config()
+            for name, link in self.links.items()
+            if link != _links_get(default[name].link)
+        }
+        return {"name": self.name, **({"links": changed} if changed else {})}
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash(repr(self.get_config()))
+
+    def __repr__(self):
+        shown = ", ".join(f"{name} ({link.name})" for name, link in self.links.items())
+        return f"<family {self.name}: {shown}>"
+
+
+_links_get = links.get

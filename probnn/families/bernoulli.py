@@ -1,0 +1,59 @@
+"""The Bernoulli distribution."""
+
+import numpy as np
+
+from probnn import backend, domains
+from probnn.families._base import Family, Param, register
+
+
+@register
+class Bernoulli(Family):
+    """The Bernoulli distribution: binary classification and logistic regression.
+
+    The parameter is `probs`, P(Y = 1). The default link is the logit; probit, cloglog, loglog and
+    cauchit give the other binary regressions.
+
+    Notes
+    -----
+    log p(1) = log(probs) and log p(0) = log(1 - probs), each from the raw output by its own stable
+    form, so that neither tail is lost. CRPS is the Brier score, (probs - y)^2: Gneiting and Raftery
+    (2007), doi:10.1198/016214506000001437.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> family = pn.families.Bernoulli()
+    >>> float(family.log_prob(np.array(1.0), np.array([0.0])))
+    -0.6931471805599453
+    """
+
+    name = "bernoulli"
+    parameters = {"probs": Param("logit")}  # noqa: RUF012
+    support = domains.BINARY
+    discrete = True
+
+    def distribution(self, probs):
+        """Return the backend's Bernoulli."""
+        return backend.distributions.Bernoulli(probs=probs)
+
+    def frozen(self, probs):
+        """Return `scipy.stats.bernoulli`."""
+        from scipy import stats
+
+        return stats.bernoulli(probs)
+
+    def _log_prob(self, y, probs):
+        if probs.link.symmetric:
+            return probs.link.log_inverse((2.0 * y - 1.0) * probs.raw)
+        return backend.math(probs.raw).where(y > 0.5, probs.log, probs.log_complement)
+
+    def _start(self, y):
+        # Half a success and half a failure more keep the log-odds finite when y has one value.
+        ones, n = float(np.sum(y)), len(y)
+        return {"probs": ones / n if 0 < ones < n else (ones + 0.5) / (n + 1.0)}
+
+    def _crps(self, y, probs):
+        return (probs - y) ** 2
+
+    def _support_hint(self):
+        return "Recode y as 0 and 1, or use the categorical family for more classes."

@@ -1,0 +1,160 @@
+"""The categorical distribution."""
+
+import keras
+import numpy as np
+
+from probnn import backend, domains
+from probnn.families._base import Family, Param, register
+from probnn.links import Link
+
+
+class MultinomialLogit(Link):
+    """eta_c = log(mu_c / mu_0) for c = 1, ..., C - 1: log-odds against the first class."""
+
+    name = "multinomial_logit"
+    domain = domains.UNIT
+
+    def forward(self, mu):
+        """Return (..., C - 1) log-odds of probabilities (..., C)."""
+        m = backend.math(mu)
+        return m.log(mu[..., 1:]) - m.log(mu[..., :1])
+
+    def inverse(self, eta):
+        """Return (..., C) probabilities of log-odds (..., C - 1)."""
+        return backend.math(eta).exp(self.log_inverse(eta))
+
+    def log_inverse(self, eta):
+        """Return the logarithms of the (..., C) probabilities."""
+        if backend.math(eta).is_host(eta):
+            from scipy.special import log_softmax
+
+            return log_softmax(np.concatenate([0.0 * eta[..., :1], eta], axis=-1), axis=-1)
+        return keras.ops.log_softmax(keras.ops.concatenate([0.0 * eta[..., :1], eta], axis=-1))
+
+
+@register
+class Categorical(Family):
+    """The categorical distribution of class codes: multinomial logistic regression.
+
+    The parameter is `probs`, the C class probabilities, from C - 1 raw log-odds against the first
+    class, so that the coefficients are identified (statsmodels' MNLogit has the same ones).
+
+    Parameters
+    ----------
+    classes : int
+        The number of classes C, at least 2. Responses are the codes 0, 1, ..., C - 1.
+
+    Notes
+    -----
+    CRPS is the ranked probability score over the codes, which presumes that their order means
+    something: Epstein (1969), doi:10.1175/1520-0450(1969)008<0985:ASSFPF>2.0.CO;2.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> family = pn.families.Categorical(classes=3)
+    >>> family.to_params(np.zeros((1, 2)))["probs"].round(3).tolist()
+    [[0.333, 0.333, 0.333]]
+    """
+
+    name = "categorical"
+    discrete = True
+
+    def __init__(self, classes=2):
+        if int(classes) != classes or classes < 2:
+            raise ValueError(f"Expected `classes` to be a whole number >= 2. Received: {classes}.")
+        self.classes = int(classes)
+        self.support = domains.codes(self.classes)
+        super().__init__()
+
+    def _parameters(self):
+        return {"probs": Param(MultinomialLogit(), size=self.classes - 1)}
+
+    def distribution(self, probs):
+        """Return the backend's Categorical."""
+        return backend.distributions.Categorical(probs=probs)
+
+    def frozen(self, probs):
+        """Return SciPy-like functions of the probabilities (..., C)."""
+        return FrozenCategorical(probs)
+
+    def _log_prob(self, y, probs):
+        if backend.math(probs.raw).is_host(probs.raw):
+            index = np.asarray(y, dtype=int)[..., None]
+            return np.take_along_axis(probs.log, index, axis=-1)[..., 0]
+        chosen = keras.ops.one_hot(keras.ops.cast(y, "int32"), self.classes, dtype=probs.raw.dtype)
+        return keras.ops.sum(chosen * probs.log, axis=-1)
+
+    def _start(self, y):
+        counts = np.bincount(y.astype(int), minlength=self.classes).astype(float)
+        if (counts == 0).any():  # half a row more in each class keeps every log-odds finite
+            counts += 0.5
+        return {"probs": counts / counts.sum()}
+
+    def _support_hint(self):
+        return (
+            "Code the classes from 0, without gaps, and give the family their number: "
+            f"probnn.families.Categorical(classes=...), now {self.classes}."
+        )
+
+    def get_config(self):
+        """Return the number of classes."""
+        return {"name": self.name, "classes": self.classes}
+
+    def __repr__(self):
+        return f"<family categorical: {self.classes} classes>"
+
+
+class FrozenCategorical:
+    """The methods of a frozen SciPy distribution, for class codes with probabilities (..., C)."""
+
+    def __init__(self, probs):
+        self.probs = np.asarray(probs, dtype="float64")
+        self.classes = self.probs.shape[-1]
+        self.cumulative = np.cumsum(self.probs, axis=-1)
+        self.cumulative[..., -1] = 1.0
+
+    def _at(self, table, k):
+        k = np.asarray(k)
+        code = np.clip(np.floor(np.nan_to_num(k)), 0, self.classes - 1).astype(int)
+        rows = np.broadcast_shapes(code.shape, table.shape[:-1])
+        table = np.broadcast_to(table, (*rows, self.classes))
+        return np.take_along_axis(table, np.broadcast_to(code, rows)[..., None], axis=-1)[..., 0]
+
+    def pmf(self, k):
+        """Return P(Y = k)."""
+        valid = (np.floor(k) == k) & (k >= 0) & (k < self.classes)
+        return np.where(valid, self._at(self.probs, k), 0.0)
+
+    def logpmf(self, k):
+        """Return log P(Y = k)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.pmf(k))
+
+    def cdf(self, k):
+        """Return P(Y <= k)."""
+        return np.where(np.asarray(k) < 0, 0.0, self._at(self.cumulative, k))
+
+    def ppf(self, q):
+        """Return the smallest code whose cdf is at least q."""
+        q = np.asarray(q, dtype="float64")
+        code = (self.cumulative < q[..., None]).sum(axis=-1).astype("float64")
+        return np.where((q >= 0) & (q <= 1), np.minimum(code, self.classes - 1), np.nan)
+
+    def var(self):
+        """Return the variances of the C indicators, p (1 - p)."""
+        return self.probs * (1.0 - self.probs)
+
+    def entropy(self):
+        """Return the entropy, in nats."""
+        from scipy.special import entr
+
+        return entr(self.probs).sum(axis=-1)
+
+    def support(self):
+        """Return the smallest and the largest code."""
+        return 0, self.classes - 1
+
+    def rvs(self, size=None, random_state=None):
+        """Return random codes."""
+        return self.ppf(np.random.default_rng(random_state).random(size))

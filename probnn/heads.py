@@ -1,0 +1,296 @@
+"""The last layer: from features to the raw parameters of a distribution."""
+
+import keras
+import numpy as np
+
+from probnn import families, links
+
+
+@keras.saving.register_keras_serializable(package="probnn")
+class Head(keras.layers.Layer):
+    """The last layer of a probabilistic network: features in, raw parameters out.
+
+    Every parameter of the family is *predicted* (a linear function of the features), *constant* (one
+    trainable number for all rows), or *fixed* (a number you give). The output is a plain tensor
+    that `NegativeLogLikelihood` and the models of this package understand.
+
+    Parameters
+    ----------
+    family : str or Family
+        A name from `probnn.families.FAMILIES`, or a family with links and arguments of your choice.
+    units : int
+        The number of independent responses; y then has shape (n, units).
+    constant : sequence of str
+        Names of the parameters that are one trainable number: `["scale"]` makes a normal head
+        homoscedastic.
+    fixed : dict
+        Name -> value, in the parameter's natural units: `{"scale": 1.0}`.
+    use_bias : bool
+        Whether predicted parameters have an intercept.
+    kernel_regularizer : str or keras.Regularizer, optional
+        A penalty on the kernel.
+    **kwargs
+        `name`, `dtype`, `trainable`: as for any Keras layer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown family, a name that is no parameter of it, a parameter both constant and
+        fixed, or a fixed value outside the parameter's domain.
+
+    Notes
+    -----
+    Input shape (..., p); output shape (..., units * k) with k the family's number of raw columns,
+    the parameters of the first response first. Input is cast to the layer's variable dtype, so
+    that under mixed precision the raw output is float32.
+
+    The weights are `kernel` (p, units * predicted columns) and `bias`, as in `keras.layers.Dense`,
+    then `constant`. The kernel starts at zero, so that an untrained head predicts one distribution
+    for all rows; `adapt(y)`, which `probnn.Model.fit` calls for a head that is still all zeros,
+    makes it the marginal distribution of y. A location with the identity link is in the units of y;
+    it trains in standard units instead, so that no learning rate depends on them: raw = raw_shift +
+    raw_scale * (features @ kernel + bias), with two weights that are not trained and that `adapt`
+    sets to the mean and the standard deviation of y (elsewhere to 0 and 1). `coefficients()` gives
+    the kernel and the bias in the units of the data.
+
+    Examples
+    --------
+    >>> import keras, probnn as pn
+    >>> model = pn.Sequential([keras.Input((3,)), pn.Head("normal", constant=["scale"])])
+    >>> model.layers[-1].adapt([1.0, 2.0, 3.0])
+    >>> model.predict_params([[0.5, 0.5, 0.5]], verbose=0)["loc"].tolist()
+    [2.0]
+    """
+
+    def __init__(
+        self,
+        family,
+        units=1,
+        constant=(),
+        fixed=None,
+        use_bias=True,
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.family = families.get(family)
+        if isinstance(constant, str):
+            raise ValueError(
+                f"Expected `constant` to be a list of names. Received: {constant!r}. "
+                f"Write constant=[{constant!r}]."
+            )
+        if int(units) != units or units < 1:
+            raise ValueError(f"Expected `units` to be a whole number >= 1. Received: {units}.")
+        self.units = int(units)
+        self.constant_names = tuple(constant)
+        self.fixed = {name: float(value) for name, value in (fixed or {}).items()}
+        self.use_bias = use_bias
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
+
+        self.family.check_names(self.constant_names, "constant")
+        self.family.check_names(self.fixed, "fixed")
+        both = [name for name in self.constant_names if name in self.fixed]
+        if both:
+            raise ValueError(
+                f"Expected each parameter to be constant or fixed, not both. Received both for "
+                f"{', '.join(map(repr, both))}."
+            )
+        for name, value in self.fixed.items():
+            if self.family.params[name].size is not None:
+                raise ValueError(f"A parameter that is a vector cannot be fixed: {name!r}.")
+            domain = self.family.links[name].domain
+            if not domain.contains(np.float64(value)):
+                raise ValueError(
+                    f"Expected the fixed value of {name!r} to lie in {domain}. Received: {value}."
+                )
+
+        # How each raw column of one response is made.
+        self._kinds = [
+            self._kind(name)
+            for name, param in self.family.params.items()
+            for _ in range(param.size or 1)
+        ]
+        location = next(iter(self.family.params))
+        self._standardised = (
+            self.family.links[location] == links.get("identity") and self._kinds[0] != "fixed"
+        )
+        self._start = None
+
+    def _kind(self, name):
+        if name in self.fixed:
+            return "fixed"
+        return "constant" if name in self.constant_names else "predicted"
+
+    def build(self, input_shape):
+        """Make the weights for input of shape (..., p)."""
+        p = input_shape[-1]
+        if p is None:
+            raise ValueError(
+                "Expected the last axis of a Head's input, the features, to have a known size. "
+                f"Received: input of shape {tuple(input_shape)}."
+            )
+        predicted, constant, k = (
+            self.units * n
+            for n in (
+                self._kinds.count("predicted"),
+                self._kinds.count("constant"),
+                len(self._kinds),
+            )
+        )
+        self.kernel = self._add("kernel", (p, predicted), regularizer=self.kernel_regularizer)
+        self.bias = self._add("bias", (predicted,)) if self.use_bias else None
+        self.constant = self._add("constant", (constant,)) if constant else None
+        if self._standardised:
+            self.raw_shift = self._add("raw_shift", (k,), trainable=False)
+            self.raw_scale = self._add("raw_scale", (k,), "ones", trainable=False)
+        if predicted < k:
+            self._find_columns(predicted, constant)
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: p})
+        self.built = True
+
+    def _add(self, name, shape, initial="zeros", **kwargs):
+        if self._start is not None and name in self._start:
+            start = self._start[name]
+
+            def initial(shape, dtype=None):
+                return keras.ops.convert_to_tensor(start, dtype=dtype)
+
+        return self.add_weight(name=name, shape=shape, initializer=initial, **kwargs)
+
+    def _find_columns(self, predicted, constant):
+        """Find where each raw column comes from, in [kernel, 0] and in [bias, constant, fixed, 0]."""
+        fixed = [
+            float(self.family.links[name].forward(np.float64(value)))
+            for name, value in self.fixed.items()
+        ]
+        self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
+        zero = predicted + constant + len(fixed)
+        first = {"predicted": 0, "constant": predicted}
+        position = dict.fromkeys(first, 0)
+        self._kernel_columns, self._bias_columns = [], []
+        for _ in range(self.units):
+            order = iter(range(predicted + constant, zero))
+            for kind in self._kinds:
+                if kind == "fixed":
+                    self._kernel_columns.append(predicted)
+                    self._bias_columns.append(next(order))
+                    continue
+                column = first[kind] + position[kind]
+                position[kind] += 1
+                self._kernel_columns.append(min(column, predicted))
+                has_bias = self.use_bias or kind == "constant"
+                self._bias_columns.append(column if has_bias else zero)
+
+    def call(self, features):
+        """Return raw parameters (..., units * k) of features (..., p)."""
+        features = keras.ops.cast(features, self.variable_dtype)
+        kernel, bias = self.coefficients()
+        raw = keras.ops.matmul(features, kernel)
+        return raw if bias is None else raw + bias
+
+    def coefficients(self):
+        """Return the kernel and the bias that make raw output of features, in the data's units.
+
+        Returns
+        -------
+        kernel : tensor, shape (p, units * k)
+            Zero for parameters that are constant or fixed.
+        bias : tensor, shape (units * k,), or None
+            The intercepts, and the constant and fixed parameters as raw values; None where there
+            is nothing to add.
+        """
+        ops = keras.ops
+        kernel, bias = self.kernel, self.bias
+        if set(self._kinds) != {"predicted"}:
+            zero = ops.zeros((kernel.shape[0], 1), dtype=self.variable_dtype)
+            kernel = ops.take(ops.concatenate([kernel, zero], axis=1), self._kernel_columns, axis=1)
+            known = [w for w in (bias, self.constant) if w is not None]
+            values = ops.concatenate([*known, ops.convert_to_tensor(self._fixed_and_zero)])
+            bias = ops.take(values, self._bias_columns)
+        if self._standardised:
+            kernel = kernel * self.raw_scale
+            bias = self.raw_shift if bias is None else bias * self.raw_scale + self.raw_shift
+        return kernel, bias
+
+    def to_params(self, raw):
+        """Return name -> parameter, shape (...) or (..., units), of raw output (..., units * k).
+
+        Parameters
+        ----------
+        raw : tensor or array, shape (..., units * k)
+            Output of this layer, of the backend or as NumPy arrays.
+        """
+        return self.family.to_params(self.family.by_response(raw))
+
+    def mean(self, raw):
+        """Return the mean, shape (...) or (..., units), that raw output stands for."""
+        return self.family.mean(**self.to_params(raw))
+
+    def adapt(self, y):
+        """Make the head predict the marginal distribution of y for every row.
+
+        The kernel becomes zero, and the intercepts and constants the estimates of `Family.start`:
+        whatever the head had learnt is forgotten.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,), (n, 1) or (n, units)
+            Responses.
+
+        Raises
+        ------
+        ValueError
+            If y has zero rows, another shape, or a value outside the family's support.
+        """
+        from probnn.data import response
+
+        y = response(y, self).reshape(-1, self.units)
+        k = len(self._kinds)
+        raw = np.empty((self.units, k))
+        scale = np.ones((self.units, k))
+        for unit in range(self.units):
+            params = self.family.start(y[:, unit])
+            raw[unit] = self.family.to_raw(params)
+            scale[unit, 0] = np.std(y[:, unit]) or 1.0
+        start = {}
+        if self._standardised:
+            start["raw_shift"] = np.where(np.arange(k) == 0, raw, 0.0) * self._has_intercept(0)
+            start["raw_scale"] = scale
+            raw[:, 0] = 0.0
+        kinds = np.array(self._kinds)
+        start["bias"] = raw[:, kinds == "predicted"]
+        start["constant"] = raw[:, kinds == "constant"]
+        self._start = {name: value.reshape(-1) for name, value in start.items()}
+        if self.built:
+            self.kernel.assign(np.zeros(self.kernel.shape))
+            for name, value in self._start.items():
+                weight = getattr(self, name)
+                if weight is not None:
+                    weight.assign(value)
+
+    def _has_intercept(self, column):
+        return self.use_bias or self._kinds[column] == "constant"
+
+    @property
+    def is_new(self):
+        """Whether all weights are as `build` makes them: nothing adapted, set, loaded or trained."""
+        if not self.built:
+            return self._start is None
+        weights = [w.value for w in (self.kernel, self.bias, self.constant) if w is not None]
+        if self._standardised:
+            weights += [self.raw_shift.value, self.raw_scale.value - 1.0]
+        return not any(np.any(keras.ops.convert_to_numpy(w)) for w in weights)
+
+    def get_config(self):
+        """Return the arguments that make this layer again, as JSON types."""
+        return {
+            **super().get_config(),
+            "family": self.family.get_config(),
+            "units": self.units,
+            "constant": list(self.constant_names),
+            "fixed": dict(self.fixed),
+            "use_bias": self.use_bias,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -1,0 +1,105 @@
+"""Negative log-likelihood, as a Keras loss."""
+
+import keras
+
+from probnn import backend, families
+
+
+@keras.saving.register_keras_serializable(package="probnn")
+class NegativeLogLikelihood(keras.losses.Loss):
+    """The negative log-likelihood of y under a family, given raw network outputs.
+
+    It works in the `compile` of any Keras model whose output is a `probnn.Head`, or any layer with
+    as many outputs as the family has raw columns.
+
+    Parameters
+    ----------
+    family : str or Family
+        The family of the head, with the same links.
+    reduction, name, dtype
+        As for any Keras loss. Keras casts to `dtype`, by default its floatx: a float64 network
+        needs `dtype="float64"` (`probnn.Model.compile` sees to it).
+
+    Raises
+    ------
+    ValueError
+        On a call, if the shapes of y and the raw output do not belong together; and, when values
+        can be read (outside of compiled programs), if a y lies outside the family's support. In a
+        compiled step such a y makes the loss NaN and adds nothing to the gradient, so that no
+        weight is lost; `probnn.Model.fit` raises before the first step.
+
+    Notes
+    -----
+    Raw output has shape (..., units * k); y has shape (..., units), or (...) or (..., 1) when
+    units is 1, and never broadcasts. The loss of a row is the sum over its independent responses:
+    -log p(y_1) - ... - log p(y_units).
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> loss = pn.NegativeLogLikelihood("bernoulli")
+    >>> round(float(loss(np.array([1.0, 0.0]), np.zeros((2, 1), "float32"))), 6)
+    0.693147
+    """
+
+    def __init__(
+        self, family, reduction="sum_over_batch_size", name="negative_log_likelihood", dtype=None
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.family = families.get(family)
+
+    def call(self, y_true, y_pred):
+        """Return the negative log-likelihood of each row."""
+        k = self.family.size
+        if len(y_pred.shape) < 2 or y_pred.shape[-1] is None or y_pred.shape[-1] % k:
+            raise ValueError(
+                f"Expected raw output of shape (..., {k}), or (..., units * {k}), for the "
+                f"{self.family.name} family: as a probnn.Head of that family makes it. "
+                f"Received: output of shape {tuple(y_pred.shape)}."
+            )
+        units = y_pred.shape[-1] // k
+        y = self._align(y_true, y_pred, units)
+
+        supported = self.family.support.contains(y)
+        concrete = backend.is_concrete(supported)
+        if concrete:
+            if not keras.ops.all(supported):
+                self.family.check(keras.ops.convert_to_numpy(y))
+        else:
+            y = keras.ops.where(supported, y, self.family.support.inside)
+        nll = -self.family.log_prob(y, self.family.by_response(y_pred))
+        if not concrete:
+            nll = keras.ops.where(supported, nll, float("nan"))
+        return keras.ops.sum(nll, axis=-1) if units > 1 else nll
+
+    def _align(self, y, raw, units):
+        """Return y with the shape of its raw output less the columns, or raise: never broadcast."""
+        expected = (*raw.shape[:-1], units) if units > 1 else tuple(raw.shape[:-1])
+        shape = tuple(y.shape)
+        if units == 1 and len(shape) == len(expected) + 1 and shape[-1] == 1:
+            shape = shape[:-1]
+        fits = len(shape) == len(expected) and all(
+            a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"Expected y of shape {_show(expected)}"
+                f"{f' or {_show((*expected, 1))}' if units == 1 else ''}, for raw output of shape "
+                f"{_show(raw.shape)}. Received: y of shape {_show(y.shape)}. They would broadcast "
+                "against each other; give y one value for each row and response."
+            )
+        if tuple(y.shape) == expected and None not in expected:
+            return y
+        # A reshape to the very shape of the output fails where a batch size unknown until now
+        # differs, where arithmetic would broadcast.
+        lead = keras.ops.shape(raw)[:-1]
+        return keras.ops.reshape(y, (*lead, units) if units > 1 else lead)
+
+    def get_config(self):
+        """Return the arguments that make this loss again, as JSON types."""
+        return {**super().get_config(), "family": self.family.get_config(), "dtype": self.dtype}
+
+
+def _show(shape):
+    sizes = ["n" if size is None else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
