@@ -244,6 +244,14 @@ class Probit(Link):
         return backend.math(eta).log_ndtr(eta)
 
 
+def _log1mexp(u):
+    """Return log(1 - exp(-u)) for u > 0, by whichever form keeps its digits (Maechler 2012)."""
+    m = backend.math(u)
+    half = 0.6931471805599453
+    far = m.log1p(-m.exp(-m.maximum(u, half)))
+    return m.where(u > half, far, m.log(-m.expm1(-m.minimum(u, half))))
+
+
 class CLogLog(Link):
     """eta = log(-log(1 - mu)): the complementary log-log."""
 
@@ -259,6 +267,10 @@ class CLogLog(Link):
         """Return 1 - exp(-exp(eta))."""
         m = backend.math(eta)
         return -m.expm1(-m.exp(eta))
+
+    def log_inverse(self, eta):
+        """Return log(1 - exp(-exp(eta)))."""
+        return _log1mexp(backend.math(eta).exp(eta))
 
     def log_complement(self, eta):
         """Return -exp(eta)."""
@@ -287,8 +299,7 @@ class LogLog(Link):
 
     def log_complement(self, eta):
         """Return log(1 - exp(-exp(-eta)))."""
-        m = backend.math(eta)
-        return m.log(-m.expm1(-m.exp(-eta)))
+        return _log1mexp(backend.math(eta).exp(-eta))
 
 
 class Cauchit(Link):

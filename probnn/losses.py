@@ -16,6 +16,9 @@ class NegativeLogLikelihood(keras.losses.Loss):
     ----------
     family : str or Family
         The family of the head, with the same links.
+    check : bool
+        Whether every call looks at the support. `probnn.Model` turns it off, because it has looked
+        at all data before the first step.
     reduction, name, dtype
         As for any Keras loss. Keras casts to `dtype`, by default its floatx: a float64 network
         needs `dtype="float64"` (`probnn.Model.compile` sees to it).
@@ -43,10 +46,16 @@ class NegativeLogLikelihood(keras.losses.Loss):
     """
 
     def __init__(
-        self, family, reduction="sum_over_batch_size", name="negative_log_likelihood", dtype=None
+        self,
+        family,
+        check=True,
+        reduction="sum_over_batch_size",
+        name="negative_log_likelihood",
+        dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.family = families.get(family)
+        self.check = check
 
     def call(self, y_true, y_pred):
         """Return the negative log-likelihood of each row."""
@@ -60,17 +69,20 @@ class NegativeLogLikelihood(keras.losses.Loss):
         units = y_pred.shape[-1] // k
         y = self._align(y_true, y_pred, units)
 
-        supported = self.family.support.contains(y)
-        concrete = backend.is_concrete(supported)
-        if concrete:
-            if not keras.ops.all(supported):
-                self.family.check(keras.ops.convert_to_numpy(y))
-        else:
-            y = keras.ops.where(supported, y, self.family.support.inside)
-        nll = -self.family.log_prob(y, self.family.by_response(y_pred))
-        if not concrete:
-            nll = keras.ops.where(supported, nll, float("nan"))
+        raw = self.family.by_response(y_pred)
+        nll = self._checked(y, raw) if self.check else -self.family.log_prob(y, raw)
         return keras.ops.sum(nll, axis=-1) if units > 1 else nll
+
+    def _checked(self, y, raw):
+        """Return the loss; for y outside the support raise, or within a compiled program give NaN."""
+        ops, support = keras.ops, self.family.support
+        supported = support.contains(y)
+        if backend.is_concrete(supported):
+            if not ops.all(supported):
+                self.family.check(ops.convert_to_numpy(y))
+            return -self.family.log_prob(y, raw)
+        nll = -self.family.log_prob(ops.where(supported, y, ops.full_like(y, support.inside)), raw)
+        return ops.where(supported, nll, ops.full_like(nll, float("nan")))
 
     def _align(self, y, raw, units):
         """Return y with the shape of its raw output less the columns, or raise: never broadcast."""
@@ -97,7 +109,12 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def get_config(self):
         """Return the arguments that make this loss again, as JSON types."""
-        return {**super().get_config(), "family": self.family.get_config(), "dtype": self.dtype}
+        return {
+            **super().get_config(),
+            "family": self.family.get_config(),
+            "check": self.check,
+            "dtype": self.dtype,
+        }
 
 
 def _show(shape):

@@ -46,9 +46,7 @@ class _Probabilistic:
         """
         heads = self.heads
         if loss is None:
-            loss = _map(
-                lambda head: NegativeLogLikelihood(head.family, dtype=head.variable_dtype), heads
-            )
+            loss = _map(_loss_of, heads)
         losses = _flatten(loss)
         for given, head in zip(losses, _flatten(heads), strict=len(losses) > 1):
             if not (isinstance(given, NegativeLogLikelihood) and given.family == head.family):
@@ -170,6 +168,14 @@ class _Probabilistic:
                 return_dict=return_dict,
                 **kwargs,
             )
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Run one step on a batch of arrays, as `keras.Model.train_on_batch` does, checked first."""
+        return super().train_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Return the loss of a batch of arrays, as `keras.Model.test_on_batch` does, checked first."""
+        return super().test_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
 
     def _checked_arrays(self, x, y, sample_weight, prefix=""):
         if y is None:
@@ -444,6 +450,10 @@ def _head_of(operation):
     if isinstance(operation, Functional) and len(operation.outputs) == 1:
         return _head_of(operation.outputs[0]._keras_history.operation)
     return None
+
+
+def _loss_of(head):
+    return NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
 
 
 def _for_metrics(head, y, raw):

@@ -6,10 +6,31 @@ import sys
 
 import jax
 import keras
+from jax.lax import stop_gradient  # noqa: F401
+from jax.nn import sigmoid, softplus  # noqa: F401
+from jax.numpy import (  # noqa: F401
+    abs,
+    arctan2,
+    exp,
+    expm1,
+    floor,
+    isfinite,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    sqrt,
+    square,
+    tan,
+    where,
+)
 from jax.scipy.special import gammaln as lgamma  # noqa: F401
-from jax.scipy.special import log_ndtr, ndtr, ndtri  # noqa: F401
+from jax.scipy.special import log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
-from probnn.backend._tensor import *  # noqa: F403
+
+def eps(x):
+    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
+    return jax.numpy.finfo(x.dtype).eps
 
 
 class _Distributions:

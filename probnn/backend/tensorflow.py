@@ -3,12 +3,38 @@
 import contextlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from probnn.backend._tensor import *  # noqa: F403
-
+abs = tf.math.abs
+arctan2 = tf.math.atan2
+exp = tf.math.exp
+expm1 = tf.math.expm1
+floor = tf.math.floor
+isfinite = tf.math.is_finite
 lgamma = tf.math.lgamma
+log = tf.math.log
+log1p = tf.math.log1p
+maximum = tf.math.maximum
+minimum = tf.math.minimum
 ndtri = tf.math.ndtri
+sigmoid = tf.math.sigmoid
+softplus = tf.math.softplus
+sqrt = tf.math.sqrt
+square = tf.math.square
+stop_gradient = tf.stop_gradient
+tan = tf.math.tan
+where = tf.where
+
+
+def logit(x):
+    """Return log(x / (1 - x))."""
+    return log(x) - log1p(-x)
+
+
+def eps(x):
+    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
+    return np.finfo(x.dtype.as_numpy_dtype).eps
 
 
 class _Distributions:
@@ -32,7 +58,9 @@ def log_ndtr(x):
     """Return the logarithm of the standard normal cdf."""
     import tensorflow_probability as tfp
 
-    return tfp.math.logerfc(-x * 0.5**0.5) - 0.6931471805599453
+    # Above 0 the logarithm is of a number near 1: it comes from the other tail.
+    far = tfp.math.logerfc(-minimum(x, 0.0) * 0.5**0.5) - 0.6931471805599453
+    return where(x > 0, log1p(-ndtr(-maximum(x, 0.0))), far)
 
 
 def is_concrete(x):

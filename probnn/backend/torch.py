@@ -4,10 +4,50 @@ import contextlib
 
 import keras
 import torch
-from torch import distributions, lgamma  # noqa: F401
+from torch import (  # noqa: F401
+    abs,
+    arctan2,
+    distributions,
+    exp,
+    expm1,
+    floor,
+    isfinite,
+    lgamma,
+    log,
+    log1p,
+    logit,
+    sigmoid,
+    sqrt,
+    square,
+    tan,
+    where,
+)
 from torch.special import log_ndtr, ndtr, ndtri  # noqa: F401
 
-from probnn.backend._tensor import *  # noqa: F403
+
+def maximum(x, bound):
+    """Return the larger of each element and a number."""
+    return torch.clamp(x, min=bound)
+
+
+def minimum(x, bound):
+    """Return the smaller of each element and a number."""
+    return torch.clamp(x, max=bound)
+
+
+def softplus(x):
+    """Return log(1 + exp(x)), to the last digit of float64 where torch's default has nine."""
+    return torch.nn.functional.softplus(x, threshold=40.0)
+
+
+def stop_gradient(x):
+    """Return `x` as a constant."""
+    return x.detach()
+
+
+def eps(x):
+    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
+    return torch.finfo(x.dtype).eps
 
 
 def is_concrete(x):

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import log_rising
+from probnn.families._numerics import log_negative_binomial
 
 
 @register
@@ -52,15 +52,7 @@ class NegativeBinomial(Family):
         return stats.nbinom(1.0 / dispersion, 1.0 / (1.0 + dispersion * mean))
 
     def _log_prob(self, y, mean, dispersion):
-        m = backend.math(mean.raw)
-        log_odds = mean.log + dispersion.log
-        total = m.exp(-dispersion.log) + y
-        return (
-            log_rising(dispersion.log, y)
-            + y * mean.log
-            - total * m.softplus(log_odds)
-            - m.lgamma(y + 1.0)
-        )
+        return log_negative_binomial(y, mean.log, dispersion.log)
 
     def _start(self, y):
         from scipy.optimize import minimize_scalar

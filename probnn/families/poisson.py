@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
+from probnn.families._numerics import log_poisson
 
 
 @register
@@ -14,7 +15,7 @@ class Poisson(Family):
 
     Notes
     -----
-    log p(y) = y log(rate) - rate - log(y!). CRPS: Wei and Held (2014),
+    log p(y) = y log(rate) - rate - log(y!), computed as Loader's deviance. CRPS: Wei and Held (2014),
     doi:10.1007/s11749-014-0380-8.
 
     Examples
@@ -40,7 +41,7 @@ class Poisson(Family):
         return stats.poisson(rate)
 
     def _log_prob(self, y, rate):
-        return y * rate.log - rate.value - backend.math(rate.raw).lgamma(y + 1.0)
+        return log_poisson(y, rate.log, rate.value)
 
     def _start(self, y):
         # Half a count in all keeps the logarithm finite when every y is 0.

@@ -1,0 +1,165 @@
+"""The tables that the tests read. A new family needs one row in FAMILIES, and gets every test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scoringrules as sr
+import statsmodels.genmod.families.links as sm_links
+from scipy import stats
+
+import probnn as pn
+
+
+@dataclass(frozen=True)
+class FamilyCase:
+    """What is known about a family from elsewhere.
+
+    Parameters
+    ----------
+    name
+        The name in `probnn.families.FAMILIES`.
+    family
+        The family, made as a user would.
+    params
+        Name -> values, one for each of a few rows.
+    y
+        Responses to score against every row.
+    outside
+        Values that are no possible response.
+    mean, variance
+        Textbook formulas of the parameters.
+    log_prob
+        SciPy's log-density in its own parametrisation, from y and the parameters.
+    crps
+        scoringrules' closed form, from y and the parameters.
+    """
+
+    name: str
+    family: pn.families.Family
+    params: dict
+    y: list
+    outside: list
+    mean: Callable
+    variance: Callable
+    log_prob: Callable
+    crps: Callable
+
+    def arrays(self):
+        """Return the parameters as float64 arrays, a row each."""
+        return {k: np.asarray(v, dtype="float64") for k, v in self.params.items()}
+
+    def grid(self):
+        """Return parameters and y with every row against every y."""
+        y = np.asarray(self.y, dtype="float64")
+        n = len(next(iter(self.params.values())))
+        params = {k: np.repeat(v, len(y), axis=0) for k, v in self.arrays().items()}
+        return params, np.tile(y, n)
+
+
+def _categorical_log_prob(y, probs):
+    return np.log(probs[np.arange(len(y)), y.astype(int)])
+
+
+FAMILIES = [
+    FamilyCase(
+        name="normal",
+        family=pn.families.Normal(),
+        params={"loc": [0.0, -3.0, 1e3, 0.2], "scale": [1.0, 0.01, 250.0, 40.0]},
+        y=[0.0, -2.97, 1.5, 700.0],
+        outside=[np.nan, np.inf, -np.inf],
+        mean=lambda loc, scale: loc,
+        variance=lambda loc, scale: scale**2,
+        log_prob=lambda y, loc, scale: stats.norm.logpdf(y, loc, scale),
+        crps=lambda y, loc, scale: sr.crps_normal(y, loc, scale),
+    ),
+    FamilyCase(
+        name="bernoulli",
+        family=pn.families.Bernoulli(),
+        params={"probs": [0.5, 1e-9, 0.999, 0.3]},
+        y=[0.0, 1.0],
+        outside=[2.0, -1.0, 0.5, np.nan],
+        mean=lambda probs: probs,
+        variance=lambda probs: probs * (1 - probs),
+        log_prob=lambda y, probs: stats.bernoulli.logpmf(y, probs),
+        crps=lambda y, probs: sr.brier_score(y, probs),
+    ),
+    FamilyCase(
+        name="categorical",
+        family=pn.families.Categorical(classes=3),
+        params={"probs": [[0.2, 0.3, 0.5], [0.98, 0.01, 0.01], [1e-7, 0.5, 0.4999999]]},
+        y=[0.0, 1.0, 2.0],
+        outside=[3.0, -1.0, 0.5, np.nan],
+        mean=lambda probs: probs,
+        variance=lambda probs: probs * (1 - probs),
+        log_prob=_categorical_log_prob,
+        crps=lambda y, probs: sr.rps_score(y.astype(int) + 1, probs),
+    ),
+    FamilyCase(
+        name="poisson",
+        family=pn.families.Poisson(),
+        params={"rate": [1.0, 0.01, 7.3, 150.0]},
+        y=[0.0, 1.0, 4.0, 140.0],
+        outside=[-1.0, 1.5, np.nan, np.inf],
+        mean=lambda rate: rate,
+        variance=lambda rate: rate,
+        log_prob=lambda y, rate: stats.poisson.logpmf(y, rate),
+        crps=lambda y, rate: sr.crps_poisson(y, rate),
+    ),
+    FamilyCase(
+        name="negative_binomial",
+        family=pn.families.NegativeBinomial(),
+        params={"mean": [1.0, 0.1, 7.3, 150.0, 20.0], "dispersion": [0.5, 3.0, 0.01, 0.2, 0.125]},
+        y=[0.0, 1.0, 4.0, 140.0],
+        outside=[-1.0, 1.5, np.nan, np.inf],
+        mean=lambda mean, dispersion: mean,
+        variance=lambda mean, dispersion: mean + dispersion * mean**2,
+        log_prob=lambda y, mean, dispersion: stats.nbinom.logpmf(
+            y, 1 / dispersion, 1 / (1 + dispersion * mean)
+        ),
+        crps=lambda y, mean, dispersion: sr.crps_negbinom(
+            y, 1 / dispersion, 1 / (1 + dispersion * mean)
+        ),
+    ),
+    FamilyCase(
+        name="gamma",
+        family=pn.families.Gamma(),
+        params={"mean": [1.0, 0.05, 300.0, 2.0], "shape": [1.0, 0.4, 30.0, 4.0]},
+        y=[1e-3, 0.7, 2.2, 310.0],
+        outside=[0.0, -1.0, np.nan, np.inf],
+        mean=lambda mean, shape: mean,
+        variance=lambda mean, shape: mean**2 / shape,
+        log_prob=lambda y, mean, shape: stats.gamma.logpdf(y, shape, scale=mean / shape),
+        crps=lambda y, mean, shape: sr.crps_gamma(y, shape, shape / mean),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class LinkCase:
+    """A link, its counterpart in statsmodels, and values of mu to the ends of its domain."""
+
+    name: str
+    reference: Callable
+    mu: tuple
+    link: pn.links.Link | None = None
+
+
+_UNIT = (1e-300, 1e-100, 1e-12, 0.01, 0.3, 0.5, 0.7, 0.99, 1 - 1e-12)
+_POSITIVE = (1e-300, 1e-30, 1e-3, 1.0, 7.5, 1e30, 1e300)
+
+LINKS = [
+    LinkCase("identity", sm_links.Identity(), (-1e300, -1.0, 0.0, 2.5, 1e300)),
+    LinkCase("log", sm_links.Log(), _POSITIVE),
+    LinkCase("softplus", lambda mu: mu + np.log(-np.expm1(-mu)), _POSITIVE),
+    LinkCase("logit", sm_links.Logit(), _UNIT),
+    LinkCase("probit", sm_links.Probit(), _UNIT),
+    LinkCase("cloglog", sm_links.CLogLog(), _UNIT),
+    LinkCase("loglog", sm_links.LogLog(), _UNIT),
+    LinkCase("cauchit", sm_links.Cauchy(), _UNIT),
+    LinkCase("inverse", sm_links.InversePower(), _POSITIVE),
+    LinkCase("inverse_squared", sm_links.InverseSquared(), (1e-100, 1e-3, 1.0, 7.5, 1e100)),
+    LinkCase("sqrt", sm_links.Sqrt(), _POSITIVE),
+    LinkCase("power", sm_links.Power(1.0), _POSITIVE),
+    LinkCase("power", sm_links.Power(0.3), (1e-100, 1e-3, 1.0, 7.5, 1e100), pn.links.Power(0.3)),
+]

@@ -1,0 +1,43 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+DATA = Path(os.environ.get("PROBNN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240607)
+
+
+@pytest.fixture(autouse=True)
+def _repeatable():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def read_data():
+    """Return a function that reads a CSV of the shared data, or skips the test."""
+
+    def read(name):
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"{path} is absent: set PROBNN_DATA to the folder that has it")
+        return pd.read_csv(path)
+
+    return read
+
+
+@pytest.fixture
+def banknotes(read_data):
+    """Return two columns of the banknote data, and the class."""
+    frame = read_data("banknote_authentication.csv")
+    return frame[["skewness", "entropy"]].to_numpy(), frame["class"].to_numpy()

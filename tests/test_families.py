@@ -1,0 +1,252 @@
+"""Every family of the table, against SciPy, the backend's own distributions, and mathematics."""
+
+import itertools
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from cases import FAMILIES
+from scipy import optimize
+
+import probnn as pn
+from probnn import backend
+
+each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+
+
+def raw_of(case, params):
+    return case.family.to_raw(params)
+
+
+def tensor(values, dtype="float64"):
+    return keras.ops.convert_to_tensor(np.asarray(values, dtype=dtype))
+
+
+def numpy(values):
+    return keras.ops.convert_to_numpy(values)
+
+
+def test_every_registered_family_has_a_row():
+    registered = {name for name, cls in pn.families.FAMILIES.items() if "probnn" in cls.__module__}
+    assert registered == {case.name for case in FAMILIES}
+
+
+@each_family
+def test_params_are_those_of_the_distribution(case):
+    params = case.arrays()
+    frozen = case.family.frozen(**params)
+    np.testing.assert_allclose(case.family.mean(**params), case.mean(**params), rtol=1e-14)
+    np.testing.assert_allclose(frozen.var(), case.variance(**params), rtol=1e-12)
+
+
+@pytest.mark.backend
+@each_family
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-5)])
+def test_log_prob_equals_scipy(case, dtype, rtol):
+    params, y = case.grid()
+    with backend.float64():
+        raw, y = raw_of(case, params).astype(dtype), y.astype(dtype)
+        # SciPy is asked at the raw values as rounded, so that only the arithmetic is compared.
+        params = case.family.to_params(raw.astype("float64"))
+        expected = case.log_prob(y.astype("float64"), **params)
+        found = case.family.log_prob(tensor(y, dtype), tensor(raw, dtype))
+        assert keras.backend.standardize_dtype(found.dtype) == dtype
+        np.testing.assert_allclose(numpy(found), expected, rtol=rtol, atol=rtol * 0.1)
+
+
+@each_family
+def test_host_log_prob_equals_scipy(case):
+    params, y = case.grid()
+    found = case.family.log_prob(y, raw_of(case, params))
+    np.testing.assert_allclose(found, case.log_prob(y, **params), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.backend
+@each_family
+def test_backend_distribution_agrees(case):
+    params, y = case.grid()
+    with backend.float64():
+        distribution = case.family.distribution(**{k: tensor(v) for k, v in params.items()})
+        found = numpy(distribution.log_prob(tensor(y)))
+        # Both libraries are right to about nine digits: Bernoulli by way of log-odds, gamma and
+        # negative binomial by differences of log-gamma.
+        np.testing.assert_allclose(found, case.log_prob(y, **params), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.backend
+@each_family
+def test_default_log_prob_is_that_of_the_distribution(case):
+    params, y = case.grid()
+    with backend.float64():
+        linked = case.family.linked(tensor(raw_of(case, params)))
+        found = numpy(pn.families.Family._log_prob(case.family, tensor(y), **linked))
+        np.testing.assert_allclose(found, case.log_prob(y, **params), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.backend
+@each_family
+def test_raw_and_params_are_inverse(case):
+    params = case.arrays()
+    raw = raw_of(case, params)
+    assert raw.shape == (len(raw), case.family.size)
+    with backend.float64():
+        on_device = case.family.to_params(tensor(raw))
+        on_host = case.family.to_params(raw)
+        for name, values in params.items():
+            np.testing.assert_allclose(on_host[name], values, rtol=1e-12)
+            np.testing.assert_allclose(numpy(on_device[name]), values, rtol=1e-12)
+
+
+@pytest.mark.backend
+@each_family
+def test_gradient_equals_finite_differences(case):
+    params, y = case.grid()
+    raw = raw_of(case, params)
+    with backend.float64():
+        y_tensor = tensor(y)
+
+        def total(raw):
+            return keras.ops.sum(case.family.log_prob(y_tensor, raw))
+
+        _, gradient = backend.value_and_grad(total)(tensor(raw))
+        gradient = numpy(gradient)
+    for column in range(case.family.size):
+        step = 1e-5
+        shift = np.zeros(case.family.size)
+        shift[column] = step
+        # Five points: the error is of order step^4.
+        at = [case.family.log_prob(y, raw + k * shift) for k in (-2, -1, 1, 2)]
+        expected = (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * step)
+        # log_prob has 1e-16 relative error, so the difference has 1e-16 |log_prob| / step.
+        noise = 2e-15 * np.abs(at[0]) / step
+        wrong = np.abs(gradient[:, column] - expected) - noise
+        np.testing.assert_array_less(wrong, 1e-7 * (1 + np.abs(expected)))
+
+
+@pytest.mark.backend
+@each_family
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 80.0), ("float64", 500.0)])
+def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound):
+    levels = bound * np.array([-1.0, -0.5, -0.2, -0.01, 0.0, 0.01, 0.2, 0.5, 1.0])
+    combinations = np.array(list(itertools.product(levels, repeat=case.family.size)))
+    raw = np.repeat(combinations, len(case.y), axis=0)
+    y = np.tile(case.y, len(combinations))
+    with backend.float64():
+        y_tensor = tensor(y, dtype)
+
+        def total(raw):
+            # Scaled, for the sum over rows not to overflow what each row does not.
+            return keras.ops.sum(case.family.log_prob(y_tensor, raw) / len(y))
+
+        _, gradient = backend.value_and_grad(total)(tensor(raw, dtype))
+        log_prob = numpy(case.family.log_prob(y_tensor, tensor(raw, dtype)))
+    assert np.isfinite(log_prob).all(), raw[~np.isfinite(log_prob)][:5]
+    gradient = numpy(gradient)
+    assert np.isfinite(gradient).all(), raw[~np.isfinite(gradient).all(axis=1)][:5]
+
+
+@each_family
+def test_start_is_the_marginal_maximum(case, rng):
+    params = {k: v[:1] for k, v in case.arrays().items()}
+    y = case.family.frozen(**params).rvs(size=400, random_state=rng)
+    start = case.family.start(y)
+
+    def nll(raw):
+        return -np.mean(case.family.log_prob(y, np.broadcast_to(raw, (400, len(raw)))))
+
+    found = case.family.to_raw(start)
+    best = optimize.minimize(nll, found + 0.1, method="Nelder-Mead", options={"maxiter": 4000})
+    assert nll(found) <= best.fun + 1e-6
+
+
+@each_family
+def test_start_is_finite_for_a_single_value(case):
+    for value in case.y:
+        start = case.family.start(np.full(5, value))
+        assert np.isfinite(case.family.to_raw(start)).all(), start
+
+
+@each_family
+def test_values_outside_the_support_are_named(case):
+    for value in case.outside:
+        y = np.array([case.y[0], case.y[1], value, value])
+        with pytest.raises(ValueError, match=r"in row 2.* 2 such value") as raised:
+            case.family.start(y)
+        assert str(float(value)) in str(raised.value)
+        assert case.name in str(raised.value)
+
+
+@each_family
+def test_config_and_pickle_round_trips(case):
+    config = case.family.get_config()
+    assert pn.families.get(config) == case.family
+    copy = pickle.loads(pickle.dumps(case.family))
+    assert copy == case.family
+    assert hash(copy) == hash(case.family)
+
+
+@pytest.mark.parametrize("link", ["probit", "cloglog", "loglog", "cauchit"])
+@pytest.mark.backend
+def test_bernoulli_with_other_links(link):
+    family = pn.families.Bernoulli(link=link)
+    eta = np.array([-6.0, -1.5, -0.2, 0.4, 2.0])
+    probs = family.links["probs"].inverse(eta)
+    # 1 - probs without its rounding: the mirrored link at -eta.
+    mirror = {"cloglog": "loglog", "loglog": "cloglog"}.get(link, link)
+    complement = pn.links.get(mirror).inverse(-eta)
+    with backend.float64():
+        raw = tensor(eta[:, None])
+        for y, expected in ((1.0, np.log(probs)), (0.0, np.log(complement))):
+            found = numpy(family.log_prob(tensor(np.full(5, y)), raw))
+            # log(probs) itself is wrong by 1e-16 where probs is near 1.
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-15)
+    with backend.float64():
+        for dtype, bound in (("float32", 80.0), ("float64", 500.0)):
+            raw = tensor(np.array([[-bound], [bound]]), dtype)
+            for y in (0.0, 1.0):
+                nll = numpy(-family.log_prob(tensor([y, y], dtype), raw))
+                assert np.isfinite(nll).all(), (dtype, y, nll)
+
+
+def test_negative_binomial_tends_to_poisson():
+    y = np.arange(40.0)
+    raw = np.log([[7.3, 1e-12]]) * np.ones((40, 1))
+    found = pn.families.NegativeBinomial().log_prob(y, raw)
+    expected = pn.families.Poisson().log_prob(y, raw[:, :1])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_links_are_changed_by_name():
+    family = pn.families.Normal(links={"scale": "softplus"})
+    raw = np.array([[2.0, 0.0]])
+    np.testing.assert_allclose(family.to_params(raw)["scale"], np.log(2.0))
+    assert pn.families.get("normal", links={"scale": "softplus"}) == family
+    assert pn.families.get(family.get_config()) == family
+    assert family != pn.families.Normal()
+    assert pn.families.Poisson(link="sqrt").links["rate"] == pn.links.get("sqrt")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pn.families.get("gaussian"), r"Unknown family\. Expected one of .*normal.*gaussi"),
+        (lambda: pn.families.Normal(links={"sigma": "log"}), "loc, scale. Received: 'sigma'"),
+        (lambda: pn.families.Normal(link="log", links={"loc": "log"}), "give it once"),
+        (lambda: pn.families.Bernoulli(link="logistic"), r"Unknown link.*logit.*'logistic'"),
+        (lambda: pn.families.Categorical(classes=1), "whole number >= 2. Received: 1"),
+        (lambda: pn.families.Normal().start([]), "zero rows"),
+        (lambda: pn.families.get(pn.families.Normal(), link="log"), "made already"),
+    ],
+)
+def test_bad_families_get_a_clear_error(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_name_that_is_taken_is_refused():
+    class Other(pn.families.Normal):
+        name = "normal"
+
+    with pytest.raises(ValueError, match="registered already"):
+        pn.families.register(Other)
