@@ -25,6 +25,12 @@ def to_numpy(values):
     return np.asarray(values)
 
 
+def shape_text(shape):
+    """Write a shape for a message: n where the size is not known."""
+    sizes = ["n" if size is None else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
 def response(y, head, what="y"):
     """Return y as a float array of shape (n,), or (n, units), that the head's family supports.
 
@@ -56,12 +62,22 @@ def response(y, head, what="y"):
         )
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
-    if head.units == 1 and y.ndim > 1 and y.shape[-1] == 1:
-        y = y[..., 0]
-    if head.units > 1 and (y.ndim < 2 or y.shape[-1] != head.units):
+    rank = head.input_spec.ndim or 2  # of the features, which y has but for their last axis
+    if head.units == 1:
+        if y.ndim == rank and y.shape[-1] == 1:
+            y = y[..., 0]
+        fits = y.ndim == rank - 1
+    else:
+        fits = y.ndim == rank and y.shape[-1] == head.units
+    if not fits:
+        rows = (None, *(f"t{i}" for i in range(1, rank - 1)))
+        shown = shape_text((*rows, head.units) if head.units > 1 else rows)
+        if head.units == 1:
+            shown += f" or {shape_text((*rows, 1))}"
         raise ValueError(
-            f"Expected {what} of shape (n, {head.units}), for a head with units={head.units}. "
-            f"Received: shape {y.shape}."
+            f"Expected {what} of shape {shown}, for a head with units={head.units}. Received: "
+            f"shape {y.shape}. Give each row one value for each response; several responses need "
+            "Head(..., units=d)."
         )
     y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
     head.family.check(y, what)
@@ -144,8 +160,7 @@ def responses(y, heads, what="y"):
 
 
 def arrays(x, y, sample_weight, heads, prefix=""):
-    """Return checked (x, y, sample_weight); their numbers of rows must agree."""
-    x = features(x, f"{prefix}x")
+    """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree."""
     y = responses(y, heads, f"{prefix}y")
     if sample_weight is not None:
         sample_weight = features(sample_weight, f"{prefix}sample_weight")
@@ -202,8 +217,8 @@ class CheckedBatches(data_adapter.DataAdapter):
         self._heads = heads
         self.error = None
 
-    def first_response(self):
-        """Return the y of the first batch, which stays in the stream."""
+    def first(self):
+        """Return x and y of the first batch, which stays in the stream."""
         batch = self._first
         if isinstance(self._source, keras.utils.PyDataset):
             batch = self._source[0]
@@ -211,17 +226,19 @@ class CheckedBatches(data_adapter.DataAdapter):
             batch = next(iter(self._inner.get_numpy_iterator()), None)
             if batch is None:
                 raise ValueError("Expected at least one batch of data. Received: none.")
-        self._check(*batch)
-        return keras.utils.unpack_x_y_sample_weight(batch)[1]
+        return self._split(batch)
+
+    def _split(self, batch):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        if y is None:
+            raise ValueError(
+                "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
+            )
+        return features(x), y
 
     def _check(self, *batch):
         try:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            if y is None:
-                raise ValueError(
-                    "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
-                )
-            arrays(x, y, None, self._heads)
+            arrays(*self._split(batch), None, self._heads)
         except ValueError as error:
             self.error = error
             raise

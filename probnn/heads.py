@@ -1,5 +1,7 @@
 """The last layer: from features to the raw parameters of a distribution."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -147,7 +149,7 @@ class Head(keras.layers.Layer):
             self.raw_scale = self._add("raw_scale", (k,), "ones", trainable=False)
         if predicted < k:
             self._find_columns(predicted, constant)
-        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: p})
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: p})
         self.built = True
 
     def _add(self, name, shape, initial="zeros", **kwargs):
@@ -157,31 +159,35 @@ class Head(keras.layers.Layer):
             def initial(shape, dtype=None):
                 return keras.ops.convert_to_tensor(start, dtype=dtype)
 
-        return self.add_weight(name=name, shape=shape, initializer=initial, **kwargs)
+        return self.add_weight(
+            name=name, shape=shape, initializer=initial, autocast=False, **kwargs
+        )
 
     def _find_columns(self, predicted, constant):
         """Find where each raw column comes from, in [kernel, 0] and in [bias, constant, fixed, 0]."""
         fixed = [
-            float(self.family.links[name].forward(np.float64(value)))
-            for name, value in self.fixed.items()
+            float(self.family.links[name].forward(np.float64(self.fixed[name])))
+            for name in self.family.params
+            if name in self.fixed
         ]
         self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
-        zero = predicted + constant + len(fixed)
-        first = {"predicted": 0, "constant": predicted}
-        position = dict.fromkeys(first, 0)
-        self._kernel_columns, self._bias_columns = [], []
-        for _ in range(self.units):
-            order = iter(range(predicted + constant, zero))
-            for kind in self._kinds:
-                if kind == "fixed":
-                    self._kernel_columns.append(predicted)
-                    self._bias_columns.append(next(order))
-                    continue
-                column = first[kind] + position[kind]
-                position[kind] += 1
-                self._kernel_columns.append(min(column, predicted))
-                has_bias = self.use_bias or kind == "constant"
-                self._bias_columns.append(column if has_bias else zero)
+        biases = predicted if self.use_bias else 0
+        zero = biases + constant + len(fixed)
+        kernels = iter(range(predicted))
+        values = {
+            "predicted": iter(range(biases)),
+            "constant": iter(range(biases, biases + constant)),
+            "fixed": itertools.cycle(range(biases + constant, zero)),
+        }
+        kinds = self._kinds * self.units
+        self._kernel_columns = [
+            next(kernels) if kind == "predicted" else predicted for kind in kinds
+        ]
+        self._bias_columns = [next(values[kind], zero) for kind in kinds]
+
+    def compute_output_shape(self, input_shape):
+        """Return (..., units * k)."""
+        return (*input_shape[:-1], self.units * len(self._kinds))
 
     def call(self, features):
         """Return raw parameters (..., units * k) of features (..., p)."""
@@ -237,7 +243,7 @@ class Head(keras.layers.Layer):
         Parameters
         ----------
         y : array_like, shape (n,), (n, 1) or (n, units)
-            Responses.
+            Responses; (n, t) or (n, t, units) for a head that was built on time steps.
 
         Raises
         ------

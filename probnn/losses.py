@@ -3,6 +3,7 @@
 import keras
 
 from probnn import backend, families
+from probnn.data import shape_text
 
 
 @keras.saving.register_keras_serializable(package="probnn")
@@ -95,9 +96,9 @@ class NegativeLogLikelihood(keras.losses.Loss):
         )
         if not fits:
             raise ValueError(
-                f"Expected y of shape {_show(expected)}"
-                f"{f' or {_show((*expected, 1))}' if units == 1 else ''}, for raw output of shape "
-                f"{_show(raw.shape)}. Received: y of shape {_show(y.shape)}. They would broadcast "
+                f"Expected y of shape {shape_text(expected)}"
+                f"{f' or {shape_text((*expected, 1))}' if units == 1 else ''}, for raw output of shape "
+                f"{shape_text(raw.shape)}. Received: y of shape {shape_text(y.shape)}. They would broadcast "
                 "against each other; give y one value for each row and response."
             )
         if tuple(y.shape) == expected and None not in expected:
@@ -115,8 +116,3 @@ class NegativeLogLikelihood(keras.losses.Loss):
             "check": self.check,
             "dtype": self.dtype,
         }
-
-
-def _show(shape):
-    sizes = ["n" if size is None else str(size) for size in shape]
-    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

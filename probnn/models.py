@@ -57,6 +57,12 @@ class _Probabilistic:
                 )
         super().compile(optimizer, loss, *args, **kwargs)
 
+    def compile_from_config(self, config):
+        """Compile as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics with the means that raw outputs stand for."""
         if self._compile_metrics is not None:
@@ -110,7 +116,12 @@ class _Probabilistic:
             x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
         validation = self._checked_validation(validation_data)
         with _error_of(stream, validation):
-            self._adapt_new_heads(y if stream is None else stream.first_response())
+            if stream is None:
+                self._adapt_new_heads(y)
+            else:
+                first_x, first_y = stream.first()
+                self._build_heads(first_x)
+                self._adapt_new_heads(first_y)
             return super().fit(
                 x=x,
                 y=y,
@@ -184,7 +195,14 @@ class _Probabilistic:
                 "dataset, a torch DataLoader, a keras.utils.PyDataset or a generator. Received: "
                 f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
             )
+        x = data.features(x, f"{prefix}x")
+        self._build_heads(x)
         return data.arrays(x, y, sample_weight, self.heads, prefix)
+
+    def _build_heads(self, x):
+        """Build heads that wait for the first input, since they know the shape of y."""
+        if not all(head.built for head in _flatten(self.heads)):
+            self(_map(lambda leaf: leaf[:1], x))
 
     def _checked_stream(self, x, y, prefix="", **options):
         if y is not None:

@@ -4,7 +4,12 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import log_negative_binomial
+from probnn.families._numerics import (
+    HALF_LOG_2PI,
+    STIRLING_FROM,
+    log1p_minus,
+    stirling_correction,
+)
 
 
 @register
@@ -52,7 +57,7 @@ class NegativeBinomial(Family):
         return stats.nbinom(1.0 / dispersion, 1.0 / (1.0 + dispersion * mean))
 
     def _log_prob(self, y, mean, dispersion):
-        return log_negative_binomial(y, mean.log, dispersion.log)
+        return _log_mass(y, mean.log, dispersion.log)
 
     def _start(self, y):
         from scipy.optimize import minimize_scalar
@@ -66,3 +71,62 @@ class NegativeBinomial(Family):
 
         best = minimize_scalar(loss, bounds=(-9.0, 9.0), method="bounded", options={"xatol": 1e-9})
         return {"mean": mean, "dispersion": float(np.exp(best.x))}
+
+
+def _log_mass(y, log_mean, log_alpha):
+    """Return the log-mass, in whichever of three forms has no large terms that cancel.
+
+    Notes
+    -----
+    With r = 1 / alpha, n = y + r, p = r / (r + mean) and q = 1 - p, the log-mass is log(Gamma(n) /
+    (Gamma(r) y!)) + r log(p) + y log(q). For y < 8 the Gamma ratio is a product of y terms. For y
+    and r above 8 it goes by Stirling's series into the deviances of r against n p and of y against
+    n q, as in R's `dnbinom`: Loader (2000). Between, only Gamma(n) / y! does.
+    """
+    m = backend.math(log_mean)
+    bound = STIRLING_FROM
+    alpha, r = m.exp(log_alpha), m.exp(-log_alpha)
+    t = log_mean + log_alpha
+    softplus = m.softplus(t)
+
+    # y < 8: log(Gamma(y + r) / (Gamma(r) r^y)) = sum of log(1 + j alpha), j < y.
+    few = m.minimum(y, bound)
+    rising = 0.0 * t
+    for j in range(1, int(bound)):
+        rising = rising + m.where(y > j, m.log1p(j * alpha), 0.0 * t)
+    direct = rising + few * log_mean - (few + r) * softplus - m.lgamma(few + 1.0)
+
+    # y >= 8 and r > 8: deviances y log(n q / y) + r log(n p / r), whose linear parts cancel in
+    # full: near 0 they are left out.
+    many = m.maximum(y, bound)
+    log_many = m.log(many)
+    large = m.maximum(r, bound)
+    log_n_over_r = m.log1p(many * alpha)
+    below = m.sigmoid(-t)  # r / (r + mean)
+    w = m.expm1(log_mean - log_many) * below  # n q / y - 1
+    near_w = m.minimum(m.maximum(w, -0.25), 0.25)
+    v = -near_w * many * m.minimum(alpha, 1.0 / bound)  # n p / r - 1
+    near_v = m.minimum(m.maximum(v, -0.25), 0.25)
+    log_v = log_n_over_r - softplus
+    log_w = m.where(near_w == w, m.log1p(near_w), log_mean - log_many + log_v)
+    deviance = m.where(
+        (near_w == w) & (near_v == v),
+        many * log1p_minus(near_w) + large * log1p_minus(near_v),
+        many * log_w + large * log_v,
+    )
+    corrections = (
+        stirling_correction(many + large) - stirling_correction(large) - stirling_correction(many)
+    )
+    by_deviance = deviance + corrections - HALF_LOG_2PI - 0.5 * (log_many + log_n_over_r)
+
+    # y >= 8 and r <= 8: log(Gamma(y + r) / Gamma(y + 1)) by Stirling's series.
+    small = m.minimum(r, bound)
+    ratio = (
+        (many + 0.5) * m.log1p((small - 1.0) / (many + 1.0))
+        + (small - 1.0) * (m.log(many + small) - 1.0)
+        + stirling_correction(many + small)
+        - stirling_correction(many + 1.0)
+    )
+    by_ratio = ratio - m.lgamma(small) - small * softplus - many * m.softplus(-t)
+
+    return m.where(y < bound, direct, m.where(r > bound, by_deviance, by_ratio))

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import log_poisson
+from probnn.families._numerics import log_factorial_excess
 
 
 @register
@@ -15,7 +15,9 @@ class Poisson(Family):
 
     Notes
     -----
-    log p(y) = y log(rate) - rate - log(y!), computed as Loader's deviance. CRPS: Wei and Held (2014),
+    log p(y) = y log(rate) - rate - log(y!). It is computed with d = log(rate / y) as (y log(y) - y -
+    log(y!)) - y (exp(d) - 1 - d), which has no large terms that cancel: Loader (2000), "Fast and
+    accurate computation of binomial probabilities". CRPS: Wei and Held (2014),
     doi:10.1007/s11749-014-0380-8.
 
     Examples
@@ -41,7 +43,9 @@ class Poisson(Family):
         return stats.poisson(rate)
 
     def _log_prob(self, y, rate):
-        return log_poisson(y, rate.log, rate.value)
+        m = backend.math(rate.raw)
+        d = rate.log - m.log(m.maximum(y, 1.0))
+        return m.where(y > 0, log_factorial_excess(y) - y * (m.expm1(d) - d), -rate.value)
 
     def _start(self, y):
         # Half a count in all keeps the logarithm finite when every y is 0.
