@@ -249,11 +249,16 @@ class Predictive:
         survival = self.frozen.sf(y)
         total = np.zeros(self._shape)
         for a, b, w in zip(node, rest, weight, strict=True):
-            below = a * level
-            total += w * level * below * (y - self.frozen.ppf(below))
-            above = b * survival
-            total += w * survival * above * (self.frozen.isf(above) - y)
+            # Each level with its complement, so that neither tail's quantile is rounded away.
+            below = self._from_tail(a * level, b * level + survival)
+            above = self._from_tail(a * survival + level, b * survival)
+            total += w * (a * level**2 * (y - below) + b * survival**2 * (above - y))
         return 2.0 * total
+
+    def _from_tail(self, p, q):
+        """Return the quantile at p = 1 - q, from the nearer end; finite, for its weight may be 0."""
+        near, far = (np.clip(level, 1e-300, 0.5) for level in (p, q))
+        return np.where(p < q, self.frozen.ppf(near), self.frozen.isf(far))
 
     def _sum_over_counts(self, term, y=None):
         """Return the sum over k = 0, 1, ... of term(frozen, k, y), each row as far as it matters."""
@@ -261,7 +266,8 @@ class Predictive:
         if y is not None:
             low, high = np.minimum(low, y), np.maximum(high, y)
         low, high = low.ravel(), high.ravel()
-        params = {name: values.ravel() for name, values in self.params.items()}
+        rank = len(self._shape)
+        params = {name: v.reshape(-1, *v.shape[rank:]) for name, v in self.params.items()}
         y = None if y is None else y.ravel()
         sizes = (high - low + 1).astype(np.int64)
         totals = np.empty(len(sizes))

@@ -91,6 +91,10 @@ class Categorical(Family):
             counts += 0.5
         return {"probs": counts / counts.sum()}
 
+    def _crps(self, y, probs):
+        reached = np.arange(self.classes) >= np.asarray(y)[..., None]
+        return np.sum((np.cumsum(probs, axis=-1) - reached) ** 2, axis=-1)
+
     def _support_hint(self):
         return (
             "Code the classes from 0, without gaps, and give the family their number: "
@@ -140,6 +144,10 @@ class FrozenCategorical:
         q = np.asarray(q, dtype="float64")
         code = (self.cumulative < q[..., None]).sum(axis=-1).astype("float64")
         return np.where((q >= 0) & (q <= 1), np.minimum(code, self.classes - 1), np.nan)
+
+    def isf(self, q):
+        """Return the quantile at 1 - q."""
+        return self.ppf(1.0 - np.asarray(q))
 
     def var(self):
         """Return the variances of the C indicators, p (1 - p)."""
