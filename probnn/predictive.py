@@ -229,10 +229,14 @@ class Predictive:
         """
         y = self._aligned(y)
         self.family.check(y)
-        closed = self.family._crps(y, **self.params)
-        if closed is not None:
-            return np.asarray(closed)
-        return self._crps_discrete(y) if self.family.discrete else self._crps_continuous(y)
+        score = self.family._crps(y, **self.params)
+        score = np.full(self._shape, np.nan) if score is None else np.asarray(score)
+        rest = np.isnan(score)
+        if rest.any():
+            part = self._rows(rest)
+            numeric = part._crps_discrete if self.family.discrete else part._crps_continuous
+            score[rest] = numeric(y[rest])
+        return score
 
     def _crps_discrete(self, y):
         return self._sum_over_counts(lambda frozen, k, y: (frozen.cdf(k) - (y <= k)) ** 2, y)
@@ -323,7 +327,10 @@ class Predictive:
         """Return the distributions of some rows: an int, a slice, or an array, as NumPy takes."""
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
-        return Predictive(self.family, {name: v[rows] for name, v in self.params.items()})
+        return self._rows(rows)
+
+    def _rows(self, index):
+        return Predictive(self.family, {name: v[index] for name, v in self.params.items()})
 
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}

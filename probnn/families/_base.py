@@ -223,7 +223,7 @@ class Family(ABC):
         return next(iter(params.values()))
 
     def _crps(self, y, **params):
-        """Return the CRPS in closed form, or None where none is known."""
+        """Return the CRPS in closed form, NaN in rows where it fails; or None where none is known."""
         return None
 
     # ---- what everyone uses -----------------------------------------------------------------

@@ -59,6 +59,16 @@ class NegativeBinomial(Family):
     def _log_prob(self, y, mean, dispersion):
         return _log_mass(y, mean.log, dispersion.log)
 
+    def _crps(self, y, mean, dispersion):
+        from scipy import stats
+        from scipy.special import hyp2f1
+
+        n, p = 1.0 / dispersion, 1.0 / (1.0 + dispersion * mean)
+        at, raised = stats.nbinom.cdf(y, n, p), stats.nbinom.cdf(y - 1.0, n + 1.0, p)
+        with np.errstate(all="ignore"):  # where the series overflows, Predictive sums over counts
+            series = hyp2f1(n + 1.0, 0.5, 2.0, -4.0 * (1.0 - p) / p**2)
+            return y * (2.0 * at - 1.0) - mean / p * (p * (2.0 * raised - 1.0) + series)
+
     def _start(self, y):
         from scipy.optimize import minimize_scalar
 
