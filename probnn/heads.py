@@ -189,11 +189,17 @@ class Head(keras.layers.Layer):
         """Return (..., units * k)."""
         return (*input_shape[:-1], self.units * len(self._kinds))
 
+    def compute_output_spec(self, features):
+        """Return a symbolic tensor of that shape, in the variable dtype."""
+        shape = self.compute_output_shape(features.shape)
+        return keras.KerasTensor(shape, dtype=self.variable_dtype)
+
     def call(self, features):
         """Return raw parameters (..., units * k) of features (..., p)."""
         features = keras.ops.cast(features, self.variable_dtype)
         kernel, bias = self.coefficients()
-        raw = keras.ops.matmul(features, kernel)
+        # The tensors' own operators: those of keras.ops make float32 of float64 but on TensorFlow.
+        raw = features @ kernel
         return raw if bias is None else raw + bias
 
     def coefficients(self):
@@ -207,17 +213,19 @@ class Head(keras.layers.Layer):
             The intercepts, and the constant and fixed parameters as raw values; None where there
             is nothing to add.
         """
-        ops = keras.ops
-        kernel, bias = self.kernel, self.bias
-        if set(self._kinds) != {"predicted"}:
+        ops, tensor = keras.ops, keras.ops.convert_to_tensor
+        kernel = tensor(self.kernel)
+        bias = None if self.bias is None else tensor(self.bias)
+        if "constant" in self._kinds or "fixed" in self._kinds:
             zero = ops.zeros((kernel.shape[0], 1), dtype=self.variable_dtype)
             kernel = ops.take(ops.concatenate([kernel, zero], axis=1), self._kernel_columns, axis=1)
-            known = [w for w in (bias, self.constant) if w is not None]
-            values = ops.concatenate([*known, ops.convert_to_tensor(self._fixed_and_zero)])
+            known = [tensor(w) for w in (self.bias, self.constant) if w is not None]
+            values = ops.concatenate([*known, tensor(self._fixed_and_zero)])
             bias = ops.take(values, self._bias_columns)
         if self._standardised:
-            kernel = kernel * self.raw_scale
-            bias = self.raw_shift if bias is None else bias * self.raw_scale + self.raw_shift
+            shift, scale = tensor(self.raw_shift), tensor(self.raw_scale)
+            kernel = kernel * scale
+            bias = shift if bias is None else bias * scale + shift
         return kernel, bias
 
     def to_params(self, raw):

@@ -276,7 +276,9 @@ class _Probabilistic:
             Name -> float64 array, shape (n,), or (n, units), or (n, classes) for `probs` of the
             categorical family; for a model with several heads, a list or dict of such dicts.
         """
-        return _map(lambda head, raw: head.to_params(raw), self.heads, self._predict_raw(x, **kwargs))
+        return _map(
+            lambda head, raw: head.to_params(raw), self.heads, self._predict_raw(x, **kwargs)
+        )
 
     def predict_distribution(self, x, **kwargs):
         """Return what the model believes about the y of every row.

@@ -45,21 +45,21 @@ def test_normal_with_fixed_scale_has_the_minimiser_of_squared_error(rng):
     x = rng.normal(size=(40, 3))
     y = x @ [1.0, -2.0, 0.5] + rng.normal(size=40)
     beta = np.linalg.lstsq(x, y, rcond=None)[0]  # minimises the mean squared error
-    loss = pn.NegativeLogLikelihood("normal", dtype="float64")
+    loss = pn.NegativeLogLikelihood("normal", dtype="float64", reduction=None)
     for scale in (0.1, 1.0, 3.0):
         with backend.float64():
             features = keras.ops.convert_to_tensor(x)
             column = keras.ops.full((40, 1), np.log(scale), dtype="float64")
 
             def nll(beta, column=column, features=features):
-                loc = keras.ops.matmul(features, beta[:, None])
-                return loss(y, keras.ops.concatenate([loc, column], axis=1))
+                raw = keras.ops.concatenate([features @ beta[:, None], column], axis=1)
+                return keras.ops.sum(loss(y, raw))
 
             value, gradient = backend.value_and_grad(nll)(beta)
-            np.testing.assert_allclose(numpy(gradient), np.zeros(3), atol=1e-12 / scale**2)
-            # -log p = (mean squared error) / (2 scale^2) + log(scale) + log(2 pi) / 2
-            mse = np.mean((y - x @ beta) ** 2)
-            expected = mse / (2 * scale**2) + np.log(scale) + 0.5 * np.log(2 * np.pi)
+            np.testing.assert_allclose(numpy(gradient), np.zeros(3), atol=1e-11 / scale**2)
+            # -log p = (squared error) / (2 scale^2) + log(scale) + log(2 pi) / 2
+            expected = np.sum((y - x @ beta) ** 2) / (2 * scale**2)
+            expected += 40 * (np.log(scale) + 0.5 * np.log(2 * np.pi))
             np.testing.assert_allclose(numpy(value), expected, rtol=1e-12)
 
 

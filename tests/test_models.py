@@ -168,8 +168,10 @@ def test_accuracy_of_classes(shape, rng):
 @each_family
 def test_predictions_agree_with_the_backend_distribution(case, rng):
     model = neuron(pn.Head(case.family))
-    model.set_weights([rng.normal(scale=0.5, size=w.shape) for w in model.trainable_weights]
-                      + [w for w in model.get_weights()[len(model.trainable_weights):]])
+    model.set_weights(
+        [rng.normal(scale=0.5, size=w.shape) for w in model.trainable_weights]
+        + [w for w in model.get_weights()[len(model.trainable_weights) :]]
+    )
     x = rng.normal(size=(6, 2)).astype("float32")
     y = np.array([case.y[i % len(case.y)] for i in range(6)])
     predictive = model.predict_distribution(x, verbose=0)
@@ -440,8 +442,14 @@ def _wrong(y, value):
 
 
 BAD_DATA = {
-    "nan in x": (lambda x, y: (np.where(np.arange(60)[:, None] == 5, np.nan, x), y), "nan in row 5"),
-    "inf in x": (lambda x, y: (np.where(np.arange(60)[:, None] == 5, np.inf, x), y), "inf in row 5"),
+    "nan in x": (
+        lambda x, y: (np.where(np.arange(60)[:, None] == 5, np.nan, x), y),
+        "nan in row 5",
+    ),
+    "inf in x": (
+        lambda x, y: (np.where(np.arange(60)[:, None] == 5, np.inf, x), y),
+        "inf in row 5",
+    ),
     "nan in y": (lambda x, y: (x, _wrong(y, np.nan)), "nan in row 7"),
     "negative": (lambda x, y: (x, _wrong(y, -1)), "the counts 0, 1, 2.*-1.0 in row 7"),
     "not whole": (lambda x, y: (x, _wrong(y, 1.5)), "1.5 in row 7"),

@@ -12,7 +12,16 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 # Stirling's series: log Gamma(x) = (x - 1/2) log x - x + HALF_LOG_2PI + sum of B_2n / (2n (2n-1))
 # x^(1-2n). DLMF 5.11.1. Its error for x >= 8 is below 1e-16.
-_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
+_STIRLING = (
+    1 / 12,
+    -1 / 360,
+    1 / 1260,
+    -1 / 1680,
+    1 / 1188,
+    -691 / 360360,
+    1 / 156,
+    -3617 / 122400,
+)
 STIRLING_FROM = 8.0
 
 
