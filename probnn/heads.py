@@ -12,9 +12,9 @@ from probnn import families, links
 class Head(keras.layers.Layer):
     """The last layer of a probabilistic network: features in, raw parameters out.
 
-    Every parameter of the family is *predicted* (a linear function of the features), *constant* (one
-    trainable number for all rows), or *fixed* (a number you give). The output is a plain tensor
-    that `NegativeLogLikelihood` and the models of this package understand.
+    Every parameter of the family is *predicted* (a linear function of the features), *constant*
+    (one trainable number for all rows), or *fixed* (a number you give). The output is a plain
+    tensor that `NegativeLogLikelihood` and the models of this package understand.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class Head(keras.layers.Layer):
         )
 
     def _find_columns(self, predicted, constant):
-        """Find where each raw column comes from, in [kernel, 0] and in [bias, constant, fixed, 0]."""
+        """Find each raw column's place in [kernel, 0], and in [bias, constant, fixed, 0]."""
         fixed = [
             float(self.family.links[name].forward(np.float64(self.fixed[name])))
             for name in self.family.params
@@ -289,7 +289,7 @@ class Head(keras.layers.Layer):
 
     @property
     def is_new(self):
-        """Whether all weights are as `build` makes them: nothing adapted, set, loaded or trained."""
+        """Whether the weights are as `build` makes them: not adapted, set, loaded or trained."""
         if not self.built:
             return self._start is None
         weights = [w.value for w in (self.kernel, self.bias, self.constant) if w is not None]

@@ -75,7 +75,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
         return keras.ops.sum(nll, axis=-1) if units > 1 else nll
 
     def _checked(self, y, raw):
-        """Return the loss; for y outside the support raise, or within a compiled program give NaN."""
+        """Return the loss; of y outside the support raise, or in a compiled program give NaN."""
         ops, support = keras.ops, self.family.support
         supported = support.contains(y)
         if backend.is_concrete(supported):
@@ -95,11 +95,13 @@ class NegativeLogLikelihood(keras.losses.Loss):
             a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
         )
         if not fits:
+            shapes = shape_text(expected)
+            if units == 1:
+                shapes += f" or {shape_text((*expected, 1))}"
             raise ValueError(
-                f"Expected y of shape {shape_text(expected)}"
-                f"{f' or {shape_text((*expected, 1))}' if units == 1 else ''}, for raw output of shape "
-                f"{shape_text(raw.shape)}. Received: y of shape {shape_text(y.shape)}. They would broadcast "
-                "against each other; give y one value for each row and response."
+                f"Expected y of shape {shapes}, for raw output of shape {shape_text(raw.shape)}. "
+                f"Received: y of shape {shape_text(y.shape)}. They would broadcast against each "
+                "other; give y one value for each row and response."
             )
         if tuple(y.shape) == expected and None not in expected:
             return y

@@ -86,8 +86,7 @@ class Predictive:
 
     def entropy(self):
         """Return the (differential) entropy of each row in nats, shape (n,)."""
-        low, high = self.frozen.support()
-        if not self.family.discrete or np.all(np.isfinite(high)):
+        if not self.family.discrete or np.all(np.isfinite(self.frozen.support()[1])):
             return np.asarray(self.frozen.entropy())
         from scipy.special import entr
 
@@ -260,12 +259,12 @@ class Predictive:
         return 2.0 * total
 
     def _from_tail(self, p, q):
-        """Return the quantile at p = 1 - q, from the nearer end; finite, for its weight may be 0."""
+        """Return the quantile at p = 1 - q from the nearer end; finite, as its weight may be 0."""
         near, far = (np.clip(level, 1e-300, 0.5) for level in (p, q))
         return np.where(p < q, self.frozen.ppf(near), self.frozen.isf(far))
 
     def _sum_over_counts(self, term, y=None):
-        """Return the sum over k = 0, 1, ... of term(frozen, k, y), each row as far as it matters."""
+        """Return the sum over k = 0, 1, ... of term(frozen, k, y), as far as each row needs."""
         low, high = self._ppf(np.full(self._shape, 1e-16)), self.frozen.isf(1e-16)
         if y is not None:
             low, high = np.minimum(low, y), np.maximum(high, y)

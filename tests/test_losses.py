@@ -77,8 +77,18 @@ def test_y_of_any_allowed_kind_gives_the_same_number(case, rng):
 
 @pytest.mark.parametrize(
     ("y_shape", "raw_shape"),
-    [((1,), (4, 2)), ((4, 2), (4, 2)), ((1, 4), (4, 2)), ((4, 1, 1), (4, 2)), ((), (4, 2))]
-    + [((8,), (4, 2)), ((4, 4), (4, 2)), ((4,), (4, 3, 2)), ((4, 1), (4, 4)), ((4, 3), (4, 4))],
+    [
+        ((1,), (4, 2)),
+        ((), (4, 2)),
+        ((8,), (4, 2)),
+        ((4, 2), (4, 2)),
+        ((4, 4), (4, 2)),
+        ((1, 4), (4, 2)),
+        ((4, 1, 1), (4, 2)),
+        ((4,), (4, 3, 2)),
+        ((4, 1), (4, 4)),
+        ((4, 3), (4, 4)),
+    ],
 )
 def test_shapes_that_would_broadcast_raise_and_name_both(y_shape, raw_shape):
     loss = pn.NegativeLogLikelihood("normal")
@@ -144,7 +154,7 @@ def test_y_outside_the_support_raises_where_values_are_known(case):
 
 @each_family
 def test_in_a_compiled_step_of_plain_keras_no_weight_is_lost(case, rng):
-    params, y = case.grid()
+    _, y = case.grid()
     x = rng.normal(size=(len(y), 3)).astype("float32")
     y[3] = np.nan
     model = keras.Sequential([keras.Input((3,)), pn.Head(case.family)])

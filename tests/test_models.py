@@ -487,7 +487,7 @@ def test_bad_data_raises_before_anything_changes(name, method, rng):
 def test_bad_validation_data_raises_before_anything_changes(rng):
     x, y = rng.normal(size=(60, 2)), rng.poisson(2.0, size=60)
     model = neuron(pn.Head("poisson"))
-    with pytest.raises(ValueError, match="validation y = -1.0 in row 7"):
+    with pytest.raises(ValueError, match=r"validation y = -1\.0 in row 7"):
         model.fit(x, y, validation_data=(x, _wrong(y, -1)), verbose=0)
     assert model.heads.is_new
 
@@ -556,7 +556,7 @@ def test_subclass_without_a_head():
         def call(self, x):
             return x
 
-    with pytest.raises(ValueError, match="Headless to have a probnn.Head"):
+    with pytest.raises(ValueError, match=r"Headless to have a probnn\.Head"):
         Headless().compile("sgd")
 
 

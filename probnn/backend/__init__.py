@@ -37,7 +37,7 @@ float64 = _module.float64
 
 
 def math(x):
-    """Return the elementwise functions that suit `x`: host functions for NumPy, else tensor ones."""
+    """Return the elementwise functions that suit `x`: NumPy's for host arrays, else tensor ones."""
     return _host if _host.is_host(x) else _module
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from probnn import backend, domains, links
+from probnn import domains, links
 
 FAMILIES = {}
 
@@ -204,7 +204,7 @@ class Family(ABC):
 
     @abstractmethod
     def distribution(self, **params):
-        """Return the backend's distribution (TFP's, or torch's) with these tensors of parameters."""
+        """Return the backend's distribution, of TFP or torch, with these tensors of parameters."""
 
     @abstractmethod
     def frozen(self, **params):
@@ -223,7 +223,7 @@ class Family(ABC):
         return next(iter(params.values()))
 
     def _crps(self, y, **params):
-        """Return the CRPS in closed form, NaN in rows where it fails; or None where none is known."""
+        """Return the CRPS in closed form, NaN in rows where it fails; None if none is known."""
         return None
 
     # ---- what everyone uses -----------------------------------------------------------------
@@ -248,16 +248,13 @@ class Family(ABC):
         """Split raw outputs (..., size) by parameter: name -> `Linked`."""
         linked, start = {}, 0
         for name, param in self.params.items():
-            if param.size is None:
-                columns = raw[..., start]
-            else:
-                columns = raw[..., start : start + param.size]
-            linked[name] = Linked(columns, self.links[name])
+            index = start if param.size is None else slice(start, start + param.size)
+            linked[name] = Linked(raw[..., index], self.links[name])
             start += param.size or 1
         return linked
 
     def by_response(self, raw):
-        """Return raw outputs (..., d * size) of d > 1 responses as (..., d, size); others as are."""
+        """Return raw outputs (..., d * size) of d > 1 responses as (..., d, size)."""
         units = raw.shape[-1] // self.size
         if units == 1:
             return raw

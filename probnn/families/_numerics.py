@@ -60,8 +60,8 @@ NEAR = 0.25
 def log1p_minus(u):
     """Return log(1 + u) - u for |u| <= 1/4, without cancelling.
 
-    With s = u / (2 + u), log(1 + u) = 2 atanh(s), so that log(1 + u) - u = s (2 (s^2 / 3 + s^4 / 5 +
-    ...) - u).
+    With s = u / (2 + u), log(1 + u) = 2 atanh(s), so that log(1 + u) - u = s (2 (s^2 / 3 +
+    s^4 / 5 + ...) - u).
     """
     s = u / (2.0 + u)
     square = s * s
@@ -72,7 +72,7 @@ def log1p_minus(u):
 
 
 def log_factorial_excess(y):
-    """Return y log(y) - y - log(y!) for counts y, 0 at y = 0: the log-mass of a Poisson at its mean."""
+    """Return y log(y) - y - log(y!) of counts y: the log-mass at y of a Poisson with mean y."""
     m = backend.math(y)
     large = m.maximum(y, STIRLING_FROM)
     positive = m.maximum(y, 1.0)

@@ -15,9 +15,9 @@ class Poisson(Family):
 
     Notes
     -----
-    log p(y) = y log(rate) - rate - log(y!). It is computed with d = log(rate / y) as (y log(y) - y -
-    log(y!)) - y (exp(d) - 1 - d), which has no large terms that cancel: Loader (2000), "Fast and
-    accurate computation of binomial probabilities". CRPS: Wei and Held (2014),
+    log p(y) = y log(rate) - rate - log(y!). It is computed with d = log(rate / y) as (y log(y) -
+    y - log(y!)) - y (exp(d) - 1 - d), which has no large terms that cancel: Loader (2000), "Fast
+    and accurate computation of binomial probabilities". CRPS: Wei and Held (2014),
     doi:10.1007/s11749-014-0380-8.
 
     Examples

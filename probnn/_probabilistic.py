@@ -1,0 +1,356 @@
+"""What makes a Keras model probabilistic: it knows its heads, and predicts distributions."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from probnn import data
+from probnn.losses import NegativeLogLikelihood
+
+_map, _flatten = keras.tree.map_structure, keras.tree.flatten
+
+
+class Probabilistic:
+    """What Model and Sequential add to the Keras classes of the same names."""
+
+    @property
+    def heads(self):
+        """The model's Head; or a list or dict of heads, in the structure of its outputs."""
+        raise NotImplementedError
+
+    # ---- training ---------------------------------------------------------------------------
+
+    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
+        """Prepare for training: the loss is the head's negative log-likelihood.
+
+        Parameters
+        ----------
+        optimizer : str or keras.Optimizer
+            As in Keras.
+        loss : NegativeLogLikelihood, or a list or dict of them, optional
+            Left out, the negative log-likelihood of each head. Give one only to change its
+            reduction.
+        *args, **kwargs
+            `loss_weights`, `metrics` and the rest of `keras.Model.compile`. Metrics compare y with
+            the mean that `predict` returns: "accuracy" for classes, "root_mean_squared_error" for
+            numbers.
+
+        Raises
+        ------
+        ValueError
+            If the model does not end in a Head, or `loss` is not its negative log-likelihood.
+        """
+        heads = self.heads
+        if loss is None:
+            loss = _map(_loss_of, heads)
+        losses = _flatten(loss)
+        for given, head in zip(losses, _flatten(heads), strict=len(losses) > 1):
+            if not (isinstance(given, NegativeLogLikelihood) and given.family == head.family):
+                raise ValueError(
+                    f"Expected no `loss`, or the negative log-likelihood of {head.family!r}. "
+                    f"Received: loss={given!r}. Leave `loss` out; with another loss, which would "
+                    "compare y with raw outputs, use keras.Model."
+                )
+        super().compile(optimizer, loss, *args, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update the metrics with the means that raw outputs stand for."""
+        if self._compile_metrics is not None:
+            heads = self.heads
+            pairs = [
+                _for_metrics(*each)
+                for each in zip(_flatten(heads), _flatten(y), _flatten(y_pred), strict=True)
+            ]
+            y, y_pred = (
+                keras.tree.pack_sequence_as(heads, list(side)) for side in zip(*pairs, strict=True)
+            )
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Fit the weights by minimising the negative log-likelihood.
+
+        Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
+        A head that is still new first adapts to y, or to the y of the first batch of a stream.
+
+        Raises
+        ------
+        ValueError
+            For numbers of rows that do not agree, values that are not finite, a y of the wrong
+            shape or outside the family's support. Arrays are checked before anything changes;
+            batches of a stream, each before its step.
+        """
+        self._assert_compile_called("fit")
+        stream = None
+        if data.is_stream(x):
+            x = stream = self._checked_stream(x, y, shuffle=shuffle, class_weight=class_weight)
+            class_weight = None
+        else:
+            x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+        validation = self._checked_validation(validation_data)
+        with _error_of(stream, validation):
+            if stream is None:
+                self._adapt_new_heads(y)
+            else:
+                first_x, first_y = stream.first()
+                self._build_heads(first_x)
+                self._adapt_new_heads(first_y)
+            return super().fit(
+                x=x,
+                y=y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation,
+                shuffle=shuffle if stream is None else False,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """Return the mean negative log-likelihood, and the metrics, as `keras.Model.evaluate` does.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        stream = None
+        if not kwargs.get("_use_cached_eval_dataset"):  # set by fit, which has checked the data
+            self._assert_compile_called("evaluate")
+            if data.is_stream(x):
+                x = stream = self._checked_stream(x, y)
+            else:
+                x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+        with _error_of(stream):
+            return super().evaluate(
+                x=x,
+                y=y,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                **kwargs,
+            )
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
+        return super().train_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Check a batch of arrays, and return its loss as `keras.Model.test_on_batch` does."""
+        return super().test_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
+
+    def _checked_arrays(self, x, y, sample_weight, prefix=""):
+        if y is None:
+            raise ValueError(
+                f"Expected {prefix}y, or {prefix}x as a stream of batches (x, y): a tf.data "
+                "dataset, a torch DataLoader, a keras.utils.PyDataset or a generator. Received: "
+                f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
+            )
+        x = data.features(x, f"{prefix}x")
+        self._build_heads(x)
+        return data.arrays(x, y, sample_weight, self.heads, prefix)
+
+    def _build_heads(self, x):
+        """Build heads that wait for the first input, since they know the shape of y."""
+        if not all(head.built for head in _flatten(self.heads)):
+            self(_map(lambda leaf: leaf[:1], x))
+
+    def _checked_stream(self, x, y, prefix="", **options):
+        if y is not None:
+            raise ValueError(
+                f"Expected no {prefix}y beside a {type(x).__name__}, whose batches hold it. "
+                f"Received: {prefix}y of type {type(y).__name__}."
+            )
+        return data.CheckedBatches(x, self.heads, **options)
+
+    def _checked_validation(self, validation_data):
+        if validation_data is None:
+            return None
+        if data.is_stream(validation_data):
+            return self._checked_stream(validation_data, None, "validation ")
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+        x, y, sample_weight = self._checked_arrays(x, y, sample_weight, "validation ")
+        return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+    def _adapt_new_heads(self, y):
+        new = [head.is_new for head in _flatten(self.heads)]
+        if any(new):
+            y = _flatten(data.responses(y, self.heads))
+            for head, is_new, values in zip(_flatten(self.heads), new, y, strict=True):
+                if is_new:
+                    head.adapt(values)
+
+    # ---- prediction -------------------------------------------------------------------------
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Return the mean of every row's distribution.
+
+        Parameters
+        ----------
+        x, batch_size, verbose, steps, callbacks
+            As in `keras.Model.predict`; x may be a pandas or polars frame.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,), (n, units) or (n, classes)
+            P(Y = 1 | x) for the Bernoulli family, the class probabilities for the categorical, the
+            mean for the others; a list or dict of them for a model with several heads.
+
+        Raises
+        ------
+        ValueError
+            If x has zero rows or a value that is not finite.
+        """
+        raw = self._predict_raw(
+            x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+        )
+        return _map(lambda head, values: head.mean(values), self.heads, raw)
+
+    def predict_on_batch(self, x):
+        """Return the mean of every row's distribution, for one batch."""
+        raw = _map(_host_float64, super().predict_on_batch(x))
+        return _map(lambda head, values: head.mean(values), self.heads, raw)
+
+    def predict_params(self, x, **kwargs):
+        """Return the parameters of every row's distribution.
+
+        Parameters
+        ----------
+        x
+            As in `predict`.
+        **kwargs
+            `batch_size`, `verbose`, `steps` and `callbacks`, as in `predict`.
+
+        Returns
+        -------
+        dict
+            Name -> float64 array, shape (n,), or (n, units), or (n, classes) for `probs` of the
+            categorical family; for a model with several heads, a list or dict of such dicts.
+        """
+        return _map(
+            lambda head, raw: head.to_params(raw), self.heads, self._predict_raw(x, **kwargs)
+        )
+
+    def predict_distribution(self, x, **kwargs):
+        """Return what the model believes about the y of every row.
+
+        Parameters
+        ----------
+        x, **kwargs
+            As in `predict_params`.
+
+        Returns
+        -------
+        Predictive
+            With mean, quantiles, intervals, densities and scores, in NumPy; for a model with
+            several heads, a list or dict of them.
+        """
+        from probnn.predictive import Predictive
+
+        raw = self._predict_raw(x, **kwargs)
+        return _map(
+            lambda head, values: Predictive(head.family, head.to_params(values)), self.heads, raw
+        )
+
+    def distribution(self, x, **kwargs):
+        """Return the backend's own distribution object for the rows of x.
+
+        Parameters
+        ----------
+        x : array or tensor
+            Input of the model.
+        **kwargs
+            What the model's `call` takes: `training`.
+
+        Returns
+        -------
+        tfp.distributions.Distribution or torch.distributions.Distribution
+            With batch shape (n,) or (n, units); gradients flow to the weights.
+        """
+        return _map(
+            lambda head, raw: head.family.distribution(**head.to_params(raw)),
+            self.heads,
+            self(data.features(x), **kwargs),
+        )
+
+    def _predict_raw(self, x, **kwargs):
+        if not data.is_stream(x):
+            x = data.features(x)
+        return _map(_host_float64, super().predict(x, **kwargs))
+
+
+def _loss_of(head):
+    return NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
+
+
+def _for_metrics(head, y, raw):
+    """Return y and the mean as Keras's metrics pair them: (n, 1) with (n, 1), classes as codes."""
+    mean = head.mean(raw)
+    if len(mean.shape) == len(raw.shape) - 1:
+        if len(y.shape) == len(mean.shape):
+            y = keras.ops.expand_dims(y, -1)
+        mean = keras.ops.expand_dims(mean, -1)
+    return y, mean
+
+
+def _host_float64(raw):
+    return np.asarray(raw, dtype="float64")
+
+
+@contextlib.contextmanager
+def _error_of(*sources):
+    """Raise what a check of a stream raised, in place of how a backend's pipeline reports it."""
+    try:
+        yield
+    except Exception:
+        for source in sources:
+            error = getattr(source, "error", None)
+            if error is not None:
+                raise error from None
+        raise

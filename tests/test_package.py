@@ -1,0 +1,86 @@
+"""The package as a whole: what it imports, the backends it takes, and what its documents claim."""
+
+import doctest
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import keras
+import pytest
+
+import probnn as pn
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(pn.__path__, "probnn.")
+    if not module.name.startswith("probnn.backend.")
+]
+
+
+def python(code, backend=None):
+    """Run code in a new process, with a Keras backend of choice; return the finished process."""
+    backend = backend or keras.backend.backend()
+    env = {**os.environ, "KERAS_BACKEND": backend, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *code], env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.backend
+def test_import_is_light():
+    names = ["tensorflow", "jax", "torch"]
+    names.remove(keras.backend.backend())
+    names += ["tensorflow_probability", "scipy.stats", "pandas", "statsmodels", "matplotlib"]
+    code = (
+        "import sys, keras; before = set(sys.modules)\n"
+        "import probnn\n"
+        f"print([n for n in {names} if n in sys.modules and n not in before])\n"
+        "print(keras.backend.backend() == 'tensorflow' or 'tensorflow' not in sys.modules)"
+    )
+    done = python(["-c", code])
+    assert done.stdout.split("\n")[:2] == ["[]", "True"], done.stderr
+
+
+def test_another_keras_backend_gets_an_error_that_names_the_three():
+    code = "import keras; keras.backend.backend = lambda: 'openvino'; import probnn"
+    done = python(["-c", code])
+    assert "ImportError: probnn runs on Keras with one of the backends" in done.stderr
+    assert "tensorflow, jax, torch. Received: 'openvino'" in done.stderr
+    assert "KERAS_BACKEND" in done.stderr
+
+
+def test_public_names():
+    for name in pn.__all__:
+        assert getattr(pn, name) is not None
+        assert name in dir(pn)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        pn.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["probnn", *MODULES])
+def test_docstring_examples(name):
+    result = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def test_classes_of_the_public_interface_have_examples():
+    for cls in [pn.Head, pn.Model, pn.NegativeLogLikelihood, pn.Predictive, pn.Sequential]:
+        assert ">>>" in cls.__doc__, cls
+    for cls in pn.families.FAMILIES.values():
+        assert ">>>" in cls.__doc__, cls
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs(path):
+    done = python([str(path)])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip()
+    for figure in re.findall(r"\S+\.png", done.stdout):
+        assert (ROOT / figure).stat().st_size > 10_000
