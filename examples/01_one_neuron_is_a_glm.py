@@ -24,7 +24,7 @@ import probnn as pn
 FIGURES = Path(__file__).parent / "figures"
 
 
-def fit_neuron(head, x, y, epochs=500):
+def fit_neuron(head, x, y, epochs=300):
     """Train one neuron on standardised x; return it, with its coefficients in the units of x."""
     mean, scale = x.mean().to_numpy(), x.std().to_numpy()
     model = pn.Sequential([keras.Input((x.shape[1],)), head])

@@ -63,6 +63,14 @@ def test_public_names():
         pn.nothing  # noqa: B018
 
 
+@pytest.fixture
+def _own_registries(monkeypatch):
+    """Let docstrings register families and links that are gone afterwards."""
+    monkeypatch.setattr(pn.families._base, "FAMILIES", dict(pn.families.FAMILIES))
+    monkeypatch.setattr(pn.links, "LINKS", dict(pn.links.LINKS))
+
+
+@pytest.mark.usefixtures("_own_registries")
 @pytest.mark.parametrize("name", ["probnn", *MODULES])
 def test_docstring_examples(name):
     result = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
