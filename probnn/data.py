@@ -4,6 +4,7 @@ Arrays are checked whole before the first step; a stream of batches (a `tf.data`
 DataLoader, a PyDataset, a generator) is checked batch by batch, each before its step.
 """
 
+import contextlib
 import types
 
 import keras
@@ -19,7 +20,11 @@ def to_numpy(values):
     if isinstance(values, np.ndarray):
         return values
     if hasattr(values, "to_numpy"):  # pandas and polars
-        return values.to_numpy()
+        array = values.to_numpy()
+        if array.dtype == object and not any(isinstance(value, str) for value in array.flat):
+            with contextlib.suppress(TypeError, ValueError):
+                array = values.to_numpy(dtype="float64", na_value=np.nan)  # pandas' nullable types
+        return array
     if keras.ops.is_tensor(values):
         return keras.ops.convert_to_numpy(values)
     return np.asarray(values)
@@ -49,12 +54,6 @@ def response(y, head, what="y"):
         If it has zero rows, is not numeric, has another shape, or a value outside the support.
     """
     y = to_numpy(y)
-    if y.dtype.kind not in "biuf":
-        try:
-            if not any(isinstance(value, str) for value in y.flat):
-                y = y.astype("float64")
-        except (TypeError, ValueError):
-            pass
     if y.dtype.kind not in "biuf":
         raise ValueError(
             f"Expected {what} to be numeric. Received: values of type {y.dtype}, the first "
@@ -105,6 +104,8 @@ def features(x, what="x"):
 
 
 def _check_features(x, what):
+    if hasattr(x, "toarray") or type(x).__name__ in ("SparseTensor", "RaggedTensor"):
+        return x  # not dense, for Keras to take or to refuse
     names = getattr(x, "columns", None)
     x = to_numpy(x)
     if x.shape[:1] == (0,):
@@ -115,12 +116,10 @@ def _check_features(x, what):
             for name, column in zip(names, x.T, strict=True)
             if not all(isinstance(v, (int, float, np.number, np.bool_)) for v in column)
         ]
-        if wrong:
-            raise ValueError(
-                f"Expected the columns of {what} to be numeric. Received text or other objects in "
-                f"{', '.join(map(repr, wrong))}. Encode them first, as indicator columns say."
-            )
-        x = x.astype("float64")
+        raise ValueError(
+            f"Expected the columns of {what} to be numeric. Received text or other objects in "
+            f"{', '.join(map(repr, wrong))}. Encode them first, as indicator columns say."
+        )
     if x.dtype.kind == "f":
         finite = np.isfinite(x)
         if not finite.all():
@@ -165,7 +164,7 @@ def arrays(x, y, sample_weight, heads, prefix=""):
     if sample_weight is not None:
         sample_weight = features(sample_weight, f"{prefix}sample_weight")
     rows = {
-        name: {np.shape(leaf)[0] for leaf in keras.tree.flatten(value)}
+        name: {leaf.shape[0] for leaf in keras.tree.flatten(value)}
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))
         if value is not None
     }

@@ -114,10 +114,8 @@ class Head(keras.layers.Layer):
             for name, param in self.family.params.items()
             for _ in range(param.size or 1)
         ]
-        location = next(iter(self.family.params))
-        self._standardised = (
-            self.family.links[location] == links.get("identity") and self._kinds[0] != "fixed"
-        )
+        link = self.family.links[self.family.location]
+        self._standardised = link == links.get("identity") and self._kinds[0] != "fixed"
         self._start = None
 
     def _kind(self, name):

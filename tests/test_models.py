@@ -564,3 +564,15 @@ def test_fit_before_compile():
     model = pn.Sequential([keras.Input((2,)), pn.Head("normal")])
     with pytest.raises(ValueError, match="compile"):
         model.fit(np.zeros((3, 2)), np.zeros(3))
+
+
+def test_pandas_nullable_and_sparse_input(rng):
+    x, y = rng.normal(size=(60, 2)), rng.poisson(2.0, size=60)
+    model = neuron(pn.Head("poisson"))
+    frame = pd.DataFrame(x, columns=["a", "b"]).convert_dtypes()
+    model.fit(frame, pd.Series(y, dtype="Int64"), epochs=1, verbose=0)
+    with pytest.raises(ValueError, match="nan in row 3"):
+        model.fit(frame, pd.Series(y, dtype="Int64").where(np.arange(60) != 3), verbose=0)
+    frame.loc[5, "b"] = pd.NA
+    with pytest.raises(ValueError, match="row 5, column 'b'"):
+        model.predict(frame)

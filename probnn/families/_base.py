@@ -165,6 +165,8 @@ class Family(ABC):
         Name -> `Param`, in the order of the raw columns.
     links : dict
         Name -> `Link`, as chosen.
+    location : str
+        The name of the first parameter.
     size : int
         The number of raw columns.
 
@@ -182,14 +184,14 @@ class Family(ABC):
 
     def __init__(self, link=None, links=None):
         self.params = self._parameters()
-        location = next(iter(self.params))
+        self.location = next(iter(self.params))
         chosen = dict(links or {})
         if link is not None:
-            if location in chosen:
+            if self.location in chosen:
                 raise ValueError(
-                    f"Both `link` and `links` name a link for {location!r}: give it once."
+                    f"Both `link` and `links` name a link for {self.location!r}: give it once."
                 )
-            chosen[location] = link
+            chosen[self.location] = link
         self.check_names(chosen, "links")
         self.links = {
             name: _links_get(chosen.get(name, param.link)) for name, param in self.params.items()
@@ -220,7 +222,7 @@ class Family(ABC):
 
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
-        return next(iter(params.values()))
+        return params[self.location]
 
     def _crps(self, y, **params):
         """Return the CRPS in closed form, NaN in rows where it fails; None if none is known."""
