@@ -42,6 +42,17 @@ class Model(Probabilistic, keras.Model):
             cls = FunctionalModel if cls is Model else cls
         return super().__new__(cls)
 
+    def __init__(self, *args, **kwargs):
+        if functional_init_arguments(args, kwargs):
+            # A subclass that hands inputs and outputs to this method. Keras would put Functional
+            # among the bases of Model itself, and break every other subclass.
+            cls = type(self)
+            names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+            self.__class__ = type(cls.__name__, (cls, FunctionalModel), names)
+            FunctionalModel.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
+
     @property
     def heads(self):
         """The model's Head, or a dict of its heads by name."""

@@ -373,6 +373,28 @@ class Net(pn.Model):
         return self.head(self.hidden(x))
 
 
+class FromGraph(pn.Model):
+    """A subclass that hands inputs and outputs to its parent."""
+
+    def __init__(self, width=3, **kwargs):
+        inputs = keras.Input((2,))
+        hidden = keras.layers.Dense(width, "relu")(inputs)
+        super().__init__(inputs, pn.Head("gamma")(hidden), **kwargs)
+
+
+def test_subclass_made_of_inputs_and_outputs(rng, tmp_path):
+    x, y = rng.normal(size=(30, 2)), rng.gamma(2.0, size=30)
+    model = FromGraph()
+    model.compile("adam")
+    model.fit(x, y, epochs=1, verbose=0)
+    assert isinstance(model, FromGraph)
+    model.save(tmp_path / "m.keras")
+    custom = {"FromGraph": FromGraph}
+    loaded = keras.models.load_model(tmp_path / "m.keras", custom_objects=custom)
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    Net()  # other subclasses are as before
+
+
 def test_subclassed_model(rng):
     x = rng.normal(size=(80, 2))
     y = rng.gamma(2.0, 1e6, size=80)
