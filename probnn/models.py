@@ -74,8 +74,8 @@ class Model(Probabilistic, keras.Model):
 class FunctionalModel(Model, Functional):
     """What `Model(inputs, outputs)` makes."""
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
-        Functional.__init__(self, inputs, outputs, name=name, **kwargs)
+    def __init__(self, *args, **kwargs):  # as Functional's own is seen, for Keras to save it
+        Functional.__init__(self, *args, **kwargs)
         self.heads  # noqa: B018  fail here, not at the first fit
 
     @property
