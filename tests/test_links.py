@@ -26,7 +26,7 @@ def test_every_link_has_a_row():
 
 @each_link
 def test_forward_equals_statsmodels(case):
-    # statsmodels clips at 2e-16, and it and SciPy lose digits close to 0 and 1: see below for those.
+    # statsmodels clips at 2e-16, and it and SciPy lose digits close to 0 and 1: those follow below.
     mu = np.array([m for m in case.mu if case.name == "identity" or 1e-4 < m != 1 - 1e-12])
     found = link_of(case).forward(mu)
     np.testing.assert_allclose(found, case.reference(mu), rtol=1e-12, atol=1e-15)
