@@ -47,9 +47,9 @@ def softplus(x):
     return np.logaddexp(0.0, x)
 
 
-def eps(x):
-    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
-    return np.finfo(np.result_type(x, np.float32)).eps
+def is_double(x):
+    """Return whether `x` is computed in float64."""
+    return np.result_type(x, np.float32) == np.float64
 
 
 def stop_gradient(x):

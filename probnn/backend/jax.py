@@ -28,9 +28,9 @@ from jax.scipy.special import gammaln as lgamma  # noqa: F401
 from jax.scipy.special import log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
 
-def eps(x):
-    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
-    return jax.numpy.finfo(x.dtype).eps
+def is_double(x):
+    """Return whether `x` is float64."""
+    return x.dtype == jax.numpy.float64
 
 
 class _Distributions:

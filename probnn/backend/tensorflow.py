@@ -3,7 +3,6 @@
 import contextlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 abs = tf.math.abs
@@ -32,9 +31,9 @@ def logit(x):
     return log(x) - log1p(-x)
 
 
-def eps(x):
-    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
-    return np.finfo(x.dtype.as_numpy_dtype).eps
+def is_double(x):
+    """Return whether `x` is float64."""
+    return x.dtype == tf.float64
 
 
 class _Distributions:
@@ -102,4 +101,4 @@ def map_batches(dataset, function):
         batch = tf.nest.pack_sequence_as(batch, checked)
         return batch if len(batch) > 1 else batch[0]
 
-    return dataset.map(check)
+    return dataset.map(check).prefetch(tf.data.AUTOTUNE)

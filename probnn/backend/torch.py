@@ -45,9 +45,9 @@ def stop_gradient(x):
     return x.detach()
 
 
-def eps(x):
-    """Return the spacing of floating-point numbers near 1 in the dtype of `x`."""
-    return torch.finfo(x.dtype).eps
+def is_double(x):
+    """Return whether `x` is float64."""
+    return x.dtype == torch.float64
 
 
 def is_concrete(x):

@@ -1,5 +1,6 @@
 """What a family is: the recipe, the parameters, and the registry."""
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,7 +42,7 @@ def register(cls):
     <family maxwell: mean (log), shape (log)>
     """
     taken = FAMILIES.get(cls.name)
-    if taken is not None and taken.__qualname__ != cls.__qualname__:
+    if taken is not None and not links.same_class(taken, cls):
         raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
     FAMILIES[cls.name] = cls
     return cls
@@ -102,11 +103,14 @@ class Param:
     ----------
     link : str or Link
         Its default link.
+    domain : probnn.domains.Domain
+        The values it may have.
     size : int, optional
         For a parameter that is a vector, how many raw columns it takes; a number takes one.
     """
 
     link: str | links.Link
+    domain: domains.Domain
     size: int | None = None
 
 
@@ -151,6 +155,9 @@ class Family(ABC):
        precision and range; the default asks `distribution(**params)`;
     7. `mean(**params)`, where the mean is not the first parameter;
     8. `_crps(y, **params)`, where a closed form is known; the default integrates.
+
+    An `__init__` of its own passes `link` and `links` on, and keeps each further argument in an
+    attribute of the same name, from where `get_config` saves it.
 
     Parameters
     ----------
@@ -218,7 +225,11 @@ class Family(ABC):
 
     def _log_prob(self, y, **linked):
         """Return log p(y), given a `Linked` for every parameter."""
-        return self.distribution(**{k: v.value for k, v in linked.items()}).log_prob(y)
+        params = {name: parameter.value for name, parameter in linked.items()}
+        if not isinstance(y, np.ndarray):
+            return self.distribution(**params).log_prob(y)
+        frozen = self.frozen(**params)
+        return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
 
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
@@ -335,14 +346,18 @@ class Family(ABC):
             )
 
     def get_config(self):
-        """Return the arguments that make this family again, as JSON types, with its name."""
-        default = self._parameters()
+        """Return the arguments that make this family again, as JSON types, with its name.
+
+        The arguments of a subclass's own `__init__` are read from attributes of the same names.
+        """
+        arguments = [*inspect.signature(type(self).__init__).parameters][1:]
+        own = {name: getattr(self, name) for name in arguments if name not in ("link", "links")}
         changed = {
             name: link.get_config()
             for name, link in self.links.items()
-            if link != _links_get(default[name].link)
+            if link != _links_get(self.params[name].link)
         }
-        return {"name": self.name, **({"links": changed} if changed else {})}
+        return {"name": self.name, **own, **({"links": changed} if changed else {})}
 
     def __eq__(self, other):
         return type(self) is type(other) and self.get_config() == other.get_config()

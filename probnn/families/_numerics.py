@@ -6,6 +6,8 @@ finite gradient, for every finite argument in its range.
 
 import math
 
+import numpy as np
+
 from probnn import backend
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -39,9 +41,19 @@ def saturate(x, low=-math.inf, high=math.inf):
     return x + m.stop_gradient(held - x)
 
 
-def log_range(x, float32, float64):
+def by_precision(x, float32, float64):
     """Return the bound that suits the dtype of x."""
-    return float64 if backend.math(x).eps(x) < 1e-10 else float32
+    return float64 if backend.math(x).is_double(x) else float32
+
+
+def spread(y, center):
+    """Return the root mean square of y about a center, or if it is 0 but for rounding, a width.
+
+    A single value has no spread; its own size is then wide enough to begin with.
+    """
+    found = float(np.sqrt(np.mean((y - center) ** 2)))
+    size = float(np.max(np.abs(y)))
+    return found if found > 1e-12 * size else size or 1.0
 
 
 def stirling_correction(x):

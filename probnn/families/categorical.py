@@ -68,7 +68,7 @@ class Categorical(Family):
         super().__init__()
 
     def _parameters(self):
-        return {"probs": Param(MultinomialLogit(), size=self.classes - 1)}
+        return {"probs": Param(MultinomialLogit(), domains.PROBABILITY, size=self.classes - 1)}
 
     def distribution(self, probs):
         """Return the backend's Categorical."""
@@ -100,10 +100,6 @@ class Categorical(Family):
             "Code the classes from 0, without gaps, and give the family their number: "
             f"probnn.families.Categorical(classes=...), now {self.classes}."
         )
-
-    def get_config(self):
-        """Return the number of classes."""
-        return {"name": self.name, "classes": self.classes}
 
     def __repr__(self):
         return f"<family categorical: {self.classes} classes>"

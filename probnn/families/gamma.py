@@ -7,7 +7,7 @@ from probnn.families._base import Family, Param, register
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
-    log_range,
+    by_precision,
     saturate,
     stirling_correction,
 )
@@ -35,7 +35,10 @@ class Gamma(Family):
     """
 
     name = "gamma"
-    parameters = {"mean": Param("log"), "shape": Param("log")}  # noqa: RUF012
+    parameters = {
+        "mean": Param("log", domains.NON_NEGATIVE),
+        "shape": Param("log", domains.NON_NEGATIVE),
+    }  # noqa: RUF012
     support = domains.POSITIVE
 
     def distribution(self, mean, shape):
@@ -50,7 +53,7 @@ class Gamma(Family):
 
     def _log_prob(self, y, mean, shape):
         m = backend.math(mean.raw)
-        bound = log_range(mean.raw, 40.0, 340.0)
+        bound = by_precision(mean.raw, 40.0, 340.0)
         log_shape = saturate(shape.log, high=bound)
         log_y = m.log(y)
         d = saturate(log_y - mean.log, high=bound)

@@ -1,5 +1,7 @@
 """The negative binomial distribution."""
 
+import math
+
 import numpy as np
 
 from probnn import backend, domains
@@ -35,7 +37,10 @@ class NegativeBinomial(Family):
     """
 
     name = "negative_binomial"
-    parameters = {"mean": Param("log"), "dispersion": Param("log")}  # noqa: RUF012
+    parameters = {
+        "mean": Param("log", domains.NON_NEGATIVE),
+        "dispersion": Param("log", domains.NON_NEGATIVE),
+    }  # noqa: RUF012
     support = domains.COUNTS
     discrete = True
 
@@ -111,11 +116,13 @@ def _log_mass(y, log_mean, log_alpha):
     many = m.maximum(y, bound)
     log_many = m.log(many)
     large = m.maximum(r, bound)
-    log_n_over_r = m.log1p(many * alpha)
+    # Products with alpha are made of logarithms, since the gradient of alpha alone may overflow.
+    log_ratio = log_many + m.minimum(log_alpha, -math.log(bound))
+    log_n_over_r = m.softplus(log_ratio)
     below = m.sigmoid(-t)  # r / (r + mean)
     w = m.expm1(log_mean - log_many) * below  # n q / y - 1
     near_w = m.minimum(m.maximum(w, -0.25), 0.25)
-    v = -near_w * many * m.minimum(alpha, 1.0 / bound)  # n p / r - 1
+    v = -near_w * m.exp(log_ratio)  # n p / r - 1
     near_v = m.minimum(m.maximum(v, -0.25), 0.25)
     log_v = log_n_over_r - softplus
     log_w = m.where(near_w == w, m.log1p(near_w), log_mean - log_many + log_v)

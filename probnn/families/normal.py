@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import HALF_LOG_2PI, log_range, saturate
+from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
 
 
 @register
@@ -16,9 +16,10 @@ class Normal(Family):
 
     Notes
     -----
-    log p(y) = -((y - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2. Below exp(-34) in float32
-    and exp(-330) in float64 a scale counts as that bound, so that the square stays finite. CRPS:
-    Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
+    log p(y) = -((y - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2. A scale below exp(-28) in
+    float32 and exp(-300) in float64 counts as that bound, and a square above 1e37 and 1e300 as that
+    one, so that the loss stays finite. CRPS: Gneiting and Raftery (2007),
+    doi:10.1198/016214506000001437.
 
     Examples
     --------
@@ -28,7 +29,10 @@ class Normal(Family):
     """
 
     name = "normal"
-    parameters = {"loc": Param("identity"), "scale": Param("log")}  # noqa: RUF012
+    parameters = {
+        "loc": Param("identity", domains.REAL),
+        "scale": Param("log", domains.NON_NEGATIVE),
+    }  # noqa: RUF012
     support = domains.REAL
 
     def distribution(self, loc, scale):
@@ -43,14 +47,14 @@ class Normal(Family):
 
     def _log_prob(self, y, loc, scale):
         m = backend.math(scale.raw)
-        log_scale = saturate(scale.log, low=log_range(scale.raw, -34.0, -330.0))
+        log_scale = saturate(scale.log, low=by_precision(scale.raw, -28.0, -300.0))
         z = (y - loc.value) * m.exp(-log_scale)
-        return -0.5 * m.square(z) - log_scale - HALF_LOG_2PI
+        square = m.minimum(m.square(z), by_precision(scale.raw, 1e37, 1e300))
+        return -0.5 * square - log_scale - HALF_LOG_2PI
 
     def _start(self, y):
-        loc, scale = float(np.mean(y)), float(np.std(y))
-        # A single value has no spread: the size of the value is a wide enough start.
-        return {"loc": loc, "scale": scale if scale > 1e-12 * abs(loc) else abs(loc) or 1.0}
+        loc = float(np.mean(y))
+        return {"loc": loc, "scale": spread(y, loc)}
 
     def _crps(self, y, loc, scale):
         from scipy.special import ndtr
