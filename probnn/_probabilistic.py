@@ -1,6 +1,8 @@
 """What makes a Keras model probabilistic: it knows its heads, and predicts distributions."""
 
 import contextlib
+import itertools
+import math
 
 import keras
 import numpy as np
@@ -44,8 +46,13 @@ class Probabilistic:
         heads = self.heads
         if loss is None:
             loss = _map(_loss_of, heads)
-        losses = _flatten(loss)
-        for given, head in zip(losses, _flatten(heads), strict=len(losses) > 1):
+        losses, flat = _flatten(loss), _flatten(heads)
+        if len(losses) not in (1, len(flat)):
+            raise ValueError(
+                f"Expected no `loss`, or one for each of the {len(flat)} heads. Received: "
+                f"{len(losses)} of them."
+            )
+        for given, head in zip(itertools.cycle(losses), flat, strict=False):
             if not (isinstance(given, NegativeLogLikelihood) and given.family == head.family):
                 raise ValueError(
                     f"Expected no `loss`, or the negative log-likelihood of {head.family!r}. "
@@ -55,7 +62,7 @@ class Probabilistic:
         super().compile(optimizer, loss, *args, **kwargs)
 
     def compile_from_config(self, config):
-        """Compile as a saved model was."""
+        """Compile as a saved model was, which Keras leaves to a class that overrides `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -96,6 +103,7 @@ class Probabilistic:
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
         A head that is still new first adapts to y, or to the y of the first batch of a stream.
+        Masked time steps are checked too: fill them with any value that the family supports.
 
         Raises
         ------
@@ -114,8 +122,10 @@ class Probabilistic:
         validation = self._checked_validation(validation_data)
         with _error_of(stream, validation):
             if stream is None:
-                self._adapt_new_heads(y)
-            else:
+                # Keras splits off the last rows; what they hold out, the head must not see.
+                part = 1.0 if validation_data is not None else 1.0 - validation_split
+                self._adapt_new_heads(_map(lambda v: v[: math.floor(len(v) * part)], y))
+            elif any(not head.built or head.is_new for head in _flatten(self.heads)):
                 first_x, first_y = stream.first()
                 self._build_heads(first_x)
                 self._adapt_new_heads(first_y)
@@ -177,13 +187,16 @@ class Probabilistic:
                 **kwargs,
             )
 
-    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
-        return super().train_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
+        x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+        self._adapt_new_heads(y)
+        return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Check a batch of arrays, and return its loss as `keras.Model.test_on_batch` does."""
-        return super().test_on_batch(*self._checked_arrays(x, y, sample_weight), **kwargs)
+        x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, return_dict)
 
     def _checked_arrays(self, x, y, sample_weight, prefix=""):
         if y is None:
@@ -192,6 +205,7 @@ class Probabilistic:
                 "dataset, a torch DataLoader, a keras.utils.PyDataset or a generator. Received: "
                 f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
             )
+        self._check_float64()
         x = data.features(x, f"{prefix}x")
         self._build_heads(x)
         return data.arrays(x, y, sample_weight, self.heads, prefix)
@@ -201,13 +215,24 @@ class Probabilistic:
         if not all(head.built for head in _flatten(self.heads)):
             self(_map(lambda leaf: leaf[:1], x))
 
+    def _check_float64(self):
+        """Raise if Keras would round float64 heads' data to float32 on the way."""
+        floatx = keras.config.floatx()
+        if floatx != "float64" and any(h.variable_dtype == "float64" for h in _flatten(self.heads)):
+            raise ValueError(
+                f"Expected keras.config.floatx() to be 'float64', for a float64 head: Keras casts "
+                f"arrays to floatx before a step. Received: {floatx!r}. Call "
+                "keras.config.set_floatx('float64') before making the model."
+            )
+
     def _checked_stream(self, x, y, prefix="", **options):
         if y is not None:
             raise ValueError(
                 f"Expected no {prefix}y beside a {type(x).__name__}, whose batches hold it. "
                 f"Received: {prefix}y of type {type(y).__name__}."
             )
-        return data.CheckedBatches(x, self.heads, **options)
+        self._check_float64()
+        return data.CheckedBatches(x, self.heads, prefix, **options)
 
     def _checked_validation(self, validation_data):
         if validation_data is None:
@@ -313,10 +338,9 @@ class Probabilistic:
         tfp.distributions.Distribution or torch.distributions.Distribution
             With batch shape (n,) or (n, units); gradients flow to the weights.
         """
+        raw = self(_map(_host_features, x), **kwargs)
         return _map(
-            lambda head, raw: head.family.distribution(**head.to_params(raw)),
-            self.heads,
-            self(data.features(x), **kwargs),
+            lambda head, raw: head.family.distribution(**head.to_params(raw)), self.heads, raw
         )
 
     def _predict_raw(self, x, **kwargs):
@@ -337,6 +361,11 @@ def _for_metrics(head, y, raw):
             y = keras.ops.expand_dims(y, -1)
         mean = keras.ops.expand_dims(mean, -1)
     return y, mean
+
+
+def _host_features(x):
+    """Return x checked if it is on the host; a tensor as it is, for gradients to pass through."""
+    return x if keras.ops.is_tensor(x) else data.features(x)
 
 
 def _host_float64(raw):

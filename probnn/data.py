@@ -53,11 +53,19 @@ def response(y, head, what="y"):
     ValueError
         If it has zero rows, is not numeric, has another shape, or a value outside the support.
     """
+    if isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > 0:
+        (y,) = y  # Keras's list of the only output's response
+    if isinstance(y, dict):
+        raise ValueError(
+            f"Expected {what} to be one array, for the one head of this model. Received: a dict "
+            f"with the keys {sorted(y)}."
+        )
     y = to_numpy(y)
     if y.dtype.kind not in "biuf":
+        first = f", the first {y.flat[0]!r:.40}" if y.size else ""
         raise ValueError(
-            f"Expected {what} to be numeric. Received: values of type {y.dtype}, the first "
-            f"{y.flat[0]!r}. Encode them first, as 0, 1, ... for classes."
+            f"Expected {what} to be numeric. Received: values of type {y.dtype}{first}. Encode "
+            "them first, as 0, 1, ... for classes."
         )
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
@@ -75,8 +83,8 @@ def response(y, head, what="y"):
             shown += f" or {shape_text((*rows, 1))}"
         raise ValueError(
             f"Expected {what} of shape {shown}, for a head with units={head.units}. Received: "
-            f"shape {y.shape}. Give each row one value for each response; several responses need "
-            "Head(..., units=d)."
+            f"shape {y.shape}. Give each row one value, a class as its code (indicator columns "
+            "become codes by argmax(axis=1)); several responses need Head(..., units=d)."
         )
     y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
     head.family.check(y, what)
@@ -120,6 +128,11 @@ def _check_features(x, what):
             f"Expected the columns of {what} to be numeric. Received text or other objects in "
             f"{', '.join(map(repr, wrong))}. Encode them first, as indicator columns say."
         )
+    if x.dtype.kind in "mM":
+        raise ValueError(
+            f"Expected {what} to be numeric. Received: dates or durations ({x.dtype}). Turn them "
+            "into numbers first, as days since a date."
+        )
     if x.dtype.kind == "f":
         finite = np.isfinite(x)
         if not finite.all():
@@ -141,8 +154,9 @@ def responses(y, heads, what="y"):
         if not isinstance(y, dict) or set(y) != set(heads):
             got = f"keys {sorted(y)}" if isinstance(y, dict) else f"a {type(y).__name__}"
             raise ValueError(
-                f"Expected {what} to be a dict with one response for each output: "
-                f"{sorted(heads)}. Received: {got}."
+                f"Expected {what} to be a dict with one response for each head, by its name or "
+                f"its key in the outputs: {sorted(heads)}. Received: {got}. A head's name is "
+                "given as Head(..., name=...)."
             )
         return {key: response(y[key], head, f"{what}[{key!r}]") for key, head in heads.items()}
     if isinstance(heads, (list, tuple)):
@@ -158,13 +172,49 @@ def responses(y, heads, what="y"):
     return response(y, heads, what)
 
 
+def weights(sample_weight, y, heads, what="sample_weight"):
+    """Return sample weights as arrays, one for each row (or time step) of y: they never broadcast.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or a value that is not finite.
+    """
+    heads, y = keras.tree.flatten(heads), keras.tree.flatten(y)
+    several = isinstance(sample_weight, (list, tuple, dict)) and len(heads) > 1
+
+    def check(values, head, y):
+        if values is None:
+            return None
+        values = _check_features(values, what)
+        expected = y.shape if head.units == 1 else y.shape[:-1]
+        allowed = {expected, (*expected[: max(1, len(expected) - 1)], 1)}
+        if values.shape not in allowed:
+            raise ValueError(
+                f"Expected {what} of shape {' or '.join(map(str, sorted(allowed)))}, for y of "
+                f"shape {y.shape}. Received: shape {values.shape}. They would broadcast."
+            )
+        return values[:, 0] if values.shape == (*expected, 1) else values
+
+    if sample_weight is None:
+        return None
+    if not several:
+        checked = [check(sample_weight, head, each) for head, each in zip(heads, y, strict=True)]
+        return checked[0]
+    keys = sorted(sample_weight) if isinstance(sample_weight, dict) else range(len(sample_weight))
+    flat = [
+        check(sample_weight[key], head, each)
+        for key, head, each in zip(keys, heads, y, strict=True)
+    ]
+    return dict(zip(keys, flat, strict=True)) if isinstance(sample_weight, dict) else flat
+
+
 def arrays(x, y, sample_weight, heads, prefix=""):
     """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree."""
     y = responses(y, heads, f"{prefix}y")
-    if sample_weight is not None:
-        sample_weight = features(sample_weight, f"{prefix}sample_weight")
+    sample_weight = weights(sample_weight, y, heads, f"{prefix}sample_weight")
     rows = {
-        name: {leaf.shape[0] for leaf in keras.tree.flatten(value)}
+        name: {leaf.shape[0] for leaf in keras.tree.flatten(value) if leaf is not None}
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))
         if value is not None
     }
@@ -193,13 +243,15 @@ class CheckedBatches(data_adapter.DataAdapter):
         What Keras takes as `x` when it holds y too.
     heads : Head, or a list or dict of them
         The heads that y is checked for.
+    prefix : str
+        What messages put before x, y and sample_weight: "validation ".
     shuffle : bool
         Whether a PyDataset's batches are shuffled; the other sources shuffle themselves.
     class_weight : dict, optional
         As in `fit`.
     """
 
-    def __init__(self, source, heads, shuffle=False, class_weight=None):
+    def __init__(self, source, heads, prefix="", shuffle=False, class_weight=None):
         if isinstance(source, types.GeneratorType):
             first = next(source, None)
             if first is None:
@@ -214,6 +266,7 @@ class CheckedBatches(data_adapter.DataAdapter):
             source, shuffle=shuffle, class_weight=class_weight
         )
         self._heads = heads
+        self._prefix = prefix
         self.error = None
 
     def first(self):
@@ -225,26 +278,26 @@ class CheckedBatches(data_adapter.DataAdapter):
             batch = next(iter(self._inner.get_numpy_iterator()), None)
             if batch is None:
                 raise ValueError("Expected at least one batch of data. Received: none.")
-        return self._split(batch)
+        return self._split(batch)[:2]
 
     def _split(self, batch):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         if y is None:
             raise ValueError(
                 "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
             )
-        return features(x), y
+        return features(x, f"{self._prefix}x"), y, sample_weight
 
-    def _check(self, *batch):
+    def _check(self, number, *batch):
         try:
-            arrays(*self._split(batch), None, self._heads)
+            arrays(*self._split(batch), self._heads, self._prefix)
         except ValueError as error:
-            self.error = error
-            raise
+            self.error = ValueError(f"In batch {number} of an epoch: {error}")
+            raise self.error from None
 
     def _checked(self, batches):
-        for batch in batches:
-            self._check(*batch)
+        for number, batch in enumerate(batches, start=1):
+            self._check(number, *batch)
             yield batch
 
     def get_numpy_iterator(self):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from probnn import families, links
+from probnn.families._numerics import spread
 
 
 @keras.saving.register_keras_serializable(package="probnn")
@@ -108,20 +109,22 @@ class Head(keras.layers.Layer):
                     f"Expected the fixed value of {name!r} to lie in {domain}. Received: {value}."
                 )
 
-        # How each raw column of one response is made.
-        self._kinds = [
-            self._kind(name)
-            for name, param in self.family.params.items()
-            for _ in range(param.size or 1)
-        ]
+        # How each raw column of one response is made, and its value where no weight can change it.
+        self._kinds, known = [], []
+        for name, param in self.family.params.items():
+            size, kind = param.size or 1, "predicted"
+            value = float("nan") if use_bias else 0.0
+            if name in self.constant_names:
+                kind, value = "constant", float("nan")
+            elif name in self.fixed:
+                kind = "fixed"
+                value = float(self.family.links[name].forward(np.float64(self.fixed[name])))
+            self._kinds += [kind] * size
+            known += [value] * size
+        self._known = np.array(known)
         link = self.family.links[self.family.location]
         self._standardised = link == links.get("identity") and self._kinds[0] != "fixed"
         self._start = None
-
-    def _kind(self, name):
-        if name in self.fixed:
-            return "fixed"
-        return "constant" if name in self.constant_names else "predicted"
 
     def build(self, input_shape):
         """Make the weights for input of shape (..., p)."""
@@ -139,23 +142,33 @@ class Head(keras.layers.Layer):
                 len(self._kinds),
             )
         )
-        self.kernel = self._add("kernel", (p, predicted), regularizer=self.kernel_regularizer)
-        self.bias = self._add("bias", (predicted,)) if self.use_bias else None
-        self.constant = self._add("constant", (constant,)) if constant else None
+        start = self._start or self._before_data()
+        self.kernel = self._add("kernel", (p, predicted), None, regularizer=self.kernel_regularizer)
+        self.bias = self._add("bias", (predicted,), start) if self.use_bias else None
+        self.constant = self._add("constant", (constant,), start) if constant else None
         if self._standardised:
-            self.raw_shift = self._add("raw_shift", (k,), trainable=False)
-            self.raw_scale = self._add("raw_scale", (k,), "ones", trainable=False)
+            self.raw_shift = self._add("raw_shift", (k,), start, trainable=False)
+            self.raw_scale = self._add("raw_scale", (k,), start, trainable=False)
         if predicted < k:
             self._find_columns(predicted, constant)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: p})
         self.built = True
 
-    def _add(self, name, shape, initial="zeros", **kwargs):
-        if self._start is not None and name in self._start:
-            start = self._start[name]
+    def _before_data(self):
+        """Return the weights of a head that has seen no y: all parameters inside their domains."""
+        kinds = np.array(self._kinds * self.units)
+        raw = np.tile(self.family.inside(), self.units)
+        return {
+            "bias": raw[kinds == "predicted"],
+            "constant": raw[kinds == "constant"],
+            "raw_shift": np.zeros(len(kinds)),
+            "raw_scale": np.ones(len(kinds)),
+        }
 
-            def initial(shape, dtype=None):
-                return keras.ops.convert_to_tensor(start, dtype=dtype)
+    def _add(self, name, shape, start, **kwargs):
+        def initial(shape, dtype=None):
+            value = np.zeros(shape) if start is None else start[name]
+            return keras.ops.convert_to_tensor(value, dtype=dtype)
 
         return self.add_weight(
             name=name, shape=shape, initializer=initial, autocast=False, **kwargs
@@ -163,11 +176,7 @@ class Head(keras.layers.Layer):
 
     def _find_columns(self, predicted, constant):
         """Find each raw column's place in [kernel, 0], and in [bias, constant, fixed, 0]."""
-        fixed = [
-            float(self.family.links[name].forward(np.float64(self.fixed[name])))
-            for name in self.family.params
-            if name in self.fixed
-        ]
+        fixed = self._known[np.array(self._kinds) == "fixed"]
         self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
         biases = predicted if self.use_bias else 0
         zero = biases + constant + len(fixed)
@@ -243,8 +252,8 @@ class Head(keras.layers.Layer):
     def adapt(self, y):
         """Make the head predict the marginal distribution of y for every row.
 
-        The kernel becomes zero, and the intercepts and constants the estimates of `Family.start`:
-        whatever the head had learnt is forgotten.
+        The kernel becomes zero, and the intercepts and constants the maximum-likelihood estimates
+        from y alone, given what is fixed: whatever the head had learnt is forgotten.
 
         Parameters
         ----------
@@ -254,24 +263,23 @@ class Head(keras.layers.Layer):
         Raises
         ------
         ValueError
-            If y has zero rows, another shape, or a value outside the family's support.
+            If y has zero rows, another shape, a value outside the family's support, no estimate
+            that the links can reach, or a spread too small for the head's precision.
         """
         from probnn.data import response
 
-        y = response(y, self).reshape(-1, self.units)
-        k = len(self._kinds)
-        raw = np.empty((self.units, k))
-        scale = np.ones((self.units, k))
-        for unit in range(self.units):
-            params = self.family.start(y[:, unit])
-            raw[unit] = self.family.to_raw(params)
-            scale[unit, 0] = np.std(y[:, unit]) or 1.0
+        y = response(y, self).reshape(-1, self.units).astype("float64")
+        kinds = np.array(self._kinds)
+        raw = np.stack([self.family.marginal(column, self._known) for column in y.T])
+        for column, start in zip(y.T, raw, strict=True):
+            self._check_precision(column, start)
         start = {}
         if self._standardised:
-            start["raw_shift"] = np.where(np.arange(k) == 0, raw, 0.0) * self._has_intercept(0)
-            start["raw_scale"] = scale
+            location = np.arange(len(kinds)) == 0
+            scale = [[spread(*each)] for each in zip(y.T, raw[:, 0], strict=True)]
+            start["raw_shift"] = np.where(location, raw, 0.0)
+            start["raw_scale"] = np.where(location, scale, 1.0)
             raw[:, 0] = 0.0
-        kinds = np.array(self._kinds)
         start["bias"] = raw[:, kinds == "predicted"]
         start["constant"] = raw[:, kinds == "constant"]
         self._start = {name: value.reshape(-1) for name, value in start.items()}
@@ -282,18 +290,35 @@ class Head(keras.layers.Layer):
                 if weight is not None:
                     weight.assign(value)
 
-    def _has_intercept(self, column):
-        return self.use_bias or self._kinds[column] == "constant"
+    def _check_precision(self, y, raw):
+        """Raise ValueError if the head's dtype cannot tell the values of y from each other."""
+        y = y[:10_000]
+        low = "float64" if self.variable_dtype == "float64" else "float32"
+        exact, found = (
+            np.mean(self.family.log_prob(y.astype(dtype), np.tile(raw.astype(dtype), (len(y), 1))))
+            for dtype in ("float64", low)
+        )
+        if not abs(exact - found) < 0.05 * (1.0 + abs(exact)):
+            raise ValueError(
+                f"Expected y with a spread that {low} can tell from rounding. Received: values "
+                f"about {np.mean(y):.8g} with standard deviation {np.std(y):.3g}, whose mean "
+                f"log-likelihood would come out as {found:.6g} in place of {exact:.6g}. Subtract a "
+                "constant from y, or choose other units."
+            )
 
     @property
     def is_new(self):
         """Whether the weights are as `build` makes them: not adapted, set, loaded or trained."""
         if not self.built:
             return self._start is None
-        weights = [w.value for w in (self.kernel, self.bias, self.constant) if w is not None]
-        if self._standardised:
-            weights += [self.raw_shift.value, self.raw_scale.value - 1.0]
-        return not any(np.any(keras.ops.convert_to_numpy(w)) for w in weights)
+        return not np.any(keras.ops.convert_to_numpy(self.kernel.value)) and all(
+            np.array_equal(
+                keras.ops.convert_to_numpy(getattr(self, name).value),
+                np.asarray(value, dtype=self.variable_dtype),
+            )
+            for name, value in self._before_data().items()
+            if getattr(self, name, None) is not None
+        )
 
     def get_config(self):
         """Return the arguments that make this layer again, as JSON types."""

@@ -19,7 +19,7 @@ LINKS = {}
 
 
 def same_class(one, other):
-    """Return whether two classes are one, perhaps defined twice, as when a notebook cell runs again."""
+    """Return whether two classes are one, perhaps defined twice by a notebook cell."""
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 

@@ -60,6 +60,9 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return the negative log-likelihood of each row."""
+        y_true, y_pred = (
+            keras.ops.convert_to_tensor(v, dtype=self.dtype) for v in (y_true, y_pred)
+        )
         k = self.family.size
         if len(y_pred.shape) < 2 or y_pred.shape[-1] is None or y_pred.shape[-1] % k:
             raise ValueError(

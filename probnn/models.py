@@ -44,14 +44,13 @@ class Model(Probabilistic, keras.Model):
 
     def __init__(self, *args, **kwargs):
         if functional_init_arguments(args, kwargs):
-            # A subclass that hands inputs and outputs to this method. Keras would put Functional
-            # among the bases of Model itself, and break every other subclass.
-            cls = type(self)
-            names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-            self.__class__ = type(cls.__name__, (cls, FunctionalModel), names)
-            FunctionalModel.__init__(self, *args, **kwargs)
-        else:
-            super().__init__(*args, **kwargs)
+            # Keras would put Functional among the bases of Model itself, for every other subclass.
+            raise ValueError(
+                f"Expected {type(self).__name__}, a subclass of probnn.Model, to make layers in "
+                "`__init__` and to use them in `call`. Received: inputs and outputs. Subclass "
+                "probnn.models.FunctionalModel, which takes them."
+            )
+        super().__init__(*args, **kwargs)
 
     @property
     def heads(self):
@@ -72,7 +71,7 @@ class Model(Probabilistic, keras.Model):
 
 @keras.saving.register_keras_serializable(package="probnn")
 class FunctionalModel(Model, Functional):
-    """What `Model(inputs, outputs)` makes."""
+    """What `Model(inputs, outputs)` makes; a subclass may change `train_step`, say."""
 
     def __init__(self, *args, **kwargs):  # as Functional's own is seen, for Keras to save it
         Functional.__init__(self, *args, **kwargs)
@@ -88,18 +87,10 @@ class FunctionalModel(Model, Functional):
             raise ValueError(
                 "Expected every output of a probnn.Model to be the output of a probnn.Head. "
                 f"Received: the output of the layer {wrong.name!r} ({type(wrong).__name__}). End "
-                "that branch in a Head; without distributions, use keras.Model."
+                "that branch in a Head, which takes time steps without a wrapper; without "
+                "distributions, use keras.Model."
             )
-        inner = [
-            layer.name
-            for layer in self.layers
-            if isinstance(layer, Head) and not any(layer is head for head in _flatten(heads))
-        ]
-        if inner:
-            raise ValueError(
-                f"Expected every probnn.Head to be an output of the model. Received: {inner[0]!r} "
-                "in the middle of it. Make it an output too, or use keras.layers.Dense there."
-            )
+        _check_no_inner(self, heads)
         if isinstance(heads, (list, tuple)) and len(heads) == 1:
             return heads[0]
         return heads
@@ -119,6 +110,12 @@ class Sequential(Probabilistic, keras.Sequential):
     See Also
     --------
     Model : Networks with several inputs or heads.
+
+    Notes
+    -----
+    `keras.models.clone_model` makes a `keras.Sequential` of any subclass: its head works, but
+    `predict` gives raw output. `Sequential.from_config(model.get_config())` makes a new model of
+    this class.
 
     Examples
     --------
@@ -151,7 +148,19 @@ class Sequential(Probabilistic, keras.Sequential):
                 f"{type(last).__name__ if last is not None else 'no layers'}. Add a Head; without "
                 "distributions, use keras.Sequential."
             )
+        _check_no_inner(self, head)
         return head
+
+
+def _check_no_inner(model, heads):
+    """Raise if a head feeds other layers."""
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, Head) and not any(layer is head for head in _flatten(heads)):
+            raise ValueError(
+                f"Expected every probnn.Head to be an output of the model. Received: "
+                f"{layer.name!r} in the middle of it. Make it an output too, or use "
+                "keras.layers.Dense there."
+            )
 
 
 def _head_of(operation):

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import families
 
-_CHUNK = 4_000_000  # numbers held at once in a sum over counts or an integral
+_CHUNK = 1_000_000  # numbers held at once in a sum over counts
 
 
 class Predictive:
@@ -18,12 +18,13 @@ class Predictive:
         The family of all rows.
     params : dict
         Name -> array, shape (n,), or (n, d) for d responses, or (n, classes) for a parameter that
-        is a vector; the family's natural parameters.
+        is a vector; or a number for all rows. The family's natural parameters.
 
     Raises
     ------
     ValueError
-        For names that are not the family's parameters, or shapes that do not agree.
+        For names that are not the family's parameters, shapes that do not agree, or values that
+        are no such parameters.
 
     Examples
     --------
@@ -54,13 +55,24 @@ class Predictive:
         shapes = {
             values.shape if self.family.params[name].size is None else values.shape[:-1]
             for name, values in self.params.items()
-        }
+            if np.ndim(params[name])
+        } or {(1,)}
         if len(shapes) > 1:
             listed = ", ".join(f"{name} {values.shape}" for name, values in self.params.items())
             raise ValueError(
                 f"Expected parameters of one shape, one value for each row. Received: {listed}."
             )
         (self._shape,) = shapes
+        for name, values in self.params.items():
+            domain = self.family.params[name].domain
+            bad = ~domain.contains(values)
+            if bad.any():
+                raise ValueError(
+                    f"Expected {name} of the {self.family.name} family to lie in {domain}. "
+                    f"Received: {values[bad][0]}, and {int(bad.sum())} such value(s) in all."
+                )
+            if not np.ndim(params[name]):
+                self.params[name] = np.broadcast_to(values, self._shape)
         self._frozen = None
 
     @property
@@ -272,17 +284,22 @@ class Predictive:
         rank = len(self._shape)
         params = {name: v.reshape(-1, *v.shape[rank:]) for name, v in self.params.items()}
         y = None if y is None else y.ravel()
-        sizes = (high - low + 1).astype(np.int64)
+        # Pieces of rows, none longer than a chunk; then as many pieces at once as fill one.
+        parts = ((high - low) // _CHUNK + 1).astype(np.int64)
+        row = np.repeat(np.arange(len(low)), parts)
+        first = np.concatenate([[0], np.cumsum(parts)[:-1]])
+        begin = low[row] + _CHUNK * (np.arange(len(row)) - first[row])
+        sizes = np.minimum(high[row] - begin + 1, _CHUNK).astype(np.int64)
         totals = np.empty(len(sizes))
         block = (np.cumsum(sizes) - 1) // _CHUNK
-        for rows in np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(block)) + 1):
-            index = np.repeat(rows, sizes[rows])
-            starts = np.concatenate([[0], np.cumsum(sizes[rows])[:-1]])
-            k = low[index] + np.arange(len(index)) - np.repeat(starts, sizes[rows])
+        for pieces in np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(block)) + 1):
+            index = np.repeat(row[pieces], sizes[pieces])
+            starts = np.concatenate([[0], np.cumsum(sizes[pieces])[:-1]])
+            k = np.repeat(begin[pieces] - starts, sizes[pieces]) + np.arange(len(index))
             frozen = self.family.frozen(**{name: values[index] for name, values in params.items()})
             terms = term(frozen, k, None if y is None else y[index])
-            totals[rows] = np.add.reduceat(terms, starts)
-        return totals.reshape(self._shape)
+            totals[pieces] = np.add.reduceat(terms, starts)
+        return np.add.reduceat(totals, first).reshape(self._shape)
 
     def sample(self, size=1, seed=None):
         """Return random draws.
@@ -336,6 +353,8 @@ class Predictive:
 
     def to_frame(self, level=0.9):
         """Return a pandas DataFrame of the parameters, mean, standard deviation and interval.
+
+        Its rows are numbered from 0, in the order of x, whatever index x had.
 
         Parameters
         ----------

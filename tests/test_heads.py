@@ -144,6 +144,54 @@ def test_adapt_with_several_responses(rng):
     np.testing.assert_allclose(params["scale"], np.tile(y.std(axis=0), (3, 1)), rtol=1e-5)
 
 
+def test_marginal_distribution_given_what_is_fixed(rng):
+    y = 100.0 + 3.0 * rng.normal(size=500)
+    rms = np.sqrt(np.mean(y**2))
+    for options in ({"fixed": {"loc": 0.0}}, {"fixed": {"loc": 0.0}, "constant": ["scale"]}):
+        model = network(pn.Head("normal", **options))
+        model.heads.adapt(y)
+        params = model.predict_params(np.zeros((2, 3)), verbose=0)
+        np.testing.assert_allclose(params["scale"], rms, rtol=1e-5)
+    model = network(pn.Head("normal", use_bias=False, constant=["scale"]), hidden=0)
+    model.heads.adapt(y)
+    params = model.predict_params(np.zeros((2, 3)), verbose=0)
+    np.testing.assert_allclose(params["loc"], 0.0)
+    np.testing.assert_allclose(params["scale"], rms, rtol=1e-5)
+
+
+def test_a_head_that_saw_one_value_can_still_learn(rng):
+    x = rng.normal(size=(200, 3))
+    y = 3.0 * x[:, 0] + rng.normal(size=200)
+    model = network(pn.Head("normal"), hidden=0)
+    model.compile(keras.optimizers.Adam(0.1))
+    model.fit(x, np.full(200, 5.1), epochs=1, verbose=0)  # its rounded sd is 9e-16
+    loss = model.fit(x, y, batch_size=200, epochs=150, verbose=0).history["loss"][-1]
+    assert loss < 2.0  # that of the truth is 1.42
+
+
+@pytest.mark.parametrize(("center", "width"), [(1e6, 0.01), (0.0, 1e-19)])
+def test_y_that_float32_cannot_tell_from_rounding(center, width, rng):
+    y = center + width * rng.normal(size=100)
+    head = pn.Head("normal")
+    network(head)
+    with pytest.raises(ValueError, match=r"float32 can tell from rounding.*Subtract a constant"):
+        head.adapt(y)
+    assert head.is_new
+
+
+def test_a_link_that_cannot_reach_the_marginal(rng):
+    head = pn.Head(pn.families.Normal(link="log"))
+    with pytest.raises(ValueError, match=r"links that reach.*loc \(log\).*Choose other links"):
+        head.adapt(-5.0 + rng.normal(size=50))
+
+
+@pytest.mark.parametrize("link", ["identity", "sqrt", "inverse", "power"])
+def test_an_untrained_head_has_parameters_inside_their_domain(link, rng):
+    model = network(pn.Head(pn.families.Poisson(link=link)))
+    np.testing.assert_allclose(model.predict(rng.normal(size=(3, 3)), verbose=0), 1.0)
+    assert model.heads.is_new
+
+
 def test_adapt_forgets_what_was_learnt(rng):
     model = network(pn.Head("poisson"))
     randomise(model, rng)
@@ -288,6 +336,8 @@ def test_time_steps_and_masks(rng):
         (lambda: pn.Head("normal", units=2).adapt(np.zeros(5)), r"\(n, 2\).*\(5,\)"),
         (lambda: pn.Head("poisson").adapt([1.0, -1.0]), "-1.0 in row 1"),
         (lambda: pn.Head("bernoulli").adapt(["no", "yes"]), "numeric.*'no'.*Encode"),
+        (lambda: pn.Head("normal").adapt({"a": [1.0]}), r"one array.*\['a'\]"),
+        (lambda: pn.Head("categorical").adapt(np.eye(2)), r"argmax\(axis=1\)"),
     ],
 )
 def test_bad_heads_get_a_clear_error(make, message):

@@ -1,5 +1,6 @@
 """Model and Sequential: Keras's own interface, and distributions out of it."""
 
+import inspect
 import pickle
 
 import keras
@@ -214,6 +215,66 @@ def test_frames_in_all_kinds_give_the_same_fit(rng):
         np.testing.assert_allclose(found, losses["numpy"], rtol=1e-6, err_msg=kind)
 
 
+def test_distribution_lets_gradients_through(rng):
+    model = neuron(pn.Head("normal"))
+    kernel = rng.normal(size=(2, 2)).astype("float32")
+    model.layers[-1].kernel.assign(kernel)
+
+    def loc(x):
+        mean = model.distribution(x).mean
+        return keras.ops.sum(mean() if callable(mean) else mean)
+
+    _, gradient = pn.backend.value_and_grad(loc)(rng.normal(size=(3, 2)).astype("float32"))
+    np.testing.assert_allclose(numpy(gradient), np.tile(kernel[:, 0], (3, 1)), rtol=1e-6)
+
+
+def test_a_new_head_adapts_in_train_on_batch(rng):
+    x, y = rng.normal(size=(60, 2)), 1e6 + rng.normal(size=60)
+    assert neuron(pn.Head("normal")).train_on_batch(x, y) < 2.0
+
+
+def test_a_head_does_not_adapt_to_rows_held_out():
+    y = np.concatenate([np.linspace(-1, 1, 48), np.full(16, 1e6)])
+    model = neuron(pn.Head("normal"), optimizer=keras.optimizers.SGD(0.0))
+    history = model.fit(np.zeros((64, 2)), y, validation_split=0.25, verbose=0).history
+    expected = -stats.norm.logpdf(y[:48], 0, y[:48].std()).mean()
+    np.testing.assert_allclose(history["loss"], expected, rtol=1e-4)
+
+
+def test_sample_weight_is_that_of_keras(rng):
+    x, y = rng.normal(size=(60, 2)), rng.poisson(2.0, size=60)
+    w = rng.uniform(size=60)
+    model = neuron(pn.Head("poisson"))
+    model.heads.adapt(y)
+    nll = -model.predict_distribution(x, verbose=0).log_prob(y)
+    for weight in (w, w[:, None], pd.Series(w)):
+        found = model.evaluate(x, y, sample_weight=weight, batch_size=60, verbose=0)
+        np.testing.assert_allclose(found, np.mean(w * nll), rtol=1e-5)
+    model = two_heads()
+    model.compile("adam")
+    both = {"size": x[:, 0], "count": y}
+    model.fit(x, both, sample_weight={"size": w, "count": w}, epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize("shape", [(59,), (60, 2), (1, 60), (1,)])
+@pytest.mark.parametrize("units", [1, 2])
+def test_sample_weight_never_broadcasts(shape, units, rng):
+    x, y = rng.normal(size=(60, 2)), rng.normal(size=(60, units))
+    model = neuron(pn.Head("normal", units=units))
+    with pytest.raises(ValueError, match=r"sample_weight of shape .*would broadcast|rows"):
+        model.fit(x, y, sample_weight=np.ones(shape), verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "train_on_batch"])
+def test_signatures_are_those_of_keras(method):
+    ours, theirs = (
+        inspect.signature(getattr(cls, method)).parameters for cls in (pn.Model, keras.Model)
+    )
+    assert [n for n in ours if n != "kwargs"] == [n for n in theirs if n != "kwargs"]
+    for name in ours:
+        assert ours[name].default == theirs[name].default
+
+
 # ---- streams of batches ---------------------------------------------------------------------
 
 
@@ -285,10 +346,39 @@ def test_a_stream_with_a_wrong_y_raises_our_error(kind, rng):
     y = rng.poisson(2.0, size=60).astype("float32")
     y[33] = -1.0
     model = neuron(pn.Head("poisson"))
-    with pytest.raises(ValueError, match=r"-1\.0 in row 13"):  # of the second batch
+    with pytest.raises(ValueError, match=r"In batch \d of an epoch: .*-1\.0 in row 13"):
         model.fit(stream(kind, x, y), epochs=1, steps_per_epoch=3, verbose=0)
     with pytest.raises(ValueError, match=r"-1\.0 in row 13"):
         model.evaluate(stream(kind, x, y), steps=3, verbose=0)
+
+
+def test_validation_stream_is_named(rng):
+    x = rng.normal(size=(60, 2)).astype("float32")
+    y = rng.poisson(2.0, size=60).astype("float32")
+    model = neuron(pn.Head("poisson"))
+    with pytest.raises(ValueError, match=r"In batch 1 .*validation y = -1\.0 in row 7"):
+        model.fit(x, y, validation_data=Batches(x, _wrong(y, -1)), verbose=0)
+
+
+def test_a_stream_is_not_read_before_it_is_needed(rng):
+    x = rng.normal(size=(60, 2)).astype("float32")
+    y = rng.poisson(2.0, size=60).astype("float32")
+    read = []
+
+    class Counted(Batches):
+        def __getitem__(self, i):
+            read.append(i)
+            return super().__getitem__(i)
+
+    counts = []
+    for cls in (pn.Sequential, keras.Sequential):
+        model = cls([keras.Input((2,)), pn.Head("poisson")])
+        model.layers[-1].adapt(y)
+        model.compile("adam", pn.NegativeLogLikelihood("poisson"))
+        read.clear()
+        model.fit(Counted(x, y), epochs=1, verbose=0)
+        counts.append(len(read))
+    assert counts[0] == counts[1]
 
 
 # ---- several heads, functional and subclassed models ----------------------------------------
@@ -373,25 +463,39 @@ class Net(pn.Model):
         return self.head(self.hidden(x))
 
 
-class FromGraph(pn.Model):
-    """A subclass that hands inputs and outputs to its parent."""
+@keras.saving.register_keras_serializable(package="tests")
+class Counting(pn.models.FunctionalModel):
+    """A functional model with a training step of its own."""
 
-    def __init__(self, width=3, **kwargs):
-        inputs = keras.Input((2,))
-        hidden = keras.layers.Dense(width, "relu")(inputs)
-        super().__init__(inputs, pn.Head("gamma")(hidden), **kwargs)
+    steps = 0
+
+    def train_step(self, *args, **kwargs):
+        self.steps += 1
+        return super().train_step(*args, **kwargs)
 
 
-def test_subclass_made_of_inputs_and_outputs(rng, tmp_path):
+def test_subclass_of_a_functional_model(rng, tmp_path):
     x, y = rng.normal(size=(30, 2)), rng.gamma(2.0, size=30)
-    model = FromGraph()
+    inputs = keras.Input((2,))
+    model = Counting(inputs, pn.Head("gamma")(keras.layers.Dense(3, "relu")(inputs)))
     model.compile("adam")
     model.fit(x, y, epochs=1, verbose=0)
-    assert isinstance(model, FromGraph)
+    assert model.steps > 0
     model.save(tmp_path / "m.keras")
-    custom = {"FromGraph": FromGraph}
-    loaded = keras.models.load_model(tmp_path / "m.keras", custom_objects=custom)
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert type(loaded) is Counting
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert type(keras.models.clone_model(model)) is Counting
+
+
+def test_subclass_of_model_refuses_inputs_and_outputs():
+    class FromGraph(pn.Model):
+        def __init__(self):
+            inputs = keras.Input((2,))
+            super().__init__(inputs, pn.Head("gamma")(inputs))
+
+    with pytest.raises(ValueError, match=r"Subclass probnn\.models\.FunctionalModel"):
+        FromGraph()
     Net()  # other subclasses are as before
 
 
@@ -561,6 +665,24 @@ MISTAKES = {
     "loss of another family": (
         lambda: neuron(pn.Head("normal"), loss=pn.NegativeLogLikelihood("poisson")),
         "negative log-likelihood of <family normal",
+    ),
+    "head in a nested model": (
+        lambda: pn.Sequential(
+            [
+                keras.Input((2,)),
+                keras.Sequential([keras.Input((2,)), pn.Head("normal")]),
+                pn.Head("poisson"),
+            ]
+        ).compile("sgd"),
+        "in the middle",
+    ),
+    "wrong number of losses": (
+        lambda: two_heads(list).compile("sgd", [pn.NegativeLogLikelihood("normal")] * 3),
+        "one for each of the 2 heads. Received: 3",
+    ),
+    "float64 head with float32 data": (
+        lambda: neuron(pn.Head("normal", dtype="float64")).fit(np.zeros((9, 2)), np.arange(9.0)),
+        r"floatx\(\) to be 'float64'.*set_floatx",
     ),
     "unknown metric": (lambda: neuron(pn.Head("normal"), metrics="accuracy"), "metrics"),
 }

@@ -201,6 +201,23 @@ def test_frame_repr_and_pickle(case):
     np.testing.assert_array_equal(copy.log_prob(y), d.log_prob(y))
 
 
+def test_sums_longer_than_a_chunk(monkeypatch):
+    y = np.array([3.0, 40.0, 700.0])
+    params = {"mean": [5.0, 60.0, 900.0], "dispersion": [0.5, 0.1, 0.3]}
+    d = pn.Predictive("negative_binomial", params)
+    expected = d._crps_discrete(y), d.entropy()
+    monkeypatch.setattr("probnn.predictive._CHUNK", 37)
+    np.testing.assert_allclose((d._crps_discrete(y), d.entropy()), expected, rtol=1e-12)
+
+
+def test_a_number_is_a_parameter_of_all_rows():
+    d = pn.Predictive("normal", {"loc": [0.0, 1.0, 2.0], "scale": 2.0})
+    assert len(d) == 3
+    np.testing.assert_array_equal(d.stddev(), 2.0)
+    assert len(d[1:]) == 2
+    assert len(pn.Predictive("poisson", {"rate": 3.0})) == 1
+
+
 def test_several_responses():
     loc = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
     d = pn.Predictive("normal", {"loc": loc, "scale": np.ones((3, 2))})
@@ -229,6 +246,8 @@ def test_a_number_is_scored_against_all_rows(n):
         (lambda d: d.interval(90), "Received: 90"),
         (lambda d: pn.Predictive("normal", {"loc": [0.0]}), "none for scale"),
         (lambda d: pn.Predictive("normal", {"mu": [0.0]}), "'mu'"),
+        (lambda d: pn.Predictive("normal", {"loc": 0.0, "scale": [1.0, -2.0]}), "scale.*-2.0"),
+        (lambda d: pn.Predictive("normal", {"loc": np.nan, "scale": 1.0}), "loc.*nan"),
         (
             lambda d: pn.Predictive("normal", {"loc": np.zeros(3), "scale": np.ones(2)}),
             r"loc \(3,\), scale \(2,\)",

@@ -42,9 +42,9 @@ def math(x):
 
 
 def map_batches(dataset, function):
-    """Return the `tf.data` dataset with `function(*host_arrays)` called on every batch.
+    """Return the `tf.data` dataset with `function(number, *host_arrays)` called on every batch.
 
-    The batches pass unchanged; what `function` raises, the iteration raises.
+    Batches are numbered from 1. They pass unchanged; what `function` raises, the iteration raises.
     """
     # A tf.data dataset may feed any backend, so this one function is TensorFlow's in all three.
     from probnn.backend.tensorflow import map_batches as map_tf_batches

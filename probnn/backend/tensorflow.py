@@ -86,19 +86,20 @@ def float64():
 
 
 def map_batches(dataset, function):
-    """Call `function(*arrays)` on the host for every batch of the dataset, and pass it on."""
+    """Call `function(number, *arrays)` on the host for every batch, and pass the batch on."""
 
-    def check(*batch):
+    def check(number, batch):
+        batch = batch if isinstance(batch, tuple) else (batch,)
         flat = tf.nest.flatten(batch)
 
-        def on_host(*arrays):
-            function(*tf.nest.pack_sequence_as(batch, list(arrays)))
+        def on_host(number, *arrays):
+            function(int(number) + 1, *tf.nest.pack_sequence_as(batch, list(arrays)))
             return arrays
 
-        checked = tf.numpy_function(on_host, flat, [t.dtype for t in flat])
+        checked = tf.numpy_function(on_host, [number, *flat], [t.dtype for t in flat])
         for new, old in zip(checked, flat, strict=True):
             new.set_shape(old.shape)
         batch = tf.nest.pack_sequence_as(batch, checked)
         return batch if len(batch) > 1 else batch[0]
 
-    return dataset.map(check).prefetch(tf.data.AUTOTUNE)
+    return dataset.enumerate().map(check).prefetch(tf.data.AUTOTUNE)

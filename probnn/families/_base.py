@@ -312,6 +312,60 @@ class Family(ABC):
         self.check(y)
         return self._start(y)
 
+    def marginal(self, y, known=None):
+        """Return the raw parameters of the marginal distribution of y, given those that are known.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,)
+            Responses.
+        known : numpy.ndarray, shape (size,), optional
+            Raw values that are given, NaN for those to be estimated.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size,)
+
+        Raises
+        ------
+        ValueError
+            As `start`; or if an estimate lies where its link cannot reach.
+        """
+        start = self.start(y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            raw = self.to_raw(start)
+        free = np.ones(self.size, bool) if known is None else np.isnan(known)
+        if not np.isfinite(raw[free]).all():
+            raise ValueError(
+                f"Expected links that reach the estimates from y, {start}. Received: {self!r}, "
+                f"whose raw values would be {raw.tolist()}. Choose other links."
+            )
+        if free.all():
+            return raw
+        raw[~free] = known[~free]
+        if free.any():
+            from scipy.optimize import minimize
+
+            rows = np.asarray(y, dtype="float64")[:10_000]
+
+            def loss(values):
+                raw[free] = values
+                return -np.mean(self.log_prob(rows, np.tile(raw, (len(rows), 1))))
+
+            options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 2000}
+            raw[free] = minimize(loss, raw[free], method="Nelder-Mead", options=options).x
+        return raw
+
+    def inside(self):
+        """Return raw parameters, shape (size,), that stand for values well inside their domains."""
+        raw = []
+        for name, param in self.params.items():
+            if param.size is None:
+                raw.append(self.links[name].forward(np.float64(param.domain.inside)))
+            else:
+                raw += [0.0] * param.size
+        return np.array(raw)
+
     def check(self, y, what="y"):
         """Raise ValueError if y has a value outside the support.
 

@@ -28,7 +28,7 @@ class Bernoulli(Family):
     """
 
     name = "bernoulli"
-    parameters = {"probs": Param("logit", domains.PROBABILITY)}  # noqa: RUF012
+    parameters = {"probs": Param("logit", domains.PROBABILITY)}
     support = domains.BINARY
     discrete = True
 

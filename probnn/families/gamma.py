@@ -38,7 +38,7 @@ class Gamma(Family):
     parameters = {
         "mean": Param("log", domains.NON_NEGATIVE),
         "shape": Param("log", domains.NON_NEGATIVE),
-    }  # noqa: RUF012
+    }
     support = domains.POSITIVE
 
     def distribution(self, mean, shape):

@@ -40,7 +40,7 @@ class NegativeBinomial(Family):
     parameters = {
         "mean": Param("log", domains.NON_NEGATIVE),
         "dispersion": Param("log", domains.NON_NEGATIVE),
-    }  # noqa: RUF012
+    }
     support = domains.COUNTS
     discrete = True
 

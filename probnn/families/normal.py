@@ -32,7 +32,7 @@ class Normal(Family):
     parameters = {
         "loc": Param("identity", domains.REAL),
         "scale": Param("log", domains.NON_NEGATIVE),
-    }  # noqa: RUF012
+    }
     support = domains.REAL
 
     def distribution(self, loc, scale):

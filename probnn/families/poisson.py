@@ -28,7 +28,7 @@ class Poisson(Family):
     """
 
     name = "poisson"
-    parameters = {"rate": Param("log", domains.NON_NEGATIVE)}  # noqa: RUF012
+    parameters = {"rate": Param("log", domains.NON_NEGATIVE)}
     support = domains.COUNTS
     discrete = True
 
