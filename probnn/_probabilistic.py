@@ -7,7 +7,7 @@ import math
 import keras
 import numpy as np
 
-from probnn import data
+from probnn import data, streams
 from probnn.losses import NegativeLogLikelihood
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -114,7 +114,7 @@ class Probabilistic:
         """
         self._assert_compile_called("fit")
         stream = None
-        if data.is_stream(x):
+        if streams.is_stream(x):
             x = stream = self._checked_stream(x, y, shuffle=shuffle, class_weight=class_weight)
             class_weight = None
         else:
@@ -170,7 +170,7 @@ class Probabilistic:
         stream = None
         if not kwargs.get("_use_cached_eval_dataset"):  # set by fit, which has checked the data
             self._assert_compile_called("evaluate")
-            if data.is_stream(x):
+            if streams.is_stream(x):
                 x = stream = self._checked_stream(x, y)
             else:
                 x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
@@ -232,12 +232,12 @@ class Probabilistic:
                 f"Received: {prefix}y of type {type(y).__name__}."
             )
         self._check_float64()
-        return data.CheckedBatches(x, self.heads, prefix, **options)
+        return streams.CheckedBatches(x, self.heads, prefix, **options)
 
     def _checked_validation(self, validation_data):
         if validation_data is None:
             return None
-        if data.is_stream(validation_data):
+        if streams.is_stream(validation_data):
             return self._checked_stream(validation_data, None, "validation ")
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
         x, y, sample_weight = self._checked_arrays(x, y, sample_weight, "validation ")
@@ -344,7 +344,7 @@ class Probabilistic:
         )
 
     def _predict_raw(self, x, **kwargs):
-        if not data.is_stream(x):
+        if not streams.is_stream(x):
             x = data.features(x)
         return _map(_host_float64, super().predict(x, **kwargs))
 

@@ -1,18 +1,9 @@
-"""What a fit may be given, and the checks it passes before anything changes.
-
-Arrays are checked whole before the first step; a stream of batches (a `tf.data` dataset, a torch
-DataLoader, a PyDataset, a generator) is checked batch by batch, each before its step.
-"""
+"""The arrays that a fit may be given, and the checks they pass before anything changes."""
 
 import contextlib
-import types
 
 import keras
 import numpy as np
-from keras.src.trainers import data_adapters
-from keras.src.trainers.data_adapters import data_adapter
-
-from probnn import backend
 
 
 def to_numpy(values):
@@ -173,40 +164,47 @@ def responses(y, heads, what="y"):
 
 
 def weights(sample_weight, y, heads, what="sample_weight"):
-    """Return sample weights as arrays, one for each row (or time step) of y: they never broadcast.
+    """Return sample weights, in the structure of the heads or one array for all of them.
 
     Raises
     ------
     ValueError
-        For another shape, or a value that is not finite.
+        For a structure or a shape that is not that of y, or a value that is not finite.
     """
-    heads, y = keras.tree.flatten(heads), keras.tree.flatten(y)
-    several = isinstance(sample_weight, (list, tuple, dict)) and len(heads) > 1
-
-    def check(values, head, y):
-        if values is None:
-            return None
-        values = _check_features(values, what)
-        expected = y.shape if head.units == 1 else y.shape[:-1]
-        allowed = {expected, (*expected[: max(1, len(expected) - 1)], 1)}
-        if values.shape not in allowed:
-            raise ValueError(
-                f"Expected {what} of shape {' or '.join(map(str, sorted(allowed)))}, for y of "
-                f"shape {y.shape}. Received: shape {values.shape}. They would broadcast."
-            )
-        return values[:, 0] if values.shape == (*expected, 1) else values
-
     if sample_weight is None:
         return None
-    if not several:
-        checked = [check(sample_weight, head, each) for head, each in zip(heads, y, strict=True)]
-        return checked[0]
-    keys = sorted(sample_weight) if isinstance(sample_weight, dict) else range(len(sample_weight))
-    flat = [
-        check(sample_weight[key], head, each)
-        for key, head, each in zip(keys, heads, y, strict=True)
-    ]
-    return dict(zip(keys, flat, strict=True)) if isinstance(sample_weight, dict) else flat
+    if isinstance(heads, dict) and isinstance(sample_weight, dict):
+        unknown = sorted(set(sample_weight) - set(heads))
+        if unknown:
+            raise ValueError(
+                f"Expected the keys of {what} to be outputs: {sorted(heads)}. Received: {unknown}."
+            )
+        return {key: _weight(sample_weight.get(key), y[key], heads[key], what) for key in heads}
+    if isinstance(heads, (list, tuple)) and isinstance(sample_weight, (list, tuple)):
+        if len(sample_weight) != len(heads):
+            raise ValueError(
+                f"Expected one {what} for each of the {len(heads)} outputs. Received: "
+                f"{len(sample_weight)} of them."
+            )
+        return [_weight(*each, what) for each in zip(sample_weight, y, heads, strict=True)]
+    pairs = zip(keras.tree.flatten(y), keras.tree.flatten(heads), strict=True)
+    checked = [_weight(sample_weight, *pair, what) for pair in pairs]
+    return checked[0]
+
+
+def _weight(values, y, head, what):
+    """Return weights with one value for each row, or time step, of y: they never broadcast."""
+    if values is None:
+        return None
+    values = _check_features(values, what)
+    rows = y.shape if head.units == 1 else y.shape[:-1]
+    allowed = [rows, (rows[0], *rows[1:-1], 1)]
+    if values.shape not in allowed:
+        raise ValueError(
+            f"Expected {what} of shape {' or '.join(map(str, allowed))}, for y of shape {y.shape}. "
+            f"Received: shape {values.shape}. They would broadcast against each other."
+        )
+    return values[:, 0] if values.shape == (*rows, 1) else values
 
 
 def arrays(x, y, sample_weight, heads, prefix=""):
@@ -222,129 +220,3 @@ def arrays(x, y, sample_weight, heads, prefix=""):
         found = ", ".join(f"{prefix}{name}: {sorted(n)}" for name, n in rows.items())
         raise ValueError(f"Expected the same number of rows everywhere. Received: {found}.")
     return x, y, sample_weight
-
-
-def is_stream(x):
-    """Return whether `x` is a source of batches that holds y too."""
-    return (
-        isinstance(x, (types.GeneratorType, keras.utils.PyDataset, data_adapter.DataAdapter))
-        or data_adapters.is_tf_dataset(x)
-        or data_adapters.is_torch_dataloader(x)
-        or data_adapters.is_grain_dataset(x)
-    )
-
-
-class CheckedBatches(data_adapter.DataAdapter):
-    """A stream of batches whose every batch is checked before a step sees it.
-
-    Parameters
-    ----------
-    source : tf.data.Dataset, torch DataLoader, keras.utils.PyDataset or generator
-        What Keras takes as `x` when it holds y too.
-    heads : Head, or a list or dict of them
-        The heads that y is checked for.
-    prefix : str
-        What messages put before x, y and sample_weight: "validation ".
-    shuffle : bool
-        Whether a PyDataset's batches are shuffled; the other sources shuffle themselves.
-    class_weight : dict, optional
-        As in `fit`.
-    """
-
-    def __init__(self, source, heads, prefix="", shuffle=False, class_weight=None):
-        if isinstance(source, types.GeneratorType):
-            first = next(source, None)
-            if first is None:
-                raise ValueError("Expected a generator with at least one batch. Received: none.")
-            self._first = first
-            source = _chain(first, source)
-        else:
-            self._first = None
-        self._source = source
-        shuffle = shuffle and isinstance(source, keras.utils.PyDataset)
-        self._inner = data_adapters.get_data_adapter(
-            source, shuffle=shuffle, class_weight=class_weight
-        )
-        self._heads = heads
-        self._prefix = prefix
-        self.error = None
-
-    def first(self):
-        """Return x and y of the first batch, which stays in the stream."""
-        batch = self._first
-        if isinstance(self._source, keras.utils.PyDataset):
-            batch = self._source[0]
-        elif batch is None:
-            batch = next(iter(self._inner.get_numpy_iterator()), None)
-            if batch is None:
-                raise ValueError("Expected at least one batch of data. Received: none.")
-        return self._split(batch)[:2]
-
-    def _split(self, batch):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        if y is None:
-            raise ValueError(
-                "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
-            )
-        return features(x, f"{self._prefix}x"), y, sample_weight
-
-    def _check(self, number, *batch):
-        try:
-            arrays(*self._split(batch), self._heads, self._prefix)
-        except ValueError as error:
-            self.error = ValueError(f"In batch {number} of an epoch: {error}")
-            raise self.error from None
-
-    def _checked(self, batches):
-        for number, batch in enumerate(batches, start=1):
-            self._check(number, *batch)
-            yield batch
-
-    def get_numpy_iterator(self):
-        """Return the batches as NumPy arrays."""
-        return self._checked(self._inner.get_numpy_iterator())
-
-    def get_jax_iterator(self):
-        """Return the batches as JAX arrays."""
-        return self._checked(self._inner.get_jax_iterator())
-
-    def get_torch_dataloader(self):
-        """Return the batches as torch tensors."""
-        return self._checked(self._inner.get_torch_dataloader())
-
-    def get_tf_dataset(self):
-        """Return the batches as a `tf.data` dataset."""
-        return backend.map_batches(self._inner.get_tf_dataset(), self._check)
-
-    @property
-    def num_batches(self):
-        """The number of batches, or None where it is not known."""
-        return self._inner.num_batches
-
-    @property
-    def batch_size(self):
-        """The number of rows in a batch, or None where it is not known."""
-        return self._inner.batch_size
-
-    @property
-    def has_partial_batch(self):
-        """Whether the last batch is smaller."""
-        return self._inner.has_partial_batch
-
-    @property
-    def partial_batch_size(self):
-        """The number of rows in the last batch, if it is smaller."""
-        return self._inner.partial_batch_size
-
-    def on_epoch_begin(self):
-        """Tell the source that an epoch begins."""
-        self._inner.on_epoch_begin()
-
-    def on_epoch_end(self):
-        """Tell the source that an epoch has ended."""
-        self._inner.on_epoch_end()
-
-
-def _chain(first, rest):
-    yield first
-    yield from rest

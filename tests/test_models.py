@@ -561,6 +561,11 @@ def test_pickle(rng):
 # ---- bad input ------------------------------------------------------------------------------
 
 
+def float64_neuron():
+    with pn.backend.float64():
+        return neuron(pn.Head("normal", dtype="float64"))
+
+
 def _wrong(y, value):
     y = y.astype("float64")
     y[7] = value
@@ -681,7 +686,7 @@ MISTAKES = {
         "one for each of the 2 heads. Received: 3",
     ),
     "float64 head with float32 data": (
-        lambda: neuron(pn.Head("normal", dtype="float64")).fit(np.zeros((9, 2)), np.arange(9.0)),
+        lambda: float64_neuron().fit(np.zeros((9, 2)), np.arange(9.0)),
         r"floatx\(\) to be 'float64'.*set_floatx",
     ),
     "unknown metric": (lambda: neuron(pn.Head("normal"), metrics="accuracy"), "metrics"),
