@@ -340,7 +340,9 @@ class Probabilistic:
         """
         raw = self(_map(_host_features, x), **kwargs)
         return _map(
-            lambda head, raw: head.family.distribution(**head.to_params(raw)), self.heads, raw
+            lambda head, raw: head.family.to_distribution(head.family.by_response(raw)),
+            self.heads,
+            raw,
         )
 
     def _predict_raw(self, x, **kwargs):

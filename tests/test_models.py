@@ -215,6 +215,16 @@ def test_frames_in_all_kinds_give_the_same_fit(rng):
         np.testing.assert_allclose(found, losses["numpy"], rtol=1e-6, err_msg=kind)
 
 
+def test_distribution_keeps_small_probabilities():
+    # In float32, P(Y = 1) rounds to 1 at log-odds of 17.
+    model = neuron(pn.Head("bernoulli"))
+    model.set_weights([np.array([[40.0], [0.0]]), np.array([0.0])])
+    log_prob = model.distribution(np.array([[1.0, 0.0]], "float32")).log_prob(
+        keras.ops.zeros((1,), dtype="float32")
+    )
+    np.testing.assert_allclose(numpy(log_prob), [-40.0], rtol=1e-6)
+
+
 def test_distribution_lets_gradients_through(rng):
     model = neuron(pn.Head("normal"))
     kernel = rng.normal(size=(2, 2)).astype("float32")

@@ -153,8 +153,9 @@ class Family(ABC):
 
     6. `_log_prob(y, **linked)`, where the density is wanted in terms of raw values for the sake of
        precision and range; the default asks `distribution(**params)`;
-    7. `mean(**params)`, where the mean is not the first parameter;
-    8. `_crps(y, **params)`, where a closed form is known; the default integrates.
+    7. `_distribution(**linked)`, where the backend takes a raw form that keeps more digits;
+    8. `mean(**params)`, where the mean is not the first parameter;
+    9. `_crps(y, **params)`, where a closed form is known; the default integrates.
 
     An `__init__` of its own passes `link` and `links` on, and keeps each further argument in an
     attribute of the same name, from where `get_config` saves it.
@@ -225,11 +226,14 @@ class Family(ABC):
 
     def _log_prob(self, y, **linked):
         """Return log p(y), given a `Linked` for every parameter."""
-        params = {name: parameter.value for name, parameter in linked.items()}
         if not isinstance(y, np.ndarray):
-            return self.distribution(**params).log_prob(y)
-        frozen = self.frozen(**params)
+            return self._distribution(**linked).log_prob(y)
+        frozen = self.frozen(**{name: parameter.value for name, parameter in linked.items()})
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
+
+    def _distribution(self, **linked):
+        """Return the backend's distribution, given a `Linked` for every parameter."""
+        return self.distribution(**{name: parameter.value for name, parameter in linked.items()})
 
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
@@ -278,6 +282,10 @@ class Family(ABC):
     def to_params(self, raw):
         """Return the parameters, by name, that raw outputs (..., size) stand for."""
         return {name: linked.value for name, linked in self.linked(raw).items()}
+
+    def to_distribution(self, raw):
+        """Return the backend's distribution that raw outputs (..., size) stand for: tensors."""
+        return self._distribution(**self.linked(raw))
 
     def to_raw(self, params):
         """Return the raw values, shape (..., size), of parameters by name: NumPy arrays."""

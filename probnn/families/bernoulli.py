@@ -42,6 +42,9 @@ class Bernoulli(Family):
 
         return stats.bernoulli(probs)
 
+    def _distribution(self, probs):
+        return backend.distributions.Bernoulli(logits=probs.log - probs.log_complement)
+
     def _log_prob(self, y, probs):
         if probs.link.symmetric:
             return probs.link.log_inverse((2.0 * y - 1.0) * probs.raw)

@@ -78,6 +78,9 @@ class Categorical(Family):
         """Return SciPy-like functions of the probabilities (..., C)."""
         return FrozenCategorical(probs)
 
+    def _distribution(self, probs):
+        return backend.distributions.Categorical(logits=probs.log)
+
     def _log_prob(self, y, probs):
         if isinstance(probs.raw, np.ndarray):
             index = np.asarray(y, dtype=int)[..., None]
