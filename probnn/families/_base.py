@@ -9,7 +9,9 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from probnn import domains, links
+from probnn import domains
+from probnn.links import Link, same_class
+from probnn.links import get as get_link
 
 FAMILIES = {}
 
@@ -42,7 +44,7 @@ def register(cls):
     <family maxwell: mean (log), shape (log)>
     """
     taken = FAMILIES.get(cls.name)
-    if taken is not None and not links.same_class(taken, cls):
+    if taken is not None and not same_class(taken, cls):
         raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
     FAMILIES[cls.name] = cls
     return cls
@@ -109,7 +111,7 @@ class Param:
         For a parameter that is a vector, how many raw columns it takes; a number takes one.
     """
 
-    link: str | links.Link
+    link: str | Link
     domain: domains.Domain
     size: int | None = None
 
@@ -202,7 +204,7 @@ class Family(ABC):
             chosen[self.location] = link
         self.check_names(chosen, "links")
         self.links = {
-            name: _links_get(chosen.get(name, param.link)) for name, param in self.params.items()
+            name: get_link(chosen.get(name, param.link)) for name, param in self.params.items()
         }
         self.size = sum(param.size or 1 for param in self.params.values())
 
@@ -417,7 +419,7 @@ class Family(ABC):
         changed = {
             name: link.get_config()
             for name, link in self.links.items()
-            if link != _links_get(self.params[name].link)
+            if link != get_link(self.params[name].link)
         }
         return {"name": self.name, **own, **({"links": changed} if changed else {})}
 
@@ -430,6 +432,3 @@ class Family(ABC):
     def __repr__(self):
         shown = ", ".join(f"{name} ({link.name})" for name, link in self.links.items())
         return f"<family {self.name}: {shown}>"
-
-
-_links_get = links.get
