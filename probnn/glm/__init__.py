@@ -1,0 +1,1 @@
+"""Generalized linear models: a statistician's answer from a neuron."""
