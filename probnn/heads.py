@@ -8,6 +8,9 @@ import numpy as np
 from probnn import families, links
 from probnn.families._numerics import spread
 
+# What `keras.layers.Layer` itself takes; other keywords are options of the family.
+_OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
+
 
 @keras.saving.register_keras_serializable(package="probnn")
 class Head(keras.layers.Layer):
@@ -33,13 +36,14 @@ class Head(keras.layers.Layer):
     kernel_regularizer : str or keras.Regularizer, optional
         A penalty on the kernel.
     **kwargs
-        `name`, `dtype`, `trainable`: as for any Keras layer.
+        `name`, `dtype`, `trainable`: as for any Keras layer. With a family's name, also its
+        options: `Head("categorical", classes=3)`, `Head("bernoulli", link="probit")`.
 
     Raises
     ------
     ValueError
-        For an unknown family, a name that is no parameter of it, a parameter both constant and
-        fixed, or a fixed value outside the parameter's domain.
+        For an unknown family or option, a name that is no parameter of it, a parameter both
+        constant and fixed, or a fixed value outside the parameter's domain.
 
     Notes
     -----
@@ -75,8 +79,9 @@ class Head(keras.layers.Layer):
         kernel_regularizer=None,
         **kwargs,
     ):
+        options = {name: kwargs.pop(name) for name in [*kwargs] if name not in _OF_LAYER}
         super().__init__(**{"autocast": False, **kwargs})
-        self.family = families.get(family)
+        self.family = families.get(family, **options)
         if isinstance(constant, str):
             raise ValueError(
                 f"Expected `constant` to be a list of names. Received: {constant!r}. "

@@ -23,6 +23,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
     reduction, name, dtype
         As for any Keras loss. Keras casts to `dtype`, by default its floatx: a float64 network
         needs `dtype="float64"` (`probnn.Model.compile` sees to it).
+    **options
+        Options of a family given by name, as in `Head`: `classes=3`, `link="probit"`.
 
     Raises
     ------
@@ -53,9 +55,10 @@ class NegativeLogLikelihood(keras.losses.Loss):
         reduction="sum_over_batch_size",
         name="negative_log_likelihood",
         dtype=None,
+        **options,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.family = families.get(family)
+        self.family = families.get(family, **options)
         self.check = check
 
     def call(self, y_true, y_pred):

@@ -240,6 +240,15 @@ def test_config_keeps_every_argument():
     assert copy.family == family
 
 
+def test_options_of_a_family_go_with_its_name():
+    head = pn.Head("categorical", classes=4, name="h")
+    assert head.family == pn.families.Categorical(4)
+    assert pn.Head.from_config(head.get_config()).family == head.family
+    assert pn.Head("bernoulli", link="probit").family == pn.families.Bernoulli(link="probit")
+    loss = pn.NegativeLogLikelihood("categorical", classes=4)
+    assert loss.family == head.family
+
+
 def test_unregistered_family_is_named_on_load(tmp_path, rng):
     @pn.families.register
     class Mine(pn.families.Normal):
@@ -324,6 +333,7 @@ def test_time_steps_and_masks(rng):
     ("make", "message"),
     [
         (lambda: pn.Head("nromal"), "Unknown family"),
+        (lambda: pn.Head("normal", sigma=1.0), "options of the normal family.*link.*'sigma'"),
         (lambda: pn.Head("normal", constant="scale"), r"constant=\['scale'\]"),
         (lambda: pn.Head("normal", constant=["sigma"]), "loc, scale. Received: 'sigma'"),
         (lambda: pn.Head("normal", fixed={"sd": 1.0}), "loc, scale. Received: 'sd'"),

@@ -55,7 +55,7 @@ def get(identifier, **options):
 
     Parameters
     ----------
-    identifier : str, dict, type or Family
+    identifier : str, dict or Family
         A name from `FAMILIES`; or what `Family.get_config` returned; or a family.
     **options
         Arguments of the family: `link`, `links`, and those of its own (`classes`).
@@ -67,7 +67,8 @@ def get(identifier, **options):
     Raises
     ------
     ValueError
-        If no family of that name is registered, or options come with a family already made.
+        If no family of that name is registered, it has no such option, or options come with a
+        family already made.
 
     Examples
     --------
@@ -82,8 +83,6 @@ def get(identifier, **options):
                 f"already, and {options}."
             )
         return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Family):
-        return identifier(**options)
     name = identifier
     if isinstance(identifier, dict):
         options = {**identifier, **options}
@@ -94,7 +93,15 @@ def get(identifier, **options):
             f"Received: {name!r}. A family of your own is made known by the decorator "
             "`@probnn.families.register`, before a model that uses it is loaded."
         )
-    return FAMILIES[name](**options)
+    cls = FAMILIES[name]
+    allowed = [*inspect.signature(cls).parameters]
+    unknown = [option for option in options if option not in allowed]
+    if unknown:
+        raise ValueError(
+            f"Expected the options of the {name} family to be among {', '.join(allowed)}. "
+            f"Received: {', '.join(map(repr, unknown))}."
+        )
+    return cls(**options)
 
 
 @dataclass(frozen=True)
@@ -414,7 +421,7 @@ class Family(ABC):
 
         The arguments of a subclass's own `__init__` are read from attributes of the same names.
         """
-        arguments = [*inspect.signature(type(self).__init__).parameters][1:]
+        arguments = inspect.signature(type(self)).parameters
         own = {name: getattr(self, name) for name in arguments if name not in ("link", "links")}
         changed = {
             name: link.get_config()
