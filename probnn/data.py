@@ -117,7 +117,7 @@ def _check_features(x, what):
         ]
         raise ValueError(
             f"Expected the columns of {what} to be numeric. Received text or other objects in "
-            f"{', '.join(map(repr, wrong))}. Encode them first, as indicator columns say."
+            f"{', '.join(map(repr, wrong))}. Encode them first, say as indicator columns."
         )
     if x.dtype.kind in "mM":
         raise ValueError(

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy import (  # noqa: F401
-    abs,
     arctan2,
     exp,
     expm1,
@@ -12,7 +11,6 @@ from numpy import (  # noqa: F401
     log1p,
     maximum,
     minimum,
-    sqrt,
     square,
     tan,
     where,

@@ -9,7 +9,6 @@ import keras
 from jax.lax import stop_gradient  # noqa: F401
 from jax.nn import sigmoid, softplus  # noqa: F401
 from jax.numpy import (  # noqa: F401
-    abs,
     arctan2,
     exp,
     expm1,
@@ -19,7 +18,6 @@ from jax.numpy import (  # noqa: F401
     log1p,
     maximum,
     minimum,
-    sqrt,
     square,
     tan,
     where,

@@ -5,7 +5,6 @@ import contextlib
 import keras
 import tensorflow as tf
 
-abs = tf.math.abs
 arctan2 = tf.math.atan2
 exp = tf.math.exp
 expm1 = tf.math.expm1
@@ -19,7 +18,6 @@ minimum = tf.math.minimum
 ndtri = tf.math.ndtri
 sigmoid = tf.math.sigmoid
 softplus = tf.math.softplus
-sqrt = tf.math.sqrt
 square = tf.math.square
 stop_gradient = tf.stop_gradient
 tan = tf.math.tan

@@ -5,7 +5,6 @@ import contextlib
 import keras
 import torch
 from torch import (  # noqa: F401
-    abs,
     arctan2,
     distributions,
     exp,
@@ -17,7 +16,6 @@ from torch import (  # noqa: F401
     log1p,
     logit,
     sigmoid,
-    sqrt,
     square,
     tan,
     where,

@@ -66,9 +66,6 @@ def stirling_correction(x):
     return (total + _STIRLING[0]) * inverse
 
 
-NEAR = 0.25
-
-
 def log1p_minus(u):
     """Return log(1 + u) - u for |u| <= 1/4, without cancelling.
 
