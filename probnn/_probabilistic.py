@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from probnn import data, streams
+from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -44,6 +45,7 @@ class Probabilistic:
             If the model does not end in a Head, or `loss` is not its negative log-likelihood.
         """
         heads = self.heads
+        check_no_inner(self, heads)
         if loss is None:
             loss = _map(_loss_of, heads)
         losses, flat = _flatten(loss), _flatten(heads)
@@ -128,7 +130,7 @@ class Probabilistic:
             elif any(not head.built or head.is_new for head in _flatten(self.heads)):
                 first_x, first_y = stream.first()
                 self._build_heads(first_x)
-                self._adapt_new_heads(first_y)
+                self._adapt_new_heads(data.responses(first_y, self.heads))
             return super().fit(
                 x=x,
                 y=y,
@@ -244,10 +246,10 @@ class Probabilistic:
         return (x, y) if sample_weight is None else (x, y, sample_weight)
 
     def _adapt_new_heads(self, y):
+        """Adapt the heads that are new to checked responses, in the structure of the heads."""
         new = [head.is_new for head in _flatten(self.heads)]
         if any(new):
-            y = _flatten(data.responses(y, self.heads))
-            for head, is_new, values in zip(_flatten(self.heads), new, y, strict=True):
+            for head, is_new, values in zip(_flatten(self.heads), new, _flatten(y), strict=True):
                 if is_new:
                     head.adapt(values)
 
@@ -349,6 +351,17 @@ class Probabilistic:
         if not streams.is_stream(x):
             x = data.features(x)
         return _map(_host_float64, super().predict(x, **kwargs))
+
+
+def check_no_inner(model, heads):
+    """Raise if a head feeds other layers."""
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, Head) and not any(layer is head for head in _flatten(heads)):
+            raise ValueError(
+                f"Expected every probnn.Head to be an output of the model. Received: "
+                f"{layer.name!r} in the middle of it. Make it an output too, or use "
+                "keras.layers.Dense there."
+            )
 
 
 def _loss_of(head):

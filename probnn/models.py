@@ -4,7 +4,7 @@ import keras
 from keras.src.models.functional import Functional
 from keras.src.models.model import functional_init_arguments
 
-from probnn._probabilistic import Probabilistic
+from probnn._probabilistic import Probabilistic, check_no_inner
 from probnn.heads import Head
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -38,8 +38,8 @@ class Model(Probabilistic, keras.Model):
 
     def __new__(cls, *args, **kwargs):
         """Make a functional model of inputs and outputs."""
-        if functional_init_arguments(args, kwargs):
-            cls = FunctionalModel if cls is Model else cls
+        if cls is Model and functional_init_arguments(args, kwargs):
+            cls = FunctionalModel
         return super().__new__(cls)
 
     def __init__(self, *args, **kwargs):
@@ -75,7 +75,7 @@ class FunctionalModel(Model, Functional):
 
     def __init__(self, *args, **kwargs):  # as Functional's own is seen, for Keras to save it
         Functional.__init__(self, *args, **kwargs)
-        self.heads  # noqa: B018  fail here, not at the first fit
+        check_no_inner(self, self.heads)
 
     @property
     def heads(self):
@@ -90,7 +90,6 @@ class FunctionalModel(Model, Functional):
                 "that branch in a Head, which takes time steps without a wrapper; without "
                 "distributions, use keras.Model."
             )
-        _check_no_inner(self, heads)
         if isinstance(heads, (list, tuple)) and len(heads) == 1:
             return heads[0]
         return heads
@@ -148,19 +147,7 @@ class Sequential(Probabilistic, keras.Sequential):
                 f"{type(last).__name__ if last is not None else 'no layers'}. Add a Head; without "
                 "distributions, use keras.Sequential."
             )
-        _check_no_inner(self, head)
         return head
-
-
-def _check_no_inner(model, heads):
-    """Raise if a head feeds other layers."""
-    for layer in model._flatten_layers(include_self=False, recursive=True):
-        if isinstance(layer, Head) and not any(layer is head for head in _flatten(heads)):
-            raise ValueError(
-                f"Expected every probnn.Head to be an output of the model. Received: "
-                f"{layer.name!r} in the middle of it. Make it an output too, or use "
-                "keras.layers.Dense there."
-            )
 
 
 def _head_of(operation):
