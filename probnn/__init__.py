@@ -16,7 +16,7 @@ A Keras network ends in a `Head`, is fitted by negative log-likelihood, and pred
 
 import importlib
 
-from probnn import backend, domains, families, links
+from probnn import backend, domains, families, glm, links
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.models import Model, Sequential
@@ -30,13 +30,22 @@ __all__ = [
     "Predictive",
     "Sequential",
     "backend",
+    "compare",
     "domains",
     "families",
+    "glm",
+    "inference",
     "links",
+    "polish",
 ]
 
 # Where the names live that are imported when they are first used.
-_LAZY = {"Predictive": "probnn.predictive"}
+_LAZY = {
+    "Predictive": "probnn.predictive",
+    "compare": "probnn.glm.compare",
+    "inference": "probnn.glm.network",
+    "polish": "probnn.glm.network",
+}
 
 
 def __getattr__(name):

@@ -8,6 +8,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `math(x)`           elementwise functions for `x`: NumPy and SciPy for host arrays, else tensors
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
+`derivatives`       a function of rows, with its gradient and its Hessian in each row, in float64
 `float64()`         a context in which float64 arrays become float64 tensors
 `map_batches`       a function applied on the host to every batch of a `tf.data` dataset
 ==================  ============================================================================
@@ -39,6 +40,28 @@ float64 = _module.float64
 def math(x):
     """Return the elementwise functions that suit `x`: NumPy's for host arrays, else tensor ones."""
     return _host if _host.is_host(x) else _module
+
+
+def derivatives(function, x, second=True):
+    """Return a function of rows, and its derivatives in each row, by automatic differentiation.
+
+    Parameters
+    ----------
+    function : callable
+        From a tensor (n, k) to a tensor (n,), each row by itself.
+    x : numpy.ndarray, shape (n, k)
+        Where to differentiate, in float64.
+    second : bool
+        Whether the Hessians are wanted.
+
+    Returns
+    -------
+    value, gradient, hessian : numpy.ndarray
+        Of shape (n,), (n, k), and (n, k, k) or None.
+    """
+    with float64():
+        found = _module.row_derivatives(function, x, second)
+        return tuple(None if t is None else keras.ops.convert_to_numpy(t) for t in found)
 
 
 def map_batches(dataset, function):

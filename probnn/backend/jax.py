@@ -74,6 +74,23 @@ def value_and_grad(function):
     return lambda x: wrapped(keras.ops.convert_to_tensor(x))
 
 
+def row_derivatives(function, x, second=True):
+    """Return `function(x)` of rows x (n, k), its gradients (n, k) and Hessians (n, k, k)."""
+    x, hessian = jax.numpy.asarray(x), None
+
+    def total(x):
+        values = function(x)
+        return values.sum(), values
+
+    gradient_of = jax.grad(total, has_aux=True)
+    gradient, value = gradient_of(x)
+    if second:
+        units = jax.numpy.eye(x.shape[-1], dtype=x.dtype)
+        along = [jax.jvp(lambda x: gradient_of(x)[0], (x,), (0.0 * x + e,))[1] for e in units]
+        hessian = jax.numpy.stack(along, axis=-2)
+    return value, gradient, hessian
+
+
 def float64():
     """Return a context in which float64 arrays become float64 tensors."""
     return jax.enable_x64(True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from probnn import domains
+from probnn import backend, domains
 from probnn.links import Link, same_class
 from probnn.links import get as get_link
 
@@ -164,7 +164,9 @@ class Family(ABC):
        precision and range; the default asks `distribution(**params)`;
     7. `_distribution(**linked)`, where the backend takes a raw form that keeps more digits;
     8. `mean(**params)`, where the mean is not the first parameter;
-    9. `_crps(y, **params)`, where a closed form is known; the default integrates.
+    9. `_crps(y, **params)`, where a closed form is known; the default integrates;
+    10. `_derivatives(y, raw)`, where a closed form is faster than automatic differentiation;
+    11. `with_dispersion(phi)`, where a GLM of the family has a dispersion besides its mean.
 
     An `__init__` of its own passes `link` and `links` on, and keeps each further argument in an
     attribute of the same name, from where `get_config` saves it.
@@ -252,6 +254,18 @@ class Family(ABC):
         """Return the CRPS in closed form, NaN in rows where it fails; None if none is known."""
         return None
 
+    def _derivatives(self, y, raw):
+        """Return what `derivatives` returns, in closed form; None if there is none."""
+        return None
+
+    def with_dispersion(self, phi):
+        """Return the parameters, by name, that a GLM's dispersion phi stands for: none here.
+
+        In a family that has some, the variance is phi times a function of the mean, and the
+        estimates of the mean do not depend on phi.
+        """
+        return {}
+
     # ---- what everyone uses -----------------------------------------------------------------
 
     def log_prob(self, y, raw):
@@ -269,6 +283,33 @@ class Family(ABC):
         tensor or array, shape (...)
         """
         return self._log_prob(y, **self.linked(raw))
+
+    def derivatives(self, y, raw, second=True):
+        """Return the negative log-likelihood of each row, and its derivatives in the raw values.
+
+        Parameters
+        ----------
+        y : numpy.ndarray, shape (n,)
+            Responses inside the support.
+        raw : numpy.ndarray, shape (n, size)
+            Raw values.
+        second : bool
+            Whether Hessians are wanted.
+
+        Returns
+        -------
+        value, gradient, hessian : numpy.ndarray
+            Of shape (n,), (n, size), and (n, size, size) or None; in float64. The value may lack
+            terms that depend on y alone.
+        """
+        known = self._derivatives(y, raw)
+        if known is not None:
+            return known
+
+        def nll(raw):
+            return -self.log_prob(keras.ops.convert_to_tensor(y), raw)
+
+        return backend.derivatives(nll, raw, second)
 
     def linked(self, raw):
         """Split raw outputs (..., size) by parameter: name -> `Linked`."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
+from probnn.links import get as get_link
 
 
 @register
@@ -46,9 +47,35 @@ class Bernoulli(Family):
         return backend.distributions.Bernoulli(logits=probs.log - probs.log_complement)
 
     def _log_prob(self, y, probs):
+        if isinstance(y, np.ndarray) and not np.all((y == 0) | (y == 1)):  # proportions
+            one, zero = np.where(y > 0, probs.log, 0.0), np.where(y < 1, probs.log_complement, 0.0)
+            return y * one + (1.0 - y) * zero
         if probs.link.symmetric:
             return probs.link.log_inverse((2.0 * y - 1.0) * probs.raw)
         return backend.math(probs.raw).where(y > 0.5, probs.log, probs.log_complement)
+
+    def derivatives(self, y, raw, second=True):
+        """Return what `Family.derivatives` does; y may be a proportion of successes."""
+        if self.links["probs"] == get_link("logit") or np.all((y == 0) | (y == 1)):
+            return super().derivatives(y, raw, second)
+        ones, zeros = np.ones_like(y), np.zeros_like(y)
+        success, failure = (
+            super(Bernoulli, self).derivatives(v, raw, second) for v in (ones, zeros)
+        )
+        return tuple(
+            None if one is None else y.reshape(-1, *[1] * (one.ndim - 1)) * (one - zero) + zero
+            for one, zero in zip(success, failure, strict=True)
+        )
+
+    def _derivatives(self, y, raw):
+        if self.links["probs"] != get_link("logit"):
+            return None
+        eta = raw[:, 0]
+        tail = np.exp(-np.abs(eta))
+        odds = 1.0 / (1.0 + tail)
+        mu = np.where(eta < 0, tail, 1.0) * odds
+        value = np.log1p(tail) + np.maximum(eta, 0.0) - y * eta
+        return value, (mu - y)[:, None], (tail * odds * odds)[:, None, None]
 
     def _start(self, y):
         # Half a success and half a failure more keep the log-odds finite when y has one value.

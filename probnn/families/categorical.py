@@ -88,6 +88,14 @@ class Categorical(Family):
         chosen = keras.ops.one_hot(keras.ops.cast(y, "int32"), self.classes, dtype=probs.raw.dtype)
         return keras.ops.sum(chosen * probs.log, axis=-1)
 
+    def _derivatives(self, y, raw):
+        log_probs = self.links["probs"].log_inverse(raw)
+        code = y.astype(int)[:, None]
+        probs = np.exp(log_probs[:, 1:])
+        value = -np.take_along_axis(log_probs, code, axis=1)[:, 0]
+        hessian = probs[:, :, None] * (np.eye(self.size) - probs[:, None, :])
+        return value, probs - (code == np.arange(1, self.classes)), hessian
+
     def _start(self, y):
         counts = np.bincount(y.astype(int), minlength=self.classes).astype(float)
         if (counts == 0).any():  # half a row more in each class keeps every log-odds finite

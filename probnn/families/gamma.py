@@ -59,6 +59,10 @@ class Gamma(Family):
         d = saturate(log_y - mean.log, high=bound)
         return -m.exp(log_shape) * (m.expm1(d) - d) - log_y - _log_gamma_excess(log_shape)
 
+    def with_dispersion(self, phi):
+        """Return the shape that a GLM's dispersion phi stands for."""
+        return {"shape": 1.0 / phi}
+
     def _start(self, y):
         from scipy.special import digamma, polygamma
 

@@ -52,6 +52,10 @@ class Normal(Family):
         square = m.minimum(m.square(z), by_precision(scale.raw, 1e37, 1e300))
         return -0.5 * square - log_scale - HALF_LOG_2PI
 
+    def with_dispersion(self, phi):
+        """Return the scale that a GLM's dispersion phi stands for."""
+        return {"scale": np.sqrt(phi)}
+
     def _start(self, y):
         loc = float(np.mean(y))
         return {"loc": loc, "scale": spread(y, loc)}

@@ -5,6 +5,7 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
 from probnn.families._numerics import log_factorial_excess
+from probnn.links import get as get_link
 
 
 @register
@@ -46,6 +47,13 @@ class Poisson(Family):
         m = backend.math(rate.raw)
         d = rate.log - m.log(m.maximum(y, 1.0))
         return m.where(y > 0, log_factorial_excess(y) - y * (m.expm1(d) - d), -rate.value)
+
+    def _derivatives(self, y, raw):
+        if self.links["rate"] != get_link("log"):
+            return None
+        eta = raw[:, 0]
+        rate = np.exp(eta)
+        return rate - y * eta, (rate - y)[:, None], rate[:, None, None]
 
     def _start(self, y):
         # Half a count in all keeps the logarithm finite when every y is 0.

@@ -1,0 +1,150 @@
+"""Covariances of coefficients: from the information, and robust ones from each row's score."""
+
+import numpy as np
+
+from probnn.glm.newton import Curvature
+from probnn.glm.rows import mean_derivatives, variances
+
+COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
+_EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
+
+
+def inverse_information(likelihood, coef, hessian, weights=None):
+    """Return the inverse of the information matrix, (p, p).
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The model's.
+    coef : numpy.ndarray, shape (p,)
+        Where.
+    hessian : numpy.ndarray, shape (p, p)
+        The information.
+    weights : numpy.ndarray, shape (n,), optional
+        Its rows' weights, if they are known and there is one linear predictor.
+
+    Notes
+    -----
+    From the QR factorisation of the weighted rows where that is cheap: the matrix itself has the
+    square of their condition number.
+    """
+    from scipy.linalg import lapack, qr
+
+    curvature = Curvature(hessian)
+    if curvature.damping:
+        raise ValueError(
+            "Expected an information matrix that is positive definite. Received one that is not: "
+            "these coefficients are not near a maximum of the likelihood. Polish the weights, "
+            "probnn.polish, or raise maxiter."
+        )
+    small = len(likelihood) * likelihood.size**2 <= _EXACT
+    if small and len(likelihood.predicted) == 1:
+        if weights is None:
+            a = likelihood.predicted[0]
+            weights = likelihood.curvatures(coef)[:, a, a]
+        if weights.min() >= 0:
+            x = likelihood.designs[likelihood.predicted[0]] * np.sqrt(weights)[:, None]
+            r = qr(x / curvature.scale, mode="r", check_finite=False)[0][: likelihood.size]
+            half = lapack.dtrtri(r)[0] / curvature.scale[:, None]
+            return half @ half.T
+    return curvature.inverse()
+
+
+def expected_weights(family, data, raw):
+    """Return the weights of rows in the expected information of a mean's raw values.
+
+    With mu the mean and V its variance at dispersion 1, (d mu / d eta)^2 / V: McCullagh and Nelder
+    (1989), section 2.5, doi:10.1201/9780203753736.
+    """
+    slope = mean_derivatives(family, raw, second=False)[1][:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.nan_to_num(slope**2 / variances(family, raw), posinf=0.0)
+    return weights if data.weights is None else weights * data.weights
+
+
+def meat(scores, cov_type, kwds, *, nobs, size, freq_weights=None, leverage=None):
+    """Return the middle of the sandwich, (p, p), and the degrees of freedom it leaves, or None.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, shape (n, p)
+        The gradient of each row's log-likelihood, weights included.
+    cov_type : str
+        One of `COV_TYPES` but "nonrobust".
+    kwds : dict
+        The options of "cluster" and "HAC".
+    nobs, size : float, int
+        The numbers of observations and of coefficients.
+    freq_weights : numpy.ndarray, shape (n,), optional
+        How many observations a row stands for.
+    leverage : numpy.ndarray, shape (n,), optional
+        The diagonal of the hat matrix, for HC2 and HC3.
+
+    Notes
+    -----
+    MacKinnon and White (1985), doi:10.1016/0304-4076(85)90158-7; Cameron and Miller (2015),
+    doi:10.3368/jhr.50.2.317; Newey and West (1987), doi:10.2307/1913610. The factors for small
+    samples are statsmodels': n / (n - p) for HC1, G / (G - 1) * (n - 1) / (n - p) for G clusters.
+    statsmodels gives HC0 under the names HC1 to HC3 but for OLS; here they are what they say.
+    """
+    if cov_type == "cluster":
+        return _clusters(scores, kwds, nobs, size)
+    if freq_weights is not None:  # a frequency repeats a row, it does not scale its score
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = np.nan_to_num(scores / np.sqrt(freq_weights)[:, None])
+    if cov_type == "HAC":
+        return _newey_west(scores, kwds, nobs, size), None
+    if cov_type in ("HC2", "HC3"):
+        power = 0.5 if cov_type == "HC2" else 1.0
+        scores = scores / np.maximum(1.0 - leverage, 1e-12)[:, None] ** power
+    factor = nobs / (nobs - size) if cov_type == "HC1" else 1.0
+    return factor * (scores.T @ scores), None
+
+
+def _clusters(scores, kwds, nobs, size):
+    options = {"use_correction": True, "df_correction": True, **kwds}
+    unknown = sorted({*options} - {"groups", "use_correction", "df_correction"})
+    if "groups" not in options or unknown:
+        raise ValueError(
+            "Expected cov_kwds of 'cluster' to be groups, and perhaps use_correction and "
+            f"df_correction. Received: {sorted(kwds)}."
+        )
+    groups = np.asarray(options["groups"])
+    if groups.ndim == 2 and groups.shape[0] in (1, 2) and groups.shape[1] == len(scores):
+        groups = groups.T
+    groups = groups[:, None] if groups.ndim == 1 else groups
+    if groups.shape[0] != len(scores) or groups.shape[1] not in (1, 2):
+        raise ValueError(
+            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2). Received: "
+            f"{groups.shape}."
+        )
+    codes = [np.unique(column, return_inverse=True)[1] for column in groups.T]
+    if len(codes) == 2:
+        both = np.unique(codes[0] * (codes[1].max() + 1) + codes[1], return_inverse=True)[1]
+        codes.append(both)
+    total, counts = 0.0, []
+    for sign, code in zip((1, 1, -1), codes, strict=False):
+        count = int(code.max()) + 1
+        if count < 2:
+            raise ValueError("Expected groups with at least two clusters. Received one.")
+        sums = np.zeros((count, scores.shape[1]))
+        np.add.at(sums, code, scores)
+        factor = count / (count - 1.0) * (nobs - 1.0) / (nobs - size)
+        total = total + sign * (factor if options["use_correction"] else 1.0) * (sums.T @ sums)
+        counts.append(count)
+    return total, min(counts[:2]) - 1.0 if options["df_correction"] else None
+
+
+def _newey_west(scores, kwds, nobs, size):
+    unknown = sorted({*kwds} - {"maxlags", "use_correction"})
+    if "maxlags" not in kwds or unknown:
+        raise ValueError(
+            "Expected cov_kwds of 'HAC' to be maxlags, and perhaps use_correction. Received: "
+            f"{sorted(kwds)}."
+        )
+    lags = int(kwds["maxlags"])
+    total = scores.T @ scores
+    for lag in range(1, lags + 1):
+        product = scores[lag:].T @ scores[:-lag]
+        total += (1.0 - lag / (lags + 1.0)) * (product + product.T)
+    return total * (nobs / (nobs - size) if kwds.get("use_correction", False) else 1.0)

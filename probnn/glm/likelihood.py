@@ -1,0 +1,146 @@
+"""The likelihood of linear predictors: one function of the coefficients for every family."""
+
+from collections.abc import Iterator
+from itertools import combinations_with_replacement as pairs
+
+import numpy as np
+
+_NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
+
+
+class Likelihood:
+    """The negative log-likelihood of coefficients, summed over rows, with its derivatives.
+
+    Every raw column of the family is the product of a design with coefficients of its own, or one
+    known value. Data are visited in blocks of rows that fit in cache, and are never copied.
+
+    Parameters
+    ----------
+    family : probnn.families.Family
+        The family of the responses.
+    y : numpy.ndarray, shape (n,)
+        Responses inside its support.
+    designs : sequence of length family.size
+        The design (n, p_a) of each raw column, or None where its value is known.
+    known : numpy.ndarray, shape (family.size,)
+        The raw values of columns without a design.
+    offsets : dict, optional
+        Raw column -> array (n,) to add to it.
+    weights : numpy.ndarray, shape (n,), optional
+        A factor for the negative log-likelihood of each row.
+
+    Attributes
+    ----------
+    slices : list
+        For each raw column, where its coefficients stand among all.
+    size : int
+        The number of coefficients.
+    """
+
+    def __init__(self, family, y, designs, known, offsets=None, weights=None):
+        self.family, self.y, self.designs, self.known = family, y, list(designs), known
+        self.offsets, self.weights = offsets or {}, weights
+        ends = np.cumsum([0 if x is None else x.shape[1] for x in self.designs])
+        self.slices = [
+            slice(int(end) - (0 if x is None else x.shape[1]), int(end))
+            for x, end in zip(self.designs, ends, strict=True)
+        ]
+        self.size = int(ends[-1])
+        self.predicted = [a for a, x in enumerate(self.designs) if x is not None]
+
+    def __len__(self):
+        return len(self.y)
+
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices of rows that are computed with at once."""
+        step = max(256, _NUMBERS // max(self.size, self.family.size))
+        for start in range(0, len(self), step):
+            yield slice(start, start + step)
+
+    def rows(self, index):
+        """Return the likelihood of some of the rows, copied."""
+        return Likelihood(
+            self.family,
+            self.y[index],
+            _take(self.designs, index),
+            self.known,
+            {a: offset[index] for a, offset in self.offsets.items()},
+            None if self.weights is None else self.weights[index],
+        )
+
+    def raw(self, coef, rows=slice(None)):
+        """Return the raw values (n, size of the family) of some rows."""
+        n = len(self.y[rows])
+        raw = np.empty((n, self.family.size))
+        for a, (x, where) in enumerate(zip(self.designs, self.slices, strict=True)):
+            raw[:, a] = self.known[a] if x is None else x[rows] @ coef[where]
+        for a, offset in self.offsets.items():
+            raw[:, a] += offset[rows]
+        return raw
+
+    def __call__(self, coef, second=True):
+        """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
+        value, gradient = 0.0, np.zeros(self.size)
+        hessian = np.zeros((self.size, self.size)) if second else None
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for rows in self.blocks():
+                nll, slope, curvature = self._derivatives(coef, rows, second)
+                value += nll.sum()
+                for a in self.predicted:
+                    gradient[self.slices[a]] += slope[:, a] @ self.designs[a][rows]
+                if second:
+                    self._add_products(hessian, curvature, rows)
+        if second:
+            for a, b in pairs(self.predicted, 2):
+                hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
+        return float(value), gradient, hessian
+
+    def scores(self, coef):
+        """Return the gradient of the log-likelihood of each row in the coefficients, (n, p)."""
+        scores = np.empty((len(self), self.size))
+        for rows in self.blocks():
+            _, slope, _ = self._derivatives(coef, rows, second=False)
+            for a in self.predicted:
+                scores[rows, self.slices[a]] = -slope[:, a, None] * self.designs[a][rows]
+        return scores
+
+    def curvatures(self, coef):
+        """Return the Hessians (n, k, k) of the rows' negative log-likelihood in raw values."""
+        return np.concatenate([self._derivatives(coef, rows, True)[2] for rows in self.blocks()])
+
+    def information(self, curvatures):
+        """Return the Hessian (p, p) that Hessians (n, k, k) in raw values make."""
+        hessian = np.zeros((self.size, self.size))
+        for rows in self.blocks():
+            self._add_products(hessian, curvatures[rows], rows)
+        for a, b in pairs(self.predicted, 2):
+            hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
+        return hessian
+
+    def _derivatives(self, coef, rows, second):
+        nll, slope, curvature = self.family.derivatives(self.y[rows], self.raw(coef, rows), second)
+        if self.weights is not None:
+            weight = self.weights[rows]
+            nll, slope = weight * nll, weight[:, None] * slope
+            curvature = weight[:, None, None] * curvature if second else None
+        return nll, slope, curvature
+
+    def _add_products(self, hessian, curvature, rows):
+        """Add the upper blocks X_a' diag(curvature) X_b of these rows."""
+        for a, b in pairs(self.predicted, 2):
+            x, weight, where = self.designs[a][rows], curvature[:, a, b], self.slices[a]
+            if a == b and weight.min() >= 0:
+                half = x * np.sqrt(weight)[:, None]
+                hessian[where, where] += half.T @ half  # NumPy sees the square: half the work
+            else:
+                right = self.designs[b][rows] * weight[:, None]
+                hessian[where, self.slices[b]] += x.T @ right
+
+
+def _take(designs, index):
+    """Return rows of designs, once for designs that are one array."""
+    taken = {}
+    for x in designs:
+        if x is not None and id(x) not in taken:
+            taken[id(x)] = x[index]
+    return [None if x is None else taken[id(x)] for x in designs]

@@ -1,0 +1,164 @@
+"""What a regression says besides, after the names that its own class in statsmodels has."""
+
+from functools import cached_property
+
+import numpy as np
+
+from probnn.glm.results import _SCALARS, Results
+
+
+class OLSResults(Results):
+    """Results of `OLS`, with statsmodels' names for linear regression.
+
+    Attributes
+    ----------
+    resid : (n,)
+        The residuals y - X b.
+    ssr, ess, centered_tss, uncentered_tss : float
+        Sums of squares: residual, explained, total. `tss` is the one that R-squared uses.
+    rsquared, rsquared_adj : float
+        The share of the total sum of squares that is explained; uncentered without a constant.
+    fvalue, f_pvalue : float
+        The F-test of all coefficients but the constant.
+    mse_model, mse_resid, mse_total : float
+        Mean squares.
+    condition_number : float
+        The ratio of the largest to the smallest singular value of X.
+    """
+
+    @property
+    def _constants_in_df(self):
+        return self.model.k_constant
+
+    @property
+    def resid(self):
+        """The residuals."""
+        return self.resid_response
+
+    @property
+    def resid_pearson(self):
+        """The residuals over the square root of `scale`."""
+        weights = self._data.precision
+        root = 1.0 if weights is None else np.sqrt(weights)
+        return self.resid_response * root / np.sqrt(self.scale)
+
+    def _sum_of_squares(self, center):
+        return self._total(
+            lambda data, _: (
+                (1.0 if data.precision is None else data.precision)
+                * (data.y - data.offsets.get(0, 0.0) - center) ** 2
+            )
+        )
+
+    @property
+    def ssr(self):
+        """The sum of squared residuals."""
+        return self.deviance
+
+    @cached_property
+    def centered_tss(self):
+        """The sum of squares about the mean."""
+        data, weights = self._data, self._data.weights
+        return self._sum_of_squares(np.average(data.y - data.offsets.get(0, 0.0), weights=weights))
+
+    @cached_property
+    def uncentered_tss(self):
+        """The sum of squares about 0."""
+        return self._sum_of_squares(0.0)
+
+    @property
+    def tss(self):
+        """The total sum of squares: centered where the model has a constant."""
+        return self.centered_tss if self.k_constant else self.uncentered_tss
+
+    @property
+    def ess(self):
+        """The explained sum of squares."""
+        return self.tss - self.ssr
+
+    @property
+    def rsquared(self):
+        """1 - ssr / tss."""
+        return 1.0 - self.ssr / self.tss
+
+    @property
+    def rsquared_adj(self):
+        """R-squared, adjusted for the number of coefficients."""
+        return 1.0 - (self.model.nobs - self.k_constant) / self.df_resid * (1.0 - self.rsquared)
+
+    @property
+    def mse_model(self):
+        """The explained mean square."""
+        return self.ess / self.df_model
+
+    @property
+    def mse_resid(self):
+        """The residual mean square: the variance estimate."""
+        return self.ssr / self.df_resid
+
+    @property
+    def mse_total(self):
+        """The total mean square."""
+        return self.tss / (self.df_resid + self.df_model)
+
+    @property
+    def _f(self):
+        """The test of all coefficients but the constant, where the covariance is robust."""
+        identity = np.eye(len(self.coef))
+        if self.k_constant:
+            constant = self.model.constant_index
+            if constant is None:
+                return None
+            identity = np.delete(identity, constant, axis=0)
+        return self.f_test(identity)
+
+    @property
+    def fvalue(self):
+        """The F statistic of all coefficients but the constant."""
+        if self.df_model == 0:
+            return float("nan")
+        if self.cov_type == "nonrobust":
+            return self.mse_model / self.mse_resid
+        test = self._f
+        return float("nan") if test is None else float(test.fvalue)
+
+    @property
+    def f_pvalue(self):
+        """The p-value of `fvalue`."""
+        from scipy import stats
+
+        _ = self._cov
+        return float(stats.f.sf(self.fvalue, self.df_model, self.df_resid_inference))
+
+    @cached_property
+    def llnull(self):
+        """The log-likelihood with a constant alone, at its own dispersion."""
+        n = self.model.nobs
+        shift = self.llf + 0.5 * n * np.log(self.ssr)
+        return float(shift - 0.5 * n * np.log(self.centered_tss))
+
+    @cached_property
+    def condition_number(self):
+        """The condition number of X."""
+        singular = np.linalg.svd(self.model.X, compute_uv=False)
+        return float(singular[0] / singular[-1])
+
+    def compare_f_test(self, restricted):
+        """Return the F statistic against a nested model, its p-value, and df; as statsmodels."""
+        from scipy import stats
+
+        df = restricted.df_resid - self.df_resid
+        statistic = (restricted.ssr - self.ssr) / df / self.mse_resid
+        return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
+
+    def _scalars(self):
+        return [*_SCALARS, "centered_tss", "uncentered_tss", "condition_number"]
+
+
+class LogitResults(Results):
+    """Results of `Logit`, with statsmodels' names for discrete models."""
+
+    @property
+    def fittedvalues(self):
+        """The linear predictor, as in statsmodels' Logit; the probabilities are `mu`."""
+        return self._labels.rows(self._raw[:, 0])

@@ -1,0 +1,106 @@
+"""Quantities of each row at given raw values: likelihood, deviance, residuals, means.
+
+Each takes a family, `Observations`, and raw values (n, k) whose dispersion, where a GLM has one
+that is estimated after the coefficients, is 1.
+"""
+
+import numpy as np
+
+from probnn import backend
+
+
+def means(family, raw):
+    """Return the means: (n,), or (n, C) probabilities."""
+    with np.errstate(over="ignore"):
+        return np.asarray(family.mean(**family.to_params(raw)), dtype="float64")
+
+
+def mean_derivatives(family, raw, second=True):
+    """Return the means (n,), their gradients (n, k) and Hessians (n, k, k) in the raw values."""
+    return backend.derivatives(lambda raw: family.mean(**family.to_params(raw)), raw, second)
+
+
+def variances(family, raw):
+    """Return the variances (n,) at dispersion 1."""
+    return np.asarray(family.frozen(**family.to_params(raw)).var(), dtype="float64")
+
+
+def log_likelihood(family, data, raw, phi=None):
+    """Return the log-likelihood of each row, at dispersion phi if given; no frequencies in it."""
+    dispersed = {}
+    if phi is not None:
+        precision = 1.0 if data.var_weights is None else data.var_weights
+        dispersed = family.with_dispersion(phi / precision)
+    if not dispersed:
+        found = family.log_prob(data.y, raw)
+        if data.trials is not None:
+            from scipy.special import gammaln
+
+            successes = data.trials * data.y
+            found = data.trials * found + (
+                gammaln(data.trials + 1.0)
+                - gammaln(successes + 1.0)
+                - gammaln(data.trials - successes + 1.0)
+            )
+        return found if data.var_weights is None else data.var_weights * found
+    raw = raw.copy()
+    for a, name in enumerate(family.params):
+        if name in dispersed:
+            raw[:, a] = family.links[name].forward(dispersed[name])
+    return family.log_prob(data.y, raw)
+
+
+def deviances(family, data, raw):
+    """Return twice the log-likelihood that each row lacks to its best, weights left out.
+
+    The best is a mean equal to y. Rows at the edge of the means' domain come as near as they can.
+    """
+    saturated = raw.copy()
+    domain = family.links[family.location].domain
+    inside = np.clip(data.y, 1e-300 if domain.low == 0.0 else -np.inf, None)
+    inside = np.minimum(inside, 1.0 - 2.0**-53) if domain.high == 1.0 else inside
+    saturated[:, 0] = family.links[family.location].forward(inside)
+    best = family.log_prob(data.y, saturated)
+    return np.maximum(2.0 * (best - family.log_prob(data.y, raw)), 0.0)
+
+
+def residuals(kind, family, data, raw):
+    """Return residuals of one kind, scaled by the precision of each row.
+
+    Parameters
+    ----------
+    kind : {"response", "pearson", "deviance", "working", "anscombe"}
+        As statsmodels' `resid_` attributes.
+    """
+    mu = means(family, raw)
+    if mu.ndim == 2:
+        if kind != "response":
+            raise ValueError(
+                f"Expected kind='response' for classes. Received: {kind!r}, which is for numbers."
+            )
+        return (data.y[:, None] == np.arange(mu.shape[1])) - mu
+    response = data.y - mu
+    if kind == "response":
+        return response if data.trials is None else data.trials * response
+    if kind == "working":
+        return response / mean_derivatives(family, raw, second=False)[1][:, 0]
+    root = 1.0 if data.precision is None else np.sqrt(data.precision)
+    if kind == "pearson":
+        return root * response / np.sqrt(variances(family, raw))
+    if kind == "deviance":
+        return root * np.sign(response) * np.sqrt(deviances(family, data, raw))
+    return root * _anscombe(family, data.y, mu, raw)
+
+
+def _anscombe(family, y, mu, raw):
+    """Return (A(y) - A(mu)) / V(mu)^(1/6), A the integral of V^(-1/3), V the unit variance.
+
+    Pierce and Schafer (1986), doi:10.2307/2289071. By Gauss's rule in s, m = y + (mu - y) s^3: at
+    the edge of the means' domain V is linear in m, so that its power -1/3 is smooth in s.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    total, moved, link = np.zeros(len(y)), raw.copy(), family.links[family.location]
+    for s, w in zip(0.5 * (nodes + 1.0), 0.5 * weights, strict=True):
+        moved[:, 0] = link.forward(y + (mu - y) * s**3)
+        total += w * 3.0 * s**2 * variances(family, moved) ** (-1.0 / 3.0)
+    return (y - mu) * total / variances(family, raw) ** (1.0 / 6.0)

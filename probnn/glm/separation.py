@@ -1,0 +1,342 @@
+"""Perfect separation, found by linear programmes before any Newton step is made.
+
+Estimates do not exist where a direction of the parameters makes no row less likely and some row
+more so: one constraint per row, of which a small subset nearly always decides.
+"""
+
+import numpy as np
+
+_NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
+_TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
+_TINY = np.finfo(np.float64).tiny
+
+
+class PerfectSeparationError(ValueError):
+    """Maximum-likelihood estimates do not exist, as columns separate the responses.
+
+    Attributes
+    ----------
+    columns : list of str
+        A small set of columns that separates them; with the class, where there are more than two.
+    complete : bool
+        Whether every row can lie strictly on its right side, rather than some on the boundary.
+    """
+
+    def __init__(self, message, columns=(), complete=False):
+        super().__init__(message)
+        self.columns, self.complete = list(columns), complete
+
+
+def check(y, x, kind, names, classes=None, hint=None):
+    """Raise an error if the responses are separated, completely or quasi-completely.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        For ``"binary"``, in [0, 1], proportions between; for ``"categorical"``, the codes 0, 1, ...
+        of classes; for ``"counts"``, with a log link, not negative.
+    x : array_like, shape (n, p)
+        The design, with a constant column if there is an intercept. It is not copied.
+    kind : {"binary", "categorical", "counts"}
+        The responses.
+    names : sequence of str
+        The names of the columns.
+    classes : sequence, optional
+        The labels of the classes of a categorical response; by default the codes up to the largest.
+    hint : str, optional
+        What the error says to do, in place of the default.
+
+    Raises
+    ------
+    PerfectSeparationError
+        If maximum-likelihood estimates do not exist.
+    ValueError
+        If shapes do not agree, a value of x is not finite, or the kind is not known.
+
+    Notes
+    -----
+    Write a_i'b >= 0 where a direction b makes row i no less likely: a_i is x_i for y = 1, -x_i for
+    y = 0, and for categories x_i in the columns of its class less x_i in those of another: Albert
+    and Anderson (1984), doi:10.1093/biomet/71.1.1. A proportion, and a positive count, need
+    a_i'b = 0: Correia, Guimaraes and Zylkin (2019), doi:10.48550/arXiv.1903.01633. There are no
+    estimates where a feasible b has some a_i'b > 0, which the maximum of sum_i w_i a_i'b over all
+    rows tells, w > 0: Konis (2007), https://ora.ox.ac.uk/objects/uuid:8f9ee0d0-d78e-4101-9ab4-f9cbceed2a2a.
+    Here only a subset of rows constrains it, a relaxation: if its maximum is 0, so is that of the
+    whole. Otherwise the rows that the maximiser violates join the subset, until there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from probnn.glm.separation import check
+    >>> x = np.column_stack([np.ones(6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    >>> check([0, 0, 1, 0, 1, 1], x, "binary", ["const", "dose"])
+    >>> try:
+    ...     check([0, 0, 0, 1, 1, 1], x, "binary", ["const", "dose"])
+    ... except ValueError as error:
+    ...     print(error.columns, error.complete)
+    ['dose'] True
+    """
+    y, x = np.asarray(y), np.asarray(x)
+    if x.ndim != 2 or 0 in x.shape or y.shape != x.shape[:1] or len(names) != x.shape[1]:
+        raise ValueError(
+            "Expected x of shape (n, p), y of shape (n,) and p names, n and p positive. Received: "
+            f"{x.shape}, {y.shape} and {len(names)} names."
+        )
+    if kind not in ("binary", "categorical", "counts"):
+        raise ValueError(f"Expected kind 'binary', 'categorical' or 'counts'. Received: {kind!r}.")
+    system = _System(y, x, kind, classes)
+    every = np.ones(system.shape, bool)
+    found = system.search(every)
+    if found is not None:
+        raise _explain(system, every, found[0], kind, names, classes, hint)
+
+
+class _System:
+    """The constraints a_i'b >= 0: those of all rows by blocks, those of a subset as a matrix."""
+
+    def __init__(self, y, x, kind, classes):
+        self.x, self.at = x, 0
+        count = 2 if kind != "categorical" else max(2, len(classes or ()), int(y.max()) + 1)
+        self.count, self.shape = count, (x.shape[1], count - 1)  # of b: log-odds against class 0
+        self.codes = np.empty(len(y), np.min_scalar_type(count))  # the last one is: a_i'b = 0
+        self.sizes = np.zeros(count + 1, int)
+        for rows in _blocks(len(y)):
+            part = y[rows]
+            if kind != "categorical":
+                part = np.where(part == 0, 0, np.where((part == 1) & (kind == "binary"), 1, 2))
+            self.codes[rows] = part
+            self.sizes += np.bincount(self.codes[rows], minlength=count + 1)
+        each = max(200, 5 * x.shape[1] * (count - 1)) / (count - 1) / np.count_nonzero(self.sizes)
+        sample = self._sample(int(np.ceil(each)))
+        self._scale(np.asarray(x[sample], np.float64))
+        self.gain = self._gain().ravel()
+        sample, rival = np.repeat(sample, count), np.tile(np.arange(count), len(sample))
+        self.a, self.keys = np.empty((0, self.gain.size)), np.empty(0, int)
+        self._add(*np.array([sample, rival])[:, self._own(sample) != rival])
+
+    def _own(self, rows):
+        return np.minimum(self.codes[rows], self.count - 1).astype(int)
+
+    def _sample(self, each):
+        """Return rows at random, as many of each class, or all of a rare one."""
+        rng = np.random.default_rng(0)
+        draws = np.unique(rng.integers(len(self.codes), size=20 * each * len(self.sizes)))
+        rows = []
+        for code in np.flatnonzero(self.sizes):
+            own = draws[self.codes[draws] == code]
+            own = own if len(own) >= each else np.flatnonzero(self.codes == code)
+            rows.append(rng.choice(own, min(each, len(own)), replace=False))
+        return np.concatenate(rows)
+
+    def _scale(self, sample):
+        """Choose a linear map that makes columns comparable: with any, the proof holds."""
+        middle = np.median(sample, axis=0)
+        constant = np.flatnonzero((sample == middle).all(axis=0) & (middle != 0))[:1]
+        self.constant = int(constant[0]) if constant.size else 0
+        self.centre = middle / middle[constant] if constant.size else np.zeros_like(middle)
+        self.centre[constant] = 0
+        size = np.abs(sample - sample[:, [self.constant]] * self.centre)
+        size[size < 1e-14 * np.abs(middle)] = 0
+        # A median, which no outlier moves, but not of the zeros of a dummy.
+        spread = np.array([np.median(part[part > 0]) if part.any() else 0 for part in size.T])
+        rare = np.flatnonzero(spread == 0)  # the sample has one value
+        for rows in _blocks(len(self.x), len(rare)) if rare.size else ():
+            part = self.x[rows][:, rare] - self.x[rows, self.constant, None] * self.centre[rare]
+            spread[rare] = np.maximum(spread[rare], np.abs(part).max(axis=0))
+        self.spread = np.where(spread > 0, spread, 1)
+        self.weight = 1 / np.maximum(self.spread, np.abs(middle))
+
+    def _scaled(self, rows, columns=slice(None)):
+        part = np.asarray(self.x[rows][:, columns], np.float64)
+        if self.centre.any():
+            part = part - self.x[rows, self.constant, None] * self.centre[columns]
+        return part / self.spread[columns]
+
+    def _gain(self):
+        """Return the mean of all a_i, weighted by their norms: an outlier must not hide others."""
+        table = self.count * np.eye(self.count + 1)[:, 1 : self.count] - 1
+        table[-1] = 0
+        total = np.zeros(self.shape)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for rows in _blocks(*self.x.shape):
+                part = np.asarray(self.x[rows], np.float64)
+                norm = np.maximum(np.abs(part) @ self.weight, _TINY)
+                total += part.T @ (table[self.codes[rows]] / norm[:, None])
+        if not np.isfinite(total).all():
+            raise ValueError("Expected finite x. Received: NaN or infinity. Drop those rows.")
+        total -= self.centre[:, None] * total[self.constant]
+        return total / self.spread[:, None] / len(self.x)
+
+    def _add(self, rows, rival):
+        """Add to the subset constraints of rows, each against a rival class."""
+        z, each = self._scaled(rows), np.arange(len(rows))
+        z /= np.maximum(np.abs(z).sum(axis=1, keepdims=True), _TINY)
+        a = np.zeros((len(z), self.shape[0], self.count))
+        a[each, :, self._own(rows)] = z
+        a[each, :, rival] = -z
+        self.a = np.vstack([self.a, a[:, :, 1:].reshape(len(z), -1)])
+        self.keys = np.append(self.keys, rows * self.count + rival)
+        self.equal = self.codes[self.keys // self.count] == self.count
+
+    def search(self, free, complete=False):
+        """Return a direction over free parameters that separates and its strict rows, or None."""
+        while True:
+            b = np.zeros(self.gain.size)
+            b[free.ravel()], value = self._maximise(free.ravel(), complete)
+            if value < 1e-2 * _TOLERANCE:
+                return None
+            b = (b / np.abs(b).max()).reshape(self.shape)
+            wrong, strict, rows, rival = self._scan(b, complete)
+            if not wrong:
+                return (b, strict) if strict else None
+            if not len(rows):  # within what the solver tolerates: not to be told from overlap
+                return None
+            self._add(rows, rival)
+
+    def _maximise(self, free, complete):
+        """Solve the programme of the subset: the most gain, or least margin, within a box."""
+        a, zero = self.a[:, free], np.zeros((len(self.a), 1))
+        cost = np.append(self.gain[free] * (not complete), float(complete))
+        solution = _solve(
+            -cost,
+            A_ub=np.hstack([-a, zero + 1])[~self.equal],
+            A_eq=np.hstack([a, zero])[self.equal],
+            bounds=[(-1, 1)] * a.shape[1] + [(0, int(complete))],
+        )
+        return (0, 0.0) if solution is None else (solution[:-1], cost @ solution)
+
+    def sparsest(self, b, free, base, complete):
+        """Return a direction as good as b with the least sum of sizes, those of base apart."""
+        free, b = free.ravel(), b.ravel().copy()
+        a, gain, b_free = self.a[:, free], self.gain[free], b[free]
+        if complete:
+            rows, least = a[~self.equal], np.full(len(a), (a @ b_free).min())
+        else:
+            rows, least = np.vstack([a[~self.equal], gain]), np.zeros(np.sum(~self.equal) + 1)
+            least[-1] = gain @ b_free
+        solution = _solve(
+            np.tile(~base.ravel()[free], 2) * 1.0,
+            A_ub=np.hstack([-rows, rows]),
+            b_ub=-least,
+            A_eq=np.hstack([a, -a])[self.equal],
+            bounds=(0, None),
+        )
+        if solution is not None:
+            b[free] = solution[: len(gain)] - solution[len(gain) :]
+        return np.where(np.abs(b) > 1e-7 * np.abs(b).max(), b, 0).reshape(self.shape)
+
+    def constants(self):
+        """Return whether each column has one value, not 0."""
+        same = self.x[0] != 0
+        for rows in _blocks(*self.x.shape):
+            same = same & (self.x[rows] == self.x[0]).all(axis=0)
+        return same
+
+    def _scan(self, b, complete):
+        """Count wrong and strict rows, and return wrong ones that are new: stop at enough."""
+        wrong = strict = enough = 0
+        new, most = [np.empty((3, 0))], min(500, 100 + b.size)
+        used = b.any(axis=1)
+        used = slice(None) if used.all() else np.flatnonzero(used)
+        blocks = list(_blocks(*self.x.shape))
+        for _ in blocks:
+            rows = blocks[self.at % len(blocks)]
+            self.at += 1  # the next walk goes on from here
+            z = self._scaled(rows, used)
+            slack = _TOLERANCE * (np.abs(z) @ np.ones(z.shape[1]))
+            odds = np.hstack([np.zeros((len(z), 1)), z @ b[used]])
+            own, each = self._own(rows), np.arange(len(z))
+            tie = self.codes[rows] == self.count
+            mine, odds[each, own] = odds[each, own], np.inf
+            strict += np.count_nonzero((mine - odds.min(axis=1) > slack) & ~tie)
+            odds[each, own] = -np.inf
+            least = mine - odds.max(axis=1)
+            least[tie] = -np.abs(least[tie])
+            bad = np.flatnonzero(least <= slack if complete else least < -slack)
+            if bad.size:
+                wrong += bad.size
+                rival = odds[bad].argmax(axis=1)
+                depth, row = least[bad] / np.maximum(slack[bad], _TINY), rows.start + bad
+                fresh = ~np.isin(row * self.count + rival, self.keys)
+                new.append(np.array([depth, row, rival])[:, fresh])
+                enough += np.count_nonzero(fresh)
+                if enough >= most:
+                    break
+        new = np.hstack(new)
+        return wrong, strict, *new[1:, np.argsort(new[0])[:most]].astype(int)
+
+
+def _blocks(n, p=1):
+    size = max(1, _NUMBERS // p)
+    return (slice(i, i + size) for i in range(0, n, size))
+
+
+def _solve(cost, **programme):
+    """Return the solution of a linear programme, or None."""
+    from scipy.optimize import linprog
+
+    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    programme.setdefault("b_ub", np.zeros(len(programme["A_ub"])))
+    programme["b_eq"] = np.zeros(len(programme["A_eq"]))
+    return linprog(cost, **programme, method="highs", options=tight).x
+
+
+def _explain(system, every, b, kind, names, classes, hint):
+    """Return the error: what separates, told by few columns, and what to do."""
+    complete = not system.sizes[-1] and system.search(every, complete=True) is not None
+    base, labels = every & system.constants()[:, None], list(classes or range(system.count))
+    if system.search(base) is not None:
+        missing = [repr(labels[k]) for k in np.flatnonzero(system.sizes[:-1] == 0)]
+        missing = "a count above 0" if kind == "counts" else " or ".join(missing)
+        return PerfectSeparationError(
+            "Expected y to take every value, so that maximum-likelihood estimates exist. Received: "
+            f"{len(system.codes)} rows without {missing}, which the constant alone tells. "
+            + (hint or "Check how y is coded, or leave out a class that never occurs."),
+            [name for name, constant in zip(names, base[:, 0], strict=True) if constant],
+            complete,
+        )
+    alone = [base | (np.arange(len(every)) == j)[:, None] for j in np.flatnonzero(~base[:, 0])]
+    alone = [free for free in alone if system.search(free, complete) is not None]
+    free = np.any([_fewest(system, free, base, complete) for free in alone or [every]], axis=0)
+    columns = [
+        names[j] if system.count == 2 else f"{names[j]} (class {labels[k + 1]})"
+        for j, k in np.argwhere(free & ~base)
+    ]
+    strict = len(system.codes) if complete else system.search(free)[1]
+    listed = ", ".join(map(repr, columns[:8]))
+    listed += f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+    listed += "" if len(columns) == 1 else ", each alone" if len(alone) > 1 else ", together"
+    firth = 'fit(method="firth"), which penalises the likelihood; ' if kind == "binary" else ""
+    return PerfectSeparationError(
+        f"Expected {'zeros and other counts' if kind == 'counts' else 'classes'} that overlap, so "
+        "that maximum-likelihood estimates exist. Received: "
+        f"{'complete' if complete else 'quasi-complete'} separation by {listed}: {strict} of "
+        f"{len(system.codes)} rows lie strictly on the right side, and none on the wrong one. "
+        + (hint or f"Use {firth}fit_regularized(alpha=..., L1_wt=0), a ridge; or leave columns out")
+        + ("" if hint else ", or merge rare categories."),
+        columns,
+        complete,
+    )
+
+
+def _fewest(system, free, base, complete):
+    """Return parameters among the free ones that separate, as few as a programme finds."""
+    if np.count_nonzero(free & ~base) == 1:
+        return free
+    b, size = system.search(free, complete)[0], 0
+    order = b
+    while len(system.keys) > size:  # what is sparse on the subset may fail on the other rows
+        size = len(system.keys)
+        order = system.sparsest(b, free, base, complete)
+        fewer = base | (order != 0)
+        if system.search(fewer, complete) is not None:
+            free = fewer
+            break
+    if np.count_nonzero(free & ~base) > 20:  # too many to read, and slow
+        return free
+    for index in np.argsort(np.abs(order), axis=None):  # none that the others can do without
+        fewer = free.copy()
+        fewer.flat[index] = base.flat[index]
+        if free.flat[index] and system.search(fewer, complete) is not None:
+            free = fewer
+    return free

@@ -1,0 +1,50 @@
+"""Arrays with the names that the data had."""
+
+import numpy as np
+
+
+class Labels:
+    """Gives arrays of coefficients and of rows their names, where the data had names."""
+
+    def __init__(self, model):
+        self.labelled, self.index = model.labelled, model.index
+        self.names, self.columns = model.parameter_names, model.x_names
+        size = model.family.params[model.family.location].size
+        self.classes = None if size is None else np.arange(1, size + 1)
+
+    def params(self, values):
+        """Return (p,) values by name; for classes, (p, C - 1)."""
+        if self.classes is None:
+            return self._series(values, self.names)
+        table = np.reshape(values, (len(self.classes), -1)).T
+        return self._frame(table, self.columns, self.classes)
+
+    def matrix(self, values):
+        """Return a (p, p) matrix with names on both sides."""
+        return self._frame(values, self.names, self.names)
+
+    def intervals(self, values):
+        """Return (p, 2) intervals."""
+        return self._frame(values, self.names, [0, 1])
+
+    def rows(self, values):
+        """Return one value, or several, for each row of the data."""
+        if self.index is None:
+            return values
+        import pandas as pd
+
+        return (pd.Series if np.ndim(values) == 1 else pd.DataFrame)(values, index=self.index)
+
+    def _series(self, values, index):
+        if not self.labelled:
+            return values
+        import pandas as pd
+
+        return pd.Series(values, index=index)
+
+    def _frame(self, values, index, columns):
+        if not self.labelled:
+            return values
+        import pandas as pd
+
+        return pd.DataFrame(values, index=index, columns=columns)
