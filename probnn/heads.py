@@ -240,6 +240,30 @@ class Head(keras.layers.Layer):
             bias = shift if bias is None else bias * scale + shift
         return kernel, bias
 
+    def assign_coefficients(self, kernel, bias):
+        """Set the weights from what `coefficients` returns: in the data's units, as raw values.
+
+        Parameters
+        ----------
+        kernel : array_like, shape (p, units * k)
+            Ignored in columns of parameters that are not predicted.
+        bias : array_like, shape (units * k,)
+            Ignored for parameters that are fixed, and for all predicted ones without intercepts.
+        """
+        kernel, bias = np.asarray(kernel, dtype="float64"), np.asarray(bias, dtype="float64")
+        if self._standardised:
+            shift, scale = (
+                keras.ops.convert_to_numpy(weight.value).astype("float64")
+                for weight in (self.raw_shift, self.raw_scale)
+            )
+            kernel, bias = kernel / scale, (bias - shift) / scale
+        kinds = np.array(self._kinds * self.units)
+        self.kernel.assign(kernel[:, kinds == "predicted"])
+        if self.bias is not None:
+            self.bias.assign(bias[kinds == "predicted"])
+        if self.constant is not None:
+            self.constant.assign(bias[kinds == "constant"])
+
     def to_params(self, raw):
         """Return name -> parameter, shape (...) or (..., units), of raw output (..., units * k).
 

@@ -1,5 +1,16 @@
 """Generalized linear models: a statistician's answer from a neuron."""
 
+from probnn.glm.formula import glm, logit, ols
 from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm.separation import PerfectSeparationError
 
-__all__ = ["GLM", "OLS", "ConvergenceWarning", "Logit"]
+__all__ = [
+    "GLM",
+    "OLS",
+    "ConvergenceWarning",
+    "Logit",
+    "PerfectSeparationError",
+    "glm",
+    "logit",
+    "ols",
+]

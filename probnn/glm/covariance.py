@@ -31,7 +31,7 @@ def inverse_information(likelihood, coef, hessian, weights=None):
     from scipy.linalg import lapack, qr
 
     curvature = Curvature(hessian)
-    if curvature.damping:
+    if curvature.damped:
         raise ValueError(
             "Expected an information matrix that is positive definite. Received one that is not: "
             "these coefficients are not near a maximum of the likelihood. Polish the weights, "

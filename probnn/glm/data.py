@@ -65,14 +65,13 @@ def is_labelled(values):
     return hasattr(values, "columns") or hasattr(values, "name")
 
 
-def read_design(x, what="X"):
-    """Return a float64 matrix (n, p) and the names of its columns, checked.
+def read_matrix(x, what="X"):
+    """Return a float64 matrix (n, p), and the names of its columns or None, checked.
 
     Raises
     ------
     ValueError
-        If it has zero rows or columns, is not numeric, is not two-dimensional, or has a value that
-        is not finite, or a column of zeros.
+        If it has zero rows or columns, is not numeric, or is not two-dimensional.
     """
     labels = getattr(x, "columns", None)
     labels = [getattr(x, "name", None)] if labels is None and is_labelled(x) else labels
@@ -84,20 +83,29 @@ def read_design(x, what="X"):
             f"Expected {what} of shape (n, p) with at least one row and one column. Received: "
             f"shape {x.shape}."
         )
-    if labels is None:
-        counter = iter(range(1, x.shape[1] + 1))
-        constant = set(constant_columns(x))
+    return x, None if labels is None else [str(label) for label in labels]
+
+
+def read_design(x, what="X"):
+    """Return a float64 matrix (n, p) and the names of its columns, checked.
+
+    Raises
+    ------
+    ValueError
+        As `read_matrix`; or if two columns have one name, a value is not finite, or a column is 0.
+    """
+    x, names = read_matrix(x, what)
+    if names is None:
+        counter, constant = iter(range(1, x.shape[1] + 1)), set(constant_columns(x))
         names = ["const" if j in constant else f"x{next(counter)}" for j in range(x.shape[1])]
-    else:
-        names = [str(label) for label in labels]
-    if len(set(names)) < len(names) and labels is not None:
+    elif len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(
-            f"Expected columns of {what} with different names. Received {twice!r} twice."
+            f"Expected columns of {what} with different names. Received: {twice!r} twice."
         )
     check_finite(x, what, names)
-    zero = np.flatnonzero([not x[0, j] and not x[:, j].any() for j in range(x.shape[1])])
-    if zero.size:
+    zero = [j for j in range(x.shape[1]) if not x[0, j] and not x[:, j].any()]
+    if zero:
         raise ValueError(
             f"Expected no column of zeros in {what}. Received: {names[zero[0]]!r}. Leave it out."
         )

@@ -10,12 +10,14 @@ from probnn import families
 from probnn.glm import separation
 from probnn.glm.data import (
     Observations,
+    check_finite,
     check_rank,
     constant_columns,
     has_constant,
     is_labelled,
     read_column,
     read_design,
+    read_matrix,
     read_response,
 )
 from probnn.glm.newton import Optimum, Progress, newton
@@ -125,7 +127,7 @@ class GLM:
             y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
         self.labelled = is_labelled(X)
         self.index = getattr(X, "index", None)
-        self.formula = None
+        self.formula = self.classes = None
         trials, y = self._read(y, X, designs or {}, dict(fixed or {}))
         self._observe(y, trials, columns)
 
@@ -155,7 +157,8 @@ class GLM:
         unit = {**dispersion, **fixed} if self.dispersion else fixed
         self.fixed = fixed
         self.designs, self.known = [], np.full(family.size, np.nan)
-        self.parameter_names, self.constants = [], {}
+        self.parameter_names, self.constants, self.raw_names = [], {}, []
+        self.modelled = {name: labels for name, (_, labels) in others.items()}
         for name, param in family.params.items():
             for j in range(param.size or 1):
                 a = len(self.designs)
@@ -171,7 +174,9 @@ class GLM:
                     design, labels = np.broadcast_to(1.0, (len(y), 1)), [name]
                     self.constants[len(self.parameter_names)] = name
                 self.designs.append(design)
+                self.raw_names.append(name)
                 self.parameter_names += labels
+        self.widths = [None if x is None else x.shape[1] for x in self.designs]
         constant = constant_columns(self.X)
         self.constant_index = constant[0] if constant else None
         self.k_constant = int(has_constant(self.X))
@@ -188,16 +193,6 @@ class GLM:
 
     def _observe(self, y, trials, columns):
         n = len(y)
-        offset = read_column(columns["offset"], n, "offset")
-        exposure = read_column(columns["exposure"], n, "exposure", minimum=0.0)
-        if exposure is not None:
-            link = self.family.links[self.family.location]
-            if link.name != "log" or not (exposure > 0).all():
-                raise ValueError(
-                    f"Expected exposure above 0, with the log link. Received: link {link.name!r}, "
-                    f"smallest exposure {exposure.min()}. Use offset= with other links."
-                )
-            offset = np.log(exposure) + (0.0 if offset is None else offset)
         weights = {
             name: read_column(columns[name], n, name, minimum=0.0)
             for name in ("freq_weights", "var_weights")
@@ -212,9 +207,76 @@ class GLM:
         for name, values in weights.items():
             if values is not None and not values.any():
                 raise ValueError(f"Expected {name} with a value above 0. Received: all are 0.")
-        size = self.family.params[self.family.location].size or 1
-        offsets = {} if offset is None else dict.fromkeys(range(size), offset)
+        offsets = self._offsets(columns["offset"], columns["exposure"], n)
         self.data = Observations(y, self.designs, offsets, trials=trials, **weights)
+
+    def _offsets(self, offset, exposure, n):
+        """Return what is added to the raw location: raw column -> (n,)."""
+        offset = read_column(offset, n, "offset")
+        exposure = read_column(exposure, n, "exposure", minimum=0.0)
+        if exposure is not None:
+            link = self.family.links[self.family.location]
+            if link.name != "log" or not (exposure > 0).all():
+                raise ValueError(
+                    f"Expected exposure above 0, with the log link. Received: link {link.name!r}, "
+                    f"smallest exposure {exposure.min()}. Use offset= with other links."
+                )
+            offset = np.log(exposure) + (0.0 if offset is None else offset)
+        size = self.family.params[self.family.location].size or 1
+        return {} if offset is None else dict.fromkeys(range(size), offset)
+
+    def new_rows(self, exog, offset=None, exposure=None, designs=None):
+        """Return `Observations` of new rows, whose y is not known: NaN.
+
+        Parameters
+        ----------
+        exog : array_like, shape (m, p), or a data frame for models of a formula
+            New rows.
+        offset, exposure, designs
+            As for the model.
+        """
+        if self.formula is not None:
+            tables = {**self.formula.read(exog), **(designs or {})}
+            exog = tables.pop(self.family.location)
+        else:
+            tables = dict(designs or {})
+        x = self._like(exog, self.x_names, "exog")
+        found = []
+        for name, width in zip(self.raw_names, self.widths, strict=True):
+            if name == self.family.location:
+                found.append(x)
+            elif width is None:
+                found.append(None)
+            elif name in self.modelled:
+                if name not in tables:
+                    raise ValueError(
+                        f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
+                    )
+                found.append(self._like(tables[name], self.modelled[name], f"designs[{name!r}]"))
+            else:
+                found.append(np.broadcast_to(1.0, (len(x), 1)))
+        offsets = self._offsets(offset, exposure, len(x))
+        return Observations(np.full(len(x), np.nan), found, offsets)
+
+    def _like(self, x, names, what):
+        """Return new columns in the order of those that were fitted."""
+        labelled = is_labelled(x)
+        if labelled and self.labelled and getattr(x, "columns", None) is not None:
+            missing = [name for name in names if name not in {str(c) for c in x.columns}]
+            if missing:
+                raise ValueError(
+                    f"Expected {what} with the columns {names}. Received: "
+                    f"{[str(c) for c in x.columns]}, without {missing}."
+                )
+            x = x[[c for name in names for c in x.columns if str(c) == name]]
+        x, _ = read_matrix(x, what)
+        if x.shape[1] != len(names):
+            raise ValueError(
+                f"Expected {what} of shape (m, {len(names)}), with the columns {names}. Received: "
+                f"shape {x.shape}."
+            )
+        check_finite(x, what, names)
+        return x
 
     @property
     def y(self):
@@ -234,8 +296,8 @@ class GLM:
     @property
     def predicted(self):
         """The names of the parameters that coefficients make, in order."""
-        names = [name for name, param in self.family.params.items() for _ in range(param.size or 1)]
-        return [name for name, x in zip(names, self.designs, strict=True) if x is not None]
+        pairs = zip(self.raw_names, self.widths, strict=True)
+        return [name for name, width in pairs if width is not None]
 
     def __len__(self):
         return len(self.data)
@@ -255,6 +317,7 @@ class GLM:
         null, one = copy.copy(self), np.broadcast_to(1.0, (len(self), 1))
         null.X, null.x_names = one, ["const"]
         null.designs = [None if x is None else one for x in self.designs]
+        null.widths = [None if width is None else 1 for width in self.widths]
         null.data = replace(self.data, designs=null.designs)
         null.parameter_names = null.predicted
         null.constants = {}
@@ -329,7 +392,7 @@ class GLM:
         ConvergenceWarning
             If the iterations end before the optimum.
         """
-        self._check_identified(firth=method == "firth")
+        self._check_identified(separated=method != "firth")
         if method not in ("newton", "firth"):
             raise ValueError(f"Expected method 'newton' or 'firth'. Received: {method!r}.")
         if method == "firth":
@@ -361,14 +424,15 @@ class GLM:
         """Return the `Likelihood` of the data, at dispersion 1 where there is one."""
         return self.data.likelihood(self.family, self.known)
 
-    def _check_identified(self, firth=False):
+    def _check_identified(self, separated=True):
+        """Raise if columns are dependent or, where that is asked, classes are separated."""
         seen = []
         for a, x in enumerate(self.designs):
             if x is not None and x.shape[1] > 1 and not any(x is z for z in seen):
                 seen.append(x)
                 first = self.likelihood().slices[a].start
                 check_rank(x, self.parameter_names[first : first + x.shape[1]])
-        if not firth:
+        if separated:
             kinds = {"bernoulli": "binary", "categorical": "categorical"}
             log = self.family.links[self.family.location].name == "log"
             kind = kinds.get(self.family.name)

@@ -80,6 +80,7 @@ class Results:
         self.cov_type, self.cov_kwds = cov_type, dict(cov_kwds or {})
         self.scale_type, self.converged = scale, optimum.converged
         self.fit_history, self.certificate = optimum.history, certificate
+        self.is_conditional = False
         self.k_constant, self.nobs = model.k_constant, len(model)
         self._optimum = optimum
         self._labels = Labels(model)
@@ -92,14 +93,13 @@ class Results:
                 "'expected', which is known for models of the mean alone."
             )
         self._is_mean = is_mean
-        location = model.family.params[model.family.location].size or 1
         self.df_resid = float(model.nobs - len(self.coef) + len(model.constants))
-        self.df_model = float(model.p * location - self._constants_in_df * location)
+        self.df_model = float(len(self.coef) - self._constants_in_df * len(model.predicted))
         self.df_resid_inference = self.df_resid
         self._use_t = use_t if use_t is not None else model._use_t and cov_type == "nonrobust"
 
     @property
-    def _constants_in_df(self):
+    def _constants_in_df(self):  # statsmodels' GLM counts one whether X has a constant or not
         return 1
 
     @property

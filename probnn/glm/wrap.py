@@ -10,7 +10,8 @@ class Labels:
         self.labelled, self.index = model.labelled, model.index
         self.names, self.columns = model.parameter_names, model.x_names
         size = model.family.params[model.family.location].size
-        self.classes = None if size is None else np.arange(1, size + 1)
+        levels = np.arange((size or 0) + 1) if model.classes is None else model.classes
+        self.classes = None if size is None else levels[1:]
 
     def params(self, values):
         """Return (p,) values by name; for classes, (p, C - 1)."""

@@ -1,0 +1,285 @@
+"""Formulas: models from data frames, with categories, interactions and splines (formulaic)."""
+
+import sys
+import warnings
+
+import numpy as np
+
+from probnn import families
+from probnn.data import to_numpy
+from probnn.glm.model import GLM, OLS, Logit
+
+_BY_ROW = ("offset", "exposure", "freq_weights", "var_weights", "weights")
+
+
+def glm(formula, data, family="normal", link=None, *, formulas=None, missing="drop", **kwargs):
+    """Make a generalized linear model from a formula and a data frame.
+
+    Parameters
+    ----------
+    formula : str
+        As in R: "y ~ x + C(group) + x:z". The constant is implied; "- 1" leaves it out. For the
+        Bernoulli family the left side may be "successes + failures".
+    data : pandas.DataFrame, polars.DataFrame or dict
+        The columns.
+    family : str or Family
+        As for `GLM`. Classes of a categorical response may be strings: they are coded in
+        alphabetical order, and the first is the reference.
+    link : str or Link, optional
+        The link of the location.
+    formulas : dict, optional
+        Parameter -> right side, for further parameters: `formulas={"scale": "~ x"}`.
+    missing : {"drop", "none"}
+        Rows with a missing value are dropped, and counted by `n_missing`; or raise.
+    **kwargs
+        Further arguments of `GLM`; those with a number for each row may be names of columns.
+
+    Returns
+    -------
+    GLM
+
+    Raises
+    ------
+    ValueError
+        For a formula that cannot be read, columns that are not there, or as `GLM`.
+
+    Examples
+    --------
+    >>> import pandas as pd, probnn as pn
+    >>> data = pd.DataFrame({"y": [1, 2, 4, 3, 5, 9], "g": list("aaabbb")})
+    >>> results = pn.glm.glm("y ~ g", data, family="poisson").fit()
+    >>> results.params.round(6).to_dict()
+    {'Intercept': 0.847298, 'g[T.b]': 0.887303}
+    """
+    return _make(GLM, formula, data, family, link, formulas, missing, kwargs)
+
+
+def ols(formula, data, *, missing="drop", **kwargs):
+    """Make a linear regression from a formula and a data frame.
+
+    Parameters
+    ----------
+    formula : str
+        As for `glm`.
+    data : pandas.DataFrame, polars.DataFrame or dict
+        The columns.
+    missing : {"drop", "none"}
+        As for `glm`.
+    **kwargs
+        Further arguments of `OLS`.
+
+    Returns
+    -------
+    OLS
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> results = pn.glm.ols("y ~ x", {"y": [1.0, 3.0, 5.0], "x": [0, 1, 2]}).fit()
+    >>> results.params.tolist()
+    [1.0, 2.0]
+    """
+    return _make(OLS, formula, data, "normal", None, None, missing, kwargs)
+
+
+def logit(formula, data, *, missing="drop", **kwargs):
+    """Make a logistic regression from a formula and a data frame.
+
+    Parameters
+    ----------
+    formula : str
+        As for `glm`.
+    data : pandas.DataFrame, polars.DataFrame or dict
+        The columns.
+    missing : {"drop", "none"}
+        As for `glm`.
+    **kwargs
+        Further arguments of `Logit`.
+
+    Returns
+    -------
+    Logit
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> data = {"y": [0, 1, 1, 0, 1, 0], "x": [1, 2, 3, 2, 1, 2]}
+    >>> pn.glm.logit("y ~ x", data).fit().params.index.tolist()
+    ['Intercept', 'x']
+    """
+    return _make(Logit, formula, data, "bernoulli", None, None, missing, kwargs)
+
+
+def to_frame(data):
+    """Return a pandas frame of a pandas or polars frame, or a dict of columns."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    columns = getattr(data, "columns", None)
+    names = list(data if columns is None else columns)
+    return pd.DataFrame({name: to_numpy(data[name]) for name in names})
+
+
+class Spec:
+    """How the columns of a formula are made of a data frame: of new data as of the training data.
+
+    Parameters
+    ----------
+    parts : dict
+        Parameter -> formulaic's ModelSpec.
+    location : str
+        The parameter that the formula itself is for.
+    """
+
+    def __init__(self, parts, location):
+        self.parts, self.location = parts, location
+
+    def read(self, data):
+        """Return parameter -> design of new data; the location's under its name."""
+        from formulaic.errors import DataMismatchWarning
+
+        data = to_frame(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)
+            try:
+                return {
+                    name: spec.get_model_matrix(data, na_action="raise")
+                    for name, spec in self.parts.items()
+                }
+            except DataMismatchWarning as unseen:
+                raise ValueError(
+                    "Expected new data with the categories of the training data. Received: "
+                    f"{unseen}"
+                ) from None
+            except Exception as error:
+                raise ValueError(
+                    f"Expected new data with the columns of the formula, without missing values. "
+                    f"Received: {list(data.columns)}, for which formulaic says: {error}"
+                ) from error
+
+    def terms(self, model):
+        """Return term -> indices of its coefficients in the model."""
+        terms, start = {}, 0
+        found = {}
+        for name in dict.fromkeys(model.predicted):
+            spec = self.parts.get(name)
+            prefix = "" if name == self.location else f"{name}: "
+            if spec is None:
+                found[name] = {name: [0]}, 1
+                continue
+            columns = {
+                prefix + ("Intercept" if str(term) == "1" else str(term)): list(indices)
+                for term, indices in spec.term_indices.items()
+            }
+            found[name] = columns, len(spec.column_names)
+        for name in model.predicted:
+            columns, width = found[name]
+            for term, indices in columns.items():
+                terms.setdefault(term, []).extend(start + j for j in indices)
+            start += width
+        return terms
+
+
+def drop_missing(y, X, columns, designs):
+    """Return everything without the rows in which a value is missing, and their number."""
+    arrays = {("y", ""): y, ("X", ""): X}
+    arrays |= {("column", k): v for k, v in columns.items() if v is not None}
+    arrays |= {("design", k): v for k, v in (designs or {}).items()}
+    whole = None
+    for values in arrays.values():
+        numbers = to_numpy(values)
+        missing = np.isnan(numbers.astype("float64")) if numbers.dtype.kind in "fiub" else None
+        if missing is None:
+            continue
+        rows = ~missing.reshape(len(missing), -1).any(axis=1)
+        whole = rows if whole is None or len(whole) != len(rows) else whole & rows
+    if whole is None or whole.all():
+        return y, X, columns, designs, 0
+
+    def take(values):
+        if values is None:
+            return None
+        if hasattr(values, "loc"):
+            return values.loc[whole]
+        return values.filter(whole) if hasattr(values, "filter") else to_numpy(values)[whole]
+
+    return (
+        take(y),
+        take(X),
+        {name: take(values) for name, values in columns.items()},
+        {name: take(values) for name, values in (designs or {}).items()},
+        int((~whole).sum()),
+    )
+
+
+def _make(cls, formula, data, family, link, formulas, missing, kwargs):
+    """Make a model of the columns that the formulas give."""
+    from formulaic import Formula
+
+    if missing not in ("drop", "none"):
+        raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
+    caller = sys._getframe(2)  # a formula may use the functions of whoever writes it
+    frame = to_frame(data)
+    index, frame = frame.index, frame.reset_index(drop=True)
+    parsed = Formula(formula)
+    if not hasattr(parsed, "lhs"):
+        raise ValueError(f"Expected a formula 'y ~ x'. Received: {formula!r}, without a left side.")
+    classes = None
+    if family == "categorical" and str(parsed.lhs) in frame:
+        codes, classes = _codes(frame[str(parsed.lhs)])
+        frame[str(parsed.lhs)] = codes
+        family = families.get(family, classes=len(classes))
+    family = families.get(family, **({} if link is None else {"link": link}))
+    family.check_names(formulas or {}, "formulas")
+    sides = {"y": parsed.lhs, family.location: parsed.rhs}
+    sides |= {name: Formula(text.split("~")[-1]) for name, text in (formulas or {}).items()}
+    by_row = {name: _by_row(name, kwargs.pop(name, None), frame) for name in _BY_ROW}
+    matrices = Formula(**sides).get_model_matrix(
+        frame,
+        na_action="drop" if missing == "drop" else "ignore",
+        context={"np": np, **caller.f_globals, **caller.f_locals},
+    )
+    kept = matrices["y"].index
+    if missing == "drop":
+        for values in by_row.values():
+            kept = kept if values is None else kept[~np.isnan(values[kept])]
+    tables = {name: matrices[name].loc[kept].set_axis(index[kept]) for name in sides}
+    y, X = tables.pop("y"), tables.pop(family.location)
+    if cls is GLM:
+        kwargs |= {"family": family, "designs": tables}
+    by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
+    model = cls(y, X, **by_row, **kwargs)
+    model.y_name, model.classes = str(parsed.lhs), classes
+    model.n_missing = len(frame) - len(kept)
+    specs = {name: matrices[name].model_spec for name in sides if name != "y"}
+    model.formula = Spec(specs, family.location)
+    return model
+
+
+def _by_row(name, values, frame):
+    """Return a number for each row of the frame, from one of its columns or an array."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in frame:
+            raise ValueError(
+                f"Expected {name} to name a column. Received: {values!r}, not among "
+                f"{list(frame.columns)}."
+            )
+        values = frame[values]
+    values = to_numpy(values)
+    if values.shape != (len(frame),):
+        raise ValueError(
+            f"Expected {name} with one number for each of the {len(frame)} rows of data. "
+            f"Received: shape {values.shape}."
+        )
+    return values.astype("float64")
+
+
+def _codes(column):
+    """Return the codes of a column's classes, NaN where it is missing, and the classes."""
+    import pandas as pd
+
+    codes, levels = pd.factorize(column, sort=True)
+    return np.where(codes < 0, np.nan, codes), levels

@@ -1,0 +1,447 @@
+"""The bridge between networks and models: a head on features is a generalized linear model."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from probnn import data
+from probnn.glm.affine import collapse
+from probnn.glm.data import is_labelled
+from probnn.glm.model import GLM, OLS, Logit
+from probnn.glm.newton import Curvature, Optimum, newton
+from probnn.glm.separation import PerfectSeparationError
+from probnn.heads import Head
+
+_NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
+_NO_OPTIMUM = (
+    "Newton's method found no optimum in {} iterations: the likelihood may grow without bound, as "
+    "that of a normal family does where its scale can follow single rows. Make the scale constant, "
+    "use fewer features, or raise maxiter."
+)
+
+
+def inference(model, x, y, *, sample_weight=None, **kwargs):
+    """Return the statistician's results at the weights of a trained network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network that ends in one `Head` with units=1. Layers before it that are linear (Dense
+        without activation, Normalization, Rescaling, BatchNormalization) are collapsed with it, so
+        that the coefficients are in the units of x. With other hidden layers, the results are
+        those of the last layer, conditional on its features.
+    x : array_like, shape (n, p)
+        The features; pandas and polars columns give the coefficients' names.
+    y : array_like, shape (n,)
+        The responses.
+    sample_weight : array_like, shape (n,), optional
+        Weights of the rows in the likelihood, as `var_weights`.
+    **kwargs
+        `cov_type`, `cov_kwds`, `use_t`, `scale`, `information`: as for `GLM.fit`.
+
+    Returns
+    -------
+    Results
+        At the network's own weights, with a `certificate` that says how far from the optimum they
+        are, and `is_conditional`.
+
+    Raises
+    ------
+    ValueError
+        If the model does not end in one head of one response, the data do not fit it, columns are
+        dependent, or the weights are so far from an optimum that the information is not positive
+        definite.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, probnn as pn
+    >>> x, y = np.array([[0.0], [0.0], [1.0], [1.0], [1.0]]), np.array([0, 1, 0, 1, 1])
+    >>> neuron = pn.Sequential([keras.Input((1,)), pn.Head("bernoulli")])
+    >>> results = pn.inference(neuron, x, y)
+    >>> results.certificate.converged
+    False
+    >>> _ = pn.polish(neuron, x, y)
+    >>> pn.inference(neuron, x, y).params.round(3).tolist()
+    [0.0, 0.693]
+    """
+    bridge = Bridge(model, x, y, sample_weight)
+    coef = bridge.coef()
+    certificate = bridge.certify(coef)
+    return bridge.results(coef, certificate, kwargs)
+
+
+def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
+    """Take the weights of a network's head to the exact optimum, in place.
+
+    Parameters
+    ----------
+    model, x, y, sample_weight
+        As for `inference`. Hidden layers keep their weights; linear layers before the head change
+        only where the head alone cannot reach the optimum.
+    maxiter, tol
+        As for `GLM.fit`.
+    **kwargs
+        As for `inference`.
+
+    Returns
+    -------
+    Results
+        What `inference` returns at the new weights.
+
+    Raises
+    ------
+    ValueError
+        As `inference`; if the head has a `kernel_regularizer`, whose optimum is another; or if no
+        optimum exists (`PerfectSeparationError`). The weights are then as they were.
+    RuntimeError
+        If no optimum was reached; the weights are as they were.
+    """
+    bridge = Bridge(model, x, y, sample_weight)
+    if bridge.head.kernel_regularizer is not None:
+        raise ValueError(
+            "Expected a head without a penalty: polish finds the maximum of the likelihood. "
+            f"Received: kernel_regularizer={bridge.head.kernel_regularizer}. Make the head without "
+            "it, or fit the penalised model: GLM(...).fit_regularized(alpha=...)."
+        )
+    best = bridge.optimum(bridge.coef(), maxiter, tol)
+    if not best.converged:
+        raise RuntimeError(f"{_NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
+    bridge.assign(best.coef)
+    return inference(model, x, y, sample_weight=sample_weight, **kwargs)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far weights are from the optimum of their likelihood.
+
+    Attributes
+    ----------
+    gap : float
+        The mean negative log-likelihood less that at the optimum; infinite if there is none.
+    largest : float
+        The largest distance of a coefficient from the optimum, in standard errors.
+    name : str
+        That coefficient's name.
+    decrement, score_norm : float
+        Newton's decrement at the weights, and the largest |score| over its standard deviation.
+    problem : str
+        Why there is no optimum to compare with; else empty.
+    """
+
+    gap: float
+    largest: float
+    name: str
+    decrement: float
+    score_norm: float
+    problem: str = ""
+
+    @property
+    def converged(self):
+        """Whether every coefficient is within a hundredth of a standard error of the optimum."""
+        return self.largest <= _NEAR
+
+    def __str__(self):
+        if self.problem:
+            return f"Convergence: no optimum to compare with. {self.problem}"
+        where = (
+            f"Convergence: the mean NLL is {self.gap:.3g} above the optimum; the largest "
+            f"coefficient error is {self.largest:.2g} standard errors ({self.name}); score norm "
+            f"{self.score_norm:.2g}, Newton decrement {self.decrement:.2g}"
+        )
+        return f"{where}. " + ("Converged." if self.converged else "Not converged: run pn.polish.")
+
+
+class Bridge:
+    """A network and data, seen as a model of its head's parameters on its features."""
+
+    def __init__(self, model, x, y, sample_weight=None):
+        self.head, layers, body = _split(model)
+        head, family = self.head, self.head.family
+        if head.units != 1:
+            raise ValueError(
+                f"Expected a head with units=1. Received: units={head.units}. Responses are "
+                "independent given x: make a network for each."
+            )
+        if family.location in head.fixed:
+            raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
+        names = [str(c) for c in x.columns] if getattr(x, "columns", None) is not None else None
+        index = getattr(x, "index", None)
+        self.labelled = is_labelled(x)
+        x = data.features(x)
+        if np.ndim(x) != 2:
+            raise ValueError(
+                f"Expected x of shape (n, p), one row for each y. Received: shape {np.shape(x)}."
+            )
+        if not head.built:
+            model(x[:1])
+        y = data.response(y, head)
+        x = np.asarray(x, dtype="float64")
+        self.chain = collapse(layers, x.shape[1], head._kinds.count("predicted"))
+        self.is_conditional = self.chain is None
+        if self.is_conditional:
+            features = np.asarray(body.predict(x, verbose=0), dtype="float64")
+            names = [f"feature {j + 1}" for j in range(features.shape[1])]
+            self.kept = _independent(features, head.use_bias)
+            x, names = features[:, self.kept], [names[j] for j in self.kept]
+            self.features = features
+        if names is None:
+            names = [f"x{j + 1}" for j in range(x.shape[1])]
+        self.x_names = names
+        design = np.column_stack([np.ones(len(x)), x]) if head.use_bias else x
+        self.design = design
+        self._labels = ["const", *names] if head.use_bias else names
+        self._make(y, sample_weight, index)
+
+    def _make(self, y, sample_weight, index):
+        """Make the model that is tabulated, and the one whose every parameter is free."""
+        import pandas as pd
+
+        head, family = self.head, self.head.family
+        frame = pd.DataFrame(self.design, columns=self._labels, index=index)
+        one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
+        kinds = dict(zip(_raw_names(family), head._kinds, strict=True))
+        location = frame if kinds[family.location] == "predicted" else one
+        others = {n: frame for n, k in kinds.items() if k == "predicted" and n != family.location}
+        options = {"family": family, "fixed": head.fixed, "var_weights": sample_weight}
+        self.glm = GLM(y, location, designs=others, **options)
+        link = family.links[family.location].name
+        if self.glm.is_linear:
+            self.glm = OLS(y, location, var_weights=sample_weight)
+        elif family.name == "bernoulli" and link == "logit":
+            self.glm = Logit(y, location, var_weights=sample_weight)
+        self.glm.labelled = self.labelled
+        self.full = self.glm
+        if self.glm.dispersion is not None:
+            options.pop("var_weights")
+            free = {**others, self.glm.dispersion: one}
+            self.full = GLM(y, location, designs=free, **options)
+            self.full.data.var_weights = self.glm.data.var_weights
+        self.kinds = kinds
+
+    # ---- weights and coefficients -----------------------------------------------------------
+
+    def coef(self):
+        """Return the coefficients of the full model that the network has, on the raw scale."""
+        kernel, bias = (
+            None if t is None else keras.ops.convert_to_numpy(t).astype("float64")
+            for t in self.head.coefficients()
+        )
+        bias = np.zeros(kernel.shape[1]) if bias is None else bias
+        if self.is_conditional:
+            kernel, bias = self._onto_kept(kernel, bias)
+        else:
+            kernel, bias = self.chain.slope @ kernel, bias + self.chain.shift @ kernel
+        parts = []
+        for a, kind in enumerate(self.head._kinds):
+            if kind == "predicted":
+                parts.append([bias[a], *kernel[:, a]] if self.head.use_bias else kernel[:, a])
+            elif kind == "constant":
+                parts.append([bias[a]])
+        return np.concatenate(parts)
+
+    def _onto_kept(self, kernel, bias):
+        """Say with independent features what the kernel says with all of them."""
+        lost = [j for j in range(len(kernel)) if j not in self.kept]
+        if not lost:
+            return kernel, bias
+        change = np.linalg.lstsq(self.design, self.features[:, lost] @ kernel[lost], rcond=None)[0]
+        if self.head.use_bias:
+            return kernel[self.kept] + change[1:], bias + change[0]
+        return kernel[self.kept] + change, bias
+
+    def assign(self, coef):
+        """Give the network the coefficients of the full model."""
+        kinds, head = self.head._kinds, self.head
+        kernel, bias = np.zeros((len(self.x_names), len(kinds))), np.zeros(len(kinds))
+        start = 0
+        for a, kind in enumerate(kinds):
+            if kind == "predicted":
+                width = self.design.shape[1]
+                part = coef[start : start + width]
+                kernel[:, a] = part[1:] if head.use_bias else part
+                bias[a] = part[0] if head.use_bias else 0.0
+                start += width
+            elif kind == "constant":
+                bias[a] = coef[start]
+                start += 1
+        if self.is_conditional:
+            whole = np.zeros((self.features.shape[1], len(kinds)))
+            whole[self.kept] = kernel
+            head.assign_coefficients(whole, bias)
+        else:
+            old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
+            predicted = np.array([kind == "predicted" for kind in kinds])
+            inner = self.chain.reach(kernel, old, predicted)
+            head.assign_coefficients(inner, bias - self.chain.shift @ inner)
+
+    # ---- the optimum ------------------------------------------------------------------------
+
+    def optimum(self, coef, maxiter=100, tol=1e-9):
+        """Return the optimum of the full model, on the raw scale, from coefficients of it."""
+        if self.full is self.glm:
+            self.glm._check_identified()
+            return newton(self.full.likelihood(), coef, maxiter, tol)
+        fitted = self.glm.fit(maxiter=maxiter, tol=tol)
+        family, dispersion = self.glm.family, self.glm.dispersion
+        value = family.with_dispersion(fitted.scale_ml)[dispersion]
+        at = self.full.predicted.index(dispersion)
+        raw = float(family.links[dispersion].forward(np.float64(value)))
+        widths = [width for width in self.full.widths if width is not None]
+        start = np.insert(fitted.coef, int(np.sum(widths[:at])), raw)
+        return newton(self.full.likelihood(), start, maxiter, tol)
+
+    def certify(self, coef):
+        """Return the `Certificate` of coefficients of the full model."""
+        likelihood = self.full.likelihood()
+        value, gradient, hessian = likelihood(coef)
+        curvature = Curvature(hessian)
+        decrement = float(np.sqrt(max(gradient @ curvature.solve(gradient), 0.0)))
+        score_norm = float(np.max(np.abs(gradient) / curvature.scale))
+        try:
+            best = self.optimum(coef)
+        except PerfectSeparationError as separated:
+            return Certificate(np.inf, np.inf, "", decrement, score_norm, str(separated))
+        if not best.converged:
+            problem = _NO_OPTIMUM.format(best.iterations)
+            return Certificate(np.inf, np.inf, "", decrement, score_norm, problem)
+        error = np.abs(coef - best.coef) / np.sqrt(np.diag(Curvature(best.hessian).inverse()))
+        weights = self.full.data.weights
+        total = len(likelihood) if weights is None else float(weights.sum())
+        worst = int(np.argmax(error))
+        return Certificate(
+            gap=max(value - best.value, 0.0) / total,
+            largest=float(error[worst]),
+            name=self.full.parameter_names[worst],
+            decrement=decrement,
+            score_norm=score_norm,
+        )
+
+    def results(self, coef, certificate, kwargs):
+        """Return the `Results` of the tabulated model at coefficients of the full one."""
+        if self.full is not self.glm:
+            likelihood = self.full.likelihood()
+            names = self.full.predicted
+            keep = [
+                np.arange(where.start, where.stop)
+                for a, where in zip(likelihood.predicted, _used(likelihood), strict=True)
+                if names[likelihood.predicted.index(a)] != self.glm.dispersion
+            ]
+            coef = coef[np.concatenate(keep)]
+        self.glm._check_identified(separated=False)
+        value, gradient, hessian = self.glm.likelihood()(coef)
+        optimum = Optimum(
+            coef,
+            value,
+            gradient,
+            hessian,
+            certificate.decrement,
+            certificate.score_norm,
+            certificate.converged,
+            {name: [] for name in ("nll", "decrement", "score_norm", "step")},
+        )
+        found = self.glm._results()(
+            self.glm, optimum, method="network", certificate=certificate, **kwargs
+        )
+        found.is_conditional = self.is_conditional
+        return found
+
+
+def _used(likelihood):
+    return [likelihood.slices[a] for a in likelihood.predicted]
+
+
+def _raw_names(family):
+    return [name for name, param in family.params.items() for _ in range(param.size or 1)]
+
+
+def _split(model):
+    """Return the head, the layers before it or None, and a model that makes its features."""
+    if isinstance(model, keras.Sequential):
+        layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        if layers and isinstance(layers[-1], Head):
+            body = keras.Sequential(layers[:-1]) if len(layers) > 1 else None
+            return layers[-1], layers[:-1], body
+    elif len(getattr(model, "outputs", None) or []) == 1 and len(model.inputs) == 1:
+        head = model.outputs[0]._keras_history.operation
+        if isinstance(head, Head):
+            return head, _chain(model, head), keras.Model(model.inputs, head.input)
+    raise ValueError(
+        "Expected a Sequential that ends in a probnn.Head, or a functional model with one input and "
+        f"one output, a Head's. Received: {type(model).__name__}. Make one of the part that ends in "
+        "the head: probnn.Model(inputs, outputs)."
+    )
+
+
+def _chain(model, head):
+    """Return the layers between the input and the head, if one follows the other; else None."""
+    layers, tensor = [], head.input
+    while True:
+        if isinstance(tensor, (list, tuple, dict)):
+            return None
+        layer = tensor._keras_history.operation
+        if isinstance(layer, keras.layers.InputLayer):
+            return layers[::-1]
+        if len(layer._inbound_nodes) != 1:
+            return None
+        layers.append(layer)
+        tensor = layer.input
+
+
+def _independent(features, intercept):
+    """Return the columns of features that are independent, of each other and of a constant."""
+    from scipy.linalg import qr
+
+    first = np.ones((len(features), 1)) if intercept else np.empty((len(features), 0))
+    rest = features - first @ (first.T @ features) / len(features)
+    size = np.sqrt((rest**2).sum(axis=0))
+    own = np.sqrt((features**2).sum(axis=0))
+    alive = np.flatnonzero(size > 1e-6 * own)  # features are float32: less is rounding
+    if not alive.size:
+        raise ValueError(
+            "Expected a network with a feature that varies. Received: none of the "
+            f"{features.shape[1]} features before the head does. Train again from other weights."
+        )
+    r, order = qr(rest[:, alive] / size[alive], mode="r", pivoting=True)
+    pivots = np.abs(np.diag(r[: len(alive)]))
+    return sorted(int(j) for j in alive[order[: int(np.sum(pivots > 1e-5 * pivots[0]))]])
+
+
+def from_results(results):
+    """Return the network of results: see `Results.network`."""
+    from probnn.models import Sequential
+
+    model, family = results.model, results.family
+    constant = [*model.constants.values()]
+    fixed = dict(model.fixed)
+    if model.dispersion is not None:
+        constant.append(model.dispersion)
+    width = sum(
+        {
+            name: w
+            for name, w in zip(model.raw_names, model.widths, strict=True)
+            if w is not None and name not in constant
+        }.values()
+    )
+    head = Head(family, constant=constant, fixed=fixed, use_bias=False)
+    network = Sequential([keras.Input((width,)), head])
+    kernel, bias = np.zeros((width, family.size)), np.zeros(family.size)
+    start = row = 0
+    begun = {}
+    for a, (name, w) in enumerate(zip(model.raw_names, model.widths, strict=True)):
+        if name == model.dispersion:
+            value = family.with_dispersion(results.scale)[name]
+            bias[a] = family.links[name].forward(np.float64(value))
+        elif w is None:
+            continue
+        elif name in constant:
+            bias[a] = results.coef[start]
+            start += w
+        else:
+            if name not in begun:
+                begun[name] = row
+                row += w
+            kernel[begun[name] : begun[name] + w, a] = results.coef[start : start + w]
+            start += w
+    head.assign_coefficients(kernel, bias)
+    return network

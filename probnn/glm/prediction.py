@@ -1,0 +1,198 @@
+"""Predictions of a fitted model: means and new responses, with their intervals."""
+
+import numpy as np
+
+from probnn.glm import rows
+from probnn.predictive import Predictive
+
+
+def _raw(results, exog, kwargs):
+    """Return the `Observations` of new, or of the training, rows, and their raw values."""
+    if exog is None:
+        data = results._data
+        if any(value is not None for value in kwargs.values()):
+            raise ValueError(
+                f"Expected {', '.join(kwargs)} together with exog, for new rows. Received: exog "
+                "None, which stands for the training rows with their own."
+            )
+    else:
+        data = results.model.new_rows(exog, **kwargs)
+    return data, data.likelihood(results.family, results.model.known).raw(results.coef)
+
+
+def predict(results, exog=None, which="mean", **kwargs):
+    """Return means, or linear predictors, of rows: see `Results.predict`."""
+    if which not in ("mean", "linear"):
+        raise ValueError(f"Expected which='mean' or 'linear'. Received: {which!r}.")
+    _, raw = _raw(results, exog, kwargs)
+    size = results.family.params[results.family.location].size
+    linear = raw[:, 0] if size is None else raw[:, :size]
+    return rows.means(results.family, raw) if which == "mean" else linear
+
+
+def predict_distribution(results, exog=None, **kwargs):
+    """Return the `Predictive` of rows: see `Results.predict_distribution`."""
+    data, raw = _raw(results, exog, kwargs)
+    precision = 1.0 if exog is not None or data.var_weights is None else data.var_weights
+    return Predictive(results.family, _params(results, raw, results.scale / precision))
+
+
+def _params(results, raw, scale):
+    params = results.family.to_params(raw)
+    if results.model.dispersion is not None:
+        params |= results.family.with_dispersion(scale)
+        shape = np.shape(params[results.family.location])
+        params = {name: np.broadcast_to(values, shape) for name, values in params.items()}
+    return params
+
+
+class Prediction:
+    """Means of rows with confidence intervals, and intervals of new responses.
+
+    Parameters
+    ----------
+    results : Results
+        A fitted model of one location.
+    exog : array_like, optional
+        New rows; the training rows by default.
+    **kwargs
+        `offset`, `exposure`, `designs`: as for the model.
+
+    Attributes
+    ----------
+    predicted_mean, se_mean : numpy.ndarray, shape (n,)
+        The means and their standard errors, by the delta method.
+
+    Notes
+    -----
+    The confidence interval of a mean is that of its linear predictor, sent through the inverse
+    link. The interval of a new response holds its share of the distribution that averages the
+    family's over the normal distribution of the linear predictors: for linear regression, Student's
+    t with the variance of the mean and of the response; else by Gauss-Hermite quadrature, for which
+    the dispersion is taken as known. Lawless and Fredette (2005), doi:10.1093/biomet/92.3.529.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> results = pn.glm.OLS([1.0, 2.0, 4.0, 4.0], [[1, 0], [1, 1], [1, 2], [1, 3]]).fit()
+    >>> frame = results.get_prediction([[1, 4]]).summary_frame(alpha=0.05)
+    >>> frame.round(3).loc[0, ["mean", "obs_ci_lower", "obs_ci_upper"]].tolist()
+    [5.5, 1.606, 9.394]
+    """
+
+    def __init__(self, results, exog=None, *, offset=None, exposure=None, designs=None):
+        if results.family.params[results.family.location].size is not None:
+            raise ValueError(
+                "Expected a model of a number. Received: one of classes, whose probabilities are "
+                "results.predict(exog)."
+            )
+        self.results, family = results, results.family
+        kwargs = {"offset": offset, "exposure": exposure, "designs": designs}
+        self._data, self._raw = _raw(results, exog, kwargs)
+        self._index = getattr(exog, "index", results.model.index if exog is None else None)
+        self._covariance = self._raw_covariance()
+        mean, slope, _ = rows.mean_derivatives(family, self._raw, second=False)
+        self.predicted_mean = mean
+        variance = np.einsum("na,nab,nb->n", slope, self._covariance, slope)
+        self.se_mean = np.sqrt(np.maximum(variance, 0.0))
+        self._by_link = not slope[:, 1:].any()
+
+    def _raw_covariance(self):
+        """Return the covariance (n, k, k) of the raw values of each row."""
+        results, data = self.results, self._data
+        slope = results._natural[1]
+        cov = results._cov / np.outer(slope, slope)
+        likelihood = data.likelihood(results.family, results.model.known)
+        k = results.family.size
+        found = np.zeros((len(data), k, k))
+        for a in likelihood.predicted:
+            for b in likelihood.predicted:
+                block = cov[likelihood.slices[a], likelihood.slices[b]]
+                found[:, a, b] = np.einsum(
+                    "ij,jk,ik->i", data.designs[a], block, data.designs[b], optimize=True
+                )
+        return found
+
+    @property
+    def var_pred_mean(self):
+        """The squares of `se_mean`."""
+        return self.se_mean**2
+
+    def conf_int(self, alpha=0.05, obs=False):
+        """Return intervals (n, 2) of the means or, with `obs`, of new responses.
+
+        Parameters
+        ----------
+        alpha : float
+            1 - the level.
+        obs : bool
+            Whether the intervals are of new responses.
+        """
+        if not 0.0 < alpha < 1.0:
+            raise ValueError(f"Expected alpha between 0 and 1. Received: {alpha}.")
+        if obs:
+            lower, upper = (self._quantile(p) for p in (alpha / 2.0, 1.0 - alpha / 2.0))
+            return np.column_stack([lower, upper])
+        results = self.results
+        factor = results._reference.ppf(1.0 - alpha / 2.0)
+        if not self._by_link:
+            half = factor * self.se_mean
+            return np.column_stack([self.predicted_mean - half, self.predicted_mean + half])
+        ends = []
+        for sign in (-1.0, 1.0):
+            moved = self._raw.copy()
+            moved[:, 0] += sign * factor * np.sqrt(self._covariance[:, 0, 0])
+            ends.append(rows.means(results.family, moved))
+        return np.sort(np.column_stack(ends), axis=1)
+
+    def _quantile(self, p):
+        """Return the quantile at p of each row's new response."""
+        results = self.results
+        precision = 1.0 if self._data.var_weights is None else self._data.var_weights
+        scale = results.scale / precision
+        if results.model.is_linear:
+            width = np.sqrt(self._covariance[:, 0, 0] + scale)
+            return self.predicted_mean + results._reference.ppf(p) * width
+        nodes, weights = self._nodes()
+        params = _params(results, nodes, np.reshape(scale, (-1, 1)))
+        frozen = results.family.frozen(**params)
+        each = frozen.ppf(p)
+        low, high = each.min(axis=1), each.max(axis=1)
+        discrete = results.family.discrete
+        low = low - 1.0 if discrete else low
+        for _ in range(200):  # halve until nothing is between
+            middle = np.floor(0.5 * (low + high)) if discrete else 0.5 * (low + high)
+            reached = (frozen.cdf(middle[:, None]) * weights).sum(axis=1) >= p
+            if np.all((middle == low) | (middle == high)):
+                break
+            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+        return np.maximum(high, frozen.support()[0].min(axis=1))
+
+    def _nodes(self):
+        """Return raw values (n, m, k) and weights (m,) that stand for their normal distribution."""
+        uncertain = self._covariance.any(axis=(0, 2))
+        d = int(uncertain.sum())
+        points, weights = np.polynomial.hermite_e.hermegauss({1: 21, 2: 9}.get(d, 5))
+        grid = np.stack(np.meshgrid(*[points] * d, indexing="ij"), axis=-1).reshape(-1, d)
+        total = np.prod(np.stack(np.meshgrid(*[weights] * d, indexing="ij"), -1).reshape(-1, d), 1)
+        cov = self._covariance[:, uncertain][:, :, uncertain]
+        values, vectors = np.linalg.eigh(cov)
+        half = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        nodes = np.repeat(self._raw[:, None, :], len(grid), axis=1)
+        nodes[:, :, uncertain] += np.einsum("nab,mb->nma", half, grid)
+        return nodes, total / total.sum()
+
+    def summary_frame(self, alpha=0.05):
+        """Return a DataFrame: mean, mean_se, mean_ci_lower/upper, obs_ci_lower/upper."""
+        import pandas as pd
+
+        mean, new = self.conf_int(alpha), self.conf_int(alpha, obs=True)
+        columns = {
+            "mean": self.predicted_mean,
+            "mean_se": self.se_mean,
+            "mean_ci_lower": mean[:, 0],
+            "mean_ci_upper": mean[:, 1],
+            "obs_ci_lower": new[:, 0],
+            "obs_ci_upper": new[:, 1],
+        }
+        return pd.DataFrame(columns, index=self._index)
