@@ -9,19 +9,19 @@ COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
 
 
-def inverse_information(likelihood, coef, hessian, weights=None):
-    """Return the inverse of the information matrix, (p, p).
+def inverse_information(hessian, likelihood=None, coef=None, weights=None):
+    """Return the inverse of an information matrix, (p, p).
 
     Parameters
     ----------
-    likelihood : Likelihood
-        The model's.
-    coef : numpy.ndarray, shape (p,)
-        Where.
     hessian : numpy.ndarray, shape (p, p)
         The information.
+    likelihood : Likelihood, optional
+        The model's, whose rows give more digits.
+    coef : numpy.ndarray, shape (p,), optional
+        Where.
     weights : numpy.ndarray, shape (n,), optional
-        Its rows' weights, if they are known and there is one linear predictor.
+        The weights of its rows in the information, where they are not the Hessian's.
 
     Notes
     -----
@@ -37,7 +37,7 @@ def inverse_information(likelihood, coef, hessian, weights=None):
             "these coefficients are not near a maximum of the likelihood. Polish the weights, "
             "probnn.polish, or raise maxiter."
         )
-    small = len(likelihood) * likelihood.size**2 <= _EXACT
+    small = likelihood is not None and len(likelihood) * likelihood.size**2 <= _EXACT
     if small and len(likelihood.predicted) == 1:
         if weights is None:
             a = likelihood.predicted[0]

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from probnn.glm.results import _SCALARS, Results
+from probnn.glm.results import SCALARS, Results
 
 
 class OLSResults(Results):
@@ -152,7 +152,7 @@ class OLSResults(Results):
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 
     def _scalars(self):
-        return [*_SCALARS, "centered_tss", "uncentered_tss", "condition_number"]
+        return [*SCALARS, "centered_tss", "uncentered_tss", "condition_number"]
 
 
 class LogitResults(Results):

@@ -132,8 +132,11 @@ def _refine(x, y, q, r, max_iterations):
             break
         coef = coef + step
         residuals = residuals + (f - q @ inner)
+        # Every refinement gains the same factor, and the first was QR's own: from there on the
+        # next change is known, and one that changes no digit is not made.
+        rate = change if last == np.inf else change / last
         last = change
-        if change < np.finfo(np.float64).eps:  # the next would not change a digit
+        if change * rate < 0.1 * np.finfo(np.float64).eps:
             break
     return coef, residuals
 
@@ -144,27 +147,31 @@ def _augmented_residuals(x, y, coef, residuals):
     g, g_lost = np.zeros((2, x.shape[1]))
     for start in range(0, len(y), _ROWS):
         rows = slice(start, start + _ROWS)
+        columns = np.ascontiguousarray(x[rows].T)
+        high, low = _split(columns)
+        r_high, r_low = _split(residuals[rows])
         total, error = two_sum(y[rows], -residuals[rows])
-        for column, b in zip(x[rows].T, coef, strict=True):
-            product, lost = two_product(column, -b)
+        for j, b in enumerate(coef):
+            product, lost = _product(columns[j], high[j], low[j], -b, *_split(-b))
             total, more = two_sum(total, product)
-            error = error + (lost + more)
+            error += lost
+            error += more
+            product, lost = _product(columns[j], high[j], low[j], residuals[rows], r_high, r_low)
+            part, more = _sum(product)
+            g[j], again = two_sum(g[j], -part)
+            g_lost[j] += again - more - lost.sum()
         f[rows] = total + error
-        product, lost = two_product(x[rows], -residuals[rows, None])
-        total, error = _sum_columns(product)
-        g, more = two_sum(g, total)
-        g_lost += more + error + lost.sum(axis=0)
     return f, g + g_lost
 
 
-def _sum_columns(values):
-    """Return the sums over rows, and what their rounding lost, by error-free halving."""
-    error = np.zeros(values.shape[1])
+def _sum(values):
+    """Return the sum of a vector, and what its rounding lost, by error-free halving."""
+    error = 0.0
     while len(values) > 1:
         half = len(values) // 2
         total, lost = two_sum(values[:half], values[half : 2 * half])
-        error += lost.sum(axis=0)
-        values = np.concatenate([total, values[2 * half :]])
+        error += lost.sum()
+        values = np.concatenate([total, values[2 * half :]]) if len(values) % 2 else total
     return values[0], error
 
 
@@ -177,9 +184,16 @@ def two_sum(a, b):
 
 def two_product(a, b):
     """Return a * b rounded, and what the rounding lost: Dekker's error-free transformation."""
+    return _product(a, *_split(a), b, *_split(b))
+
+
+def _product(a, a_high, a_low, b, b_high, b_low):
     product = a * b
-    (a_high, a_low), (b_high, b_low) = _split(a), _split(b)
-    lost = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    lost = a_high * b_high
+    lost -= product
+    lost += a_high * b_low
+    lost += a_low * b_high
+    lost += a_low * b_low
     return product, lost
 
 

@@ -1,26 +1,14 @@
 """Models: data and a family, ready to be fitted."""
 
-import copy
 import warnings
-from dataclasses import replace
 
 import numpy as np
 
 from probnn import families
 from probnn.glm import separation
-from probnn.glm.data import (
-    Observations,
-    check_finite,
-    check_rank,
-    constant_columns,
-    has_constant,
-    is_labelled,
-    read_column,
-    read_design,
-    read_matrix,
-    read_response,
-)
+from probnn.glm.data import check_rank, constant_columns, is_labelled
 from probnn.glm.newton import Optimum, Progress, newton
+from probnn.glm.specification import Specification
 
 _LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
 
@@ -29,7 +17,7 @@ class ConvergenceWarning(UserWarning):
     """Newton's method stopped before the optimum."""
 
 
-class GLM:
+class GLM(Specification):
     """A generalized linear model: a family whose raw parameters are linear in the columns.
 
     Parameters
@@ -131,205 +119,79 @@ class GLM:
         trials, y = self._read(y, X, designs or {}, dict(fixed or {}))
         self._observe(y, trials, columns)
 
-    # ---- what the arguments mean ------------------------------------------------------------
-
-    def _read(self, y, X, designs, fixed):
-        """Read the response and the designs, and settle what becomes of every raw column."""
-        family = self.family
-        family.check_names(designs, "designs")
-        family.check_names(fixed, "fixed")
-        both = sorted({*designs} & {*fixed} | ({family.location} & {*designs, *fixed}))
-        if both:
-            raise ValueError(
-                f"Expected each parameter once: X is the design of {family.location!r}, `designs` "
-                f"are those of others, `fixed` their values. Received twice: {both}."
-            )
-        y, trials, self.y_name = read_response(y, family)
-        self.X, self.x_names = read_design(X)
-        others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
-        for what, z in (("X", self.X), *((f"designs[{n!r}]", z) for n, (z, _) in others.items())):
-            if len(z) != len(y):
-                raise ValueError(
-                    f"Expected {what} with as many rows as y. Received: {len(z)} and {len(y)}."
-                )
-        dispersion = family.with_dispersion(1.0)
-        self.dispersion = next((p for p in dispersion if p not in fixed and p not in others), None)
-        unit = {**dispersion, **fixed} if self.dispersion else fixed
-        self.fixed = fixed
-        self.designs, self.known = [], np.full(family.size, np.nan)
-        self.parameter_names, self.constants, self.raw_names = [], {}, []
-        self.modelled = {name: labels for name, (_, labels) in others.items()}
-        for name, param in family.params.items():
-            for j in range(param.size or 1):
-                a = len(self.designs)
-                design, labels = None, []
-                if name == family.location:
-                    design, labels = self.X, [f"{x}{self._class(j)}" for x in self.x_names]
-                elif name in others:
-                    design, labels = others[name][0], [f"{name}: {z}" for z in others[name][1]]
-                elif name in unit:
-                    self._check_fixed(name, unit[name])
-                    self.known[a] = family.links[name].forward(np.float64(unit[name]))
-                else:
-                    design, labels = np.broadcast_to(1.0, (len(y), 1)), [name]
-                    self.constants[len(self.parameter_names)] = name
-                self.designs.append(design)
-                self.raw_names.append(name)
-                self.parameter_names += labels
-        self.widths = [None if x is None else x.shape[1] for x in self.designs]
-        constant = constant_columns(self.X)
-        self.constant_index = constant[0] if constant else None
-        self.k_constant = int(has_constant(self.X))
-        return trials, y
-
-    def _class(self, j):
-        """Return what tells the columns of one class from those of another."""
-        return "" if self.family.params[self.family.location].size is None else f" [{j + 1}]"
-
-    def _check_fixed(self, name, value):
-        domain = self.family.links[name].domain
-        if not domain.contains(np.float64(value)):
-            raise ValueError(f"Expected fixed {name!r} to lie in {domain}. Received: {value}.")
-
-    def _observe(self, y, trials, columns):
-        n = len(y)
-        weights = {
-            name: read_column(columns[name], n, name, minimum=0.0)
-            for name in ("freq_weights", "var_weights")
-        }
-        dispersion = self.family.with_dispersion(1.0)
-        if weights["var_weights"] is not None and dispersion and self.dispersion is None:
-            raise ValueError(
-                "Expected var_weights with a dispersion that is estimated after the fit. Received "
-                f"a modelled or fixed {next(iter(dispersion))!r}: put what is known of it into "
-                "its design."
-            )
-        for name, values in weights.items():
-            if values is not None and not values.any():
-                raise ValueError(f"Expected {name} with a value above 0. Received: all are 0.")
-        offsets = self._offsets(columns["offset"], columns["exposure"], n)
-        self.data = Observations(y, self.designs, offsets, trials=trials, **weights)
-
-    def _offsets(self, offset, exposure, n):
-        """Return what is added to the raw location: raw column -> (n,)."""
-        offset = read_column(offset, n, "offset")
-        exposure = read_column(exposure, n, "exposure", minimum=0.0)
-        if exposure is not None:
-            link = self.family.links[self.family.location]
-            if link.name != "log" or not (exposure > 0).all():
-                raise ValueError(
-                    f"Expected exposure above 0, with the log link. Received: link {link.name!r}, "
-                    f"smallest exposure {exposure.min()}. Use offset= with other links."
-                )
-            offset = np.log(exposure) + (0.0 if offset is None else offset)
-        size = self.family.params[self.family.location].size or 1
-        return {} if offset is None else dict.fromkeys(range(size), offset)
-
-    def new_rows(self, exog, offset=None, exposure=None, designs=None):
-        """Return `Observations` of new rows, whose y is not known: NaN.
+    @classmethod
+    def from_batches(
+        cls,
+        batches,
+        family="normal",
+        link=None,
+        *,
+        response=None,
+        columns=None,
+        constant=True,
+        offset=None,
+        exposure=None,
+        freq_weights=None,
+        var_weights=None,
+        fixed=None,
+    ):
+        """Make a model of data that do not fit in memory: each pass visits one batch at a time.
 
         Parameters
         ----------
-        exog : array_like, shape (m, p), or a data frame for models of a formula
-            New rows.
-        offset, exposure, designs
-            As for the model.
+        batches : iterable, callable, str, path-like, or list of paths
+            Batches (y, X), or (y, X, {"offset": ...}) with more of a number for each row, in an
+            iterable that starts anew or from a function that returns an iterator; or parquet files.
+        family, link, fixed
+            As for `GLM`.
+        response : str
+            For parquet files, the column of y.
+        columns : list of str, optional
+            For parquet files, the columns of X; by default all others.
+        constant : bool
+            For parquet files, whether a column `const` of ones comes first.
+        offset, exposure, freq_weights, var_weights : str, optional
+            For parquet files, names of columns.
+
+        Returns
+        -------
+        BatchedGLM
+            Its `fit()` gives `Results` with everything but what belongs to single rows.
+
+        Notes
+        -----
+        One pass checks all rows and draws a sample, whose estimates and whose Hessian make the rest
+        a few passes: one gradient each, and one Hessian at the end.
+
+        Examples
+        --------
+        >>> import numpy as np, probnn as pn
+        >>> x = np.column_stack([np.ones(100), np.arange(100.0) / 100])
+        >>> y = (np.arange(100) % 3 > 0).astype(float)
+        >>> parts = [(y[:60], x[:60]), (y[60:], x[60:])]
+        >>> results = pn.glm.GLM.from_batches(parts, "bernoulli").fit()
+        >>> bool(np.allclose(results.params, pn.glm.Logit(y, x).fit().params))
+        True
         """
-        if self.formula is not None:
-            tables = {**self.formula.read(exog), **(designs or {})}
-            exog = tables.pop(self.family.location)
-        else:
-            tables = dict(designs or {})
-        x = self._like(exog, self.x_names, "exog")
-        found = []
-        for name, width in zip(self.raw_names, self.widths, strict=True):
-            if name == self.family.location:
-                found.append(x)
-            elif width is None:
-                found.append(None)
-            elif name in self.modelled:
-                if name not in tables:
-                    raise ValueError(
-                        f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
-                    )
-                found.append(self._like(tables[name], self.modelled[name], f"designs[{name!r}]"))
-            else:
-                found.append(np.broadcast_to(1.0, (len(x), 1)))
-        offsets = self._offsets(offset, exposure, len(x))
-        return Observations(np.full(len(x), np.nan), found, offsets)
+        from probnn.glm.batches import BatchedGLM, Batches, is_path, parquet
 
-    def _like(self, x, names, what):
-        """Return new columns in the order of those that were fitted."""
-        labelled = is_labelled(x)
-        if labelled and self.labelled and getattr(x, "columns", None) is not None:
-            missing = [name for name in names if name not in {str(c) for c in x.columns}]
-            if missing:
-                raise ValueError(
-                    f"Expected {what} with the columns {names}. Received: "
-                    f"{[str(c) for c in x.columns]}, without {missing}."
-                )
-            x = x[[c for name in names for c in x.columns if str(c) == name]]
-        x, _ = read_matrix(x, what)
-        if x.shape[1] != len(names):
+        by_row = {
+            "offset": offset,
+            "exposure": exposure,
+            "freq_weights": freq_weights,
+            "var_weights": var_weights,
+        }
+        by_row = {name: column for name, column in by_row.items() if column is not None}
+        if is_path(batches):
+            batches = parquet(batches, response, columns, constant, **by_row)
+        elif response is not None or columns is not None or by_row:
             raise ValueError(
-                f"Expected {what} of shape (m, {len(names)}), with the columns {names}. Received: "
-                f"shape {x.shape}."
+                "Expected `response`, `columns` and names of columns with parquet files. Received "
+                "them with batches, which hold (y, X) or (y, X, {'offset': ...})."
             )
-        check_finite(x, what, names)
-        return x
+        return BatchedGLM(Batches(batches), family=family, link=link, fixed=fixed)
 
-    @property
-    def y(self):
-        """The response (n,); proportions, where it was given as successes and failures."""
-        return self.data.y
-
-    @property
-    def nobs(self):
-        """The number of observations: the sum of freq_weights, or the number of rows."""
-        return self.data.nobs
-
-    @property
-    def p(self):
-        """The number of columns of X."""
-        return len(self.x_names)
-
-    @property
-    def predicted(self):
-        """The names of the parameters that coefficients make, in order."""
-        pairs = zip(self.raw_names, self.widths, strict=True)
-        return [name for name, width in pairs if width is not None]
-
-    def __len__(self):
-        return len(self.data)
-
-    def parts(self):
-        """Yield the `Observations`: all at once."""
-        yield self.data
-
-    def terms(self):
-        """Return name -> indices of coefficients that belong together."""
-        if self.formula is not None:
-            return self.formula.terms(self)
-        return {name: [j] for j, name in enumerate(self.parameter_names)}
-
-    def null_model(self):
-        """Return the model with a constant in place of every design."""
-        null, one = copy.copy(self), np.broadcast_to(1.0, (len(self), 1))
-        null.X, null.x_names = one, ["const"]
-        null.designs = [None if x is None else one for x in self.designs]
-        null.widths = [None if width is None else 1 for width in self.widths]
-        null.data = replace(self.data, designs=null.designs)
-        null.parameter_names = null.predicted
-        null.constants = {}
-        return null
-
-    def without_data(self):
-        """Return the model without its rows, for results that are saved."""
-        light = copy.copy(self)
-        light._nobs = self.nobs
-        light.X = light.data = light.designs = light.index = None
-        return light
-
+    # ---- what the arguments mean ------------------------------------------------------------
     # ---- fitting ----------------------------------------------------------------------------
 
     def fit(
@@ -503,6 +365,7 @@ class GLM:
             converged=True,
             history={"nll": [value], "decrement": [0.0], "score_norm": [0.0], "step": [1.0]},
             inverse=solved.normalized_cov,
+            ssr=solved.ssr,
         )
 
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):

@@ -367,9 +367,9 @@ def _split(model):
         if isinstance(head, Head):
             return head, _chain(model, head), keras.Model(model.inputs, head.input)
     raise ValueError(
-        "Expected a Sequential that ends in a probnn.Head, or a functional model with one input and "
-        f"one output, a Head's. Received: {type(model).__name__}. Make one of the part that ends in "
-        "the head: probnn.Model(inputs, outputs)."
+        "Expected a Sequential that ends in a probnn.Head, or a functional model with one input "
+        f"and one output, a Head's. Received: {type(model).__name__}. Make one of the part that "
+        "ends in the head: probnn.Model(inputs, outputs)."
     )
 
 

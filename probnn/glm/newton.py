@@ -33,6 +33,8 @@ class Optimum:
         Lists of `nll`, `decrement`, `score_norm` and `step`, an entry for each iteration.
     inverse : numpy.ndarray, shape (p, p), optional
         The inverse of the Hessian, where it is known to more digits.
+    ssr : float, optional
+        The sum of squared residuals of a linear model, where it is known to more digits.
     """
 
     coef: np.ndarray
@@ -44,6 +46,7 @@ class Optimum:
     converged: bool
     history: dict = field(default_factory=dict)
     inverse: np.ndarray | None = None
+    ssr: float | None = None
 
     @property
     def iterations(self):
@@ -236,6 +239,6 @@ class Progress:
         import keras
 
         if self.bar is None:
-            self.bar = keras.utils.Progbar(None, unit_name="iteration", stateful_metrics=["nll"])
+            self.bar = keras.utils.Progbar(None, unit_name="iteration", stateful_metrics=["nll", "decrement"])
         values = [("nll", history["nll"][-1]), ("decrement", history["decrement"][-1])]
         self.bar.update(len(history["nll"]), values)

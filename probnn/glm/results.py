@@ -1,22 +1,22 @@
-"""What a fitted model says: estimates, their uncertainty, tests, and goodness of fit."""
+"""What a fitted model says: estimates and their uncertainty, and the doors to all the rest."""
 
-import copy
 import pickle
 from functools import cached_property
-from types import SimpleNamespace
 
 import numpy as np
 
 from probnn.glm import covariance, rows
+from probnn.glm.goodness import GoodnessOfFit
+from probnn.glm.hypotheses import Hypotheses
 from probnn.glm.wrap import Labels
 
-_SCALARS = (
+SCALARS = (
     *("llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "scale", "scale_ml"),
     *("nobs", "df_model", "df_resid", "converged"),
 )
 
 
-class Results:
+class Results(GoodnessOfFit, Hypotheses):
     """Estimates of a model, with statsmodels' names.
 
     Made by `fit`, `fit_regularized` and `probnn.inference`. Arrays come as pandas objects with the
@@ -129,25 +129,24 @@ class Results:
         return self._labels.params(self._natural[0])
 
     @cached_property
-    def _expected_weights(self):
-        raw = self._raw
-        return covariance.expected_weights(self.family, self._data, raw)
-
-    @cached_property
     def normalized_cov_params(self):
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
-        likelihood, hessian = self.model.likelihood(), self._optimum.hessian
         if self._optimum.inverse is not None:
             return self._optimum.inverse
-        vector = self.family.params[self.family.location].size is not None
-        if self.information == "expected" and not vector and not self._is_canonical:
-            weights = self._expected_weights
-            n, k = len(self._data), self.family.size
-            curvature = np.zeros((n, k, k))
+        if self.information == "observed" or self._is_canonical:
+            return self._inverse(self._optimum.hessian)
+        total, weights = 0.0, None
+        for data in self.model.parts():
+            likelihood = data.likelihood(self.family, self.model.known)
+            weights = covariance.expected_weights(self.family, data, likelihood.raw(self.coef))
+            curvature = np.zeros((len(data), self.family.size, self.family.size))
             curvature[:, 0, 0] = weights
-            hessian = likelihood.information(curvature)
-            return covariance.inverse_information(likelihood, self.coef, hessian, weights)
-        return covariance.inverse_information(likelihood, self.coef, hessian)
+            total = total + likelihood.information(curvature)
+        return self._inverse(total, weights)
+
+    def _inverse(self, information, weights=None):
+        likelihood = None if self.model.data is None else self.model.likelihood()
+        return covariance.inverse_information(information, likelihood, self.coef, weights)
 
     @property
     def _is_canonical(self):
@@ -169,18 +168,7 @@ class Results:
         if self.cov_type == "nonrobust":
             cov = self.scale * self.normalized_cov_params
         else:
-            bread = self._bread
-            meat, df = covariance.meat(
-                self.model.likelihood().scores(self.coef),
-                self.cov_type,
-                self.cov_kwds,
-                nobs=self.model.nobs,
-                size=len(self.coef),
-                freq_weights=self._data.freq_weights,
-                leverage=self.hat_matrix_diag if self.cov_type in ("HC2", "HC3") else None,
-            )
-            if df is not None:
-                self.df_resid_inference = df
+            bread, meat = self._bread, self._meat()
             cov = bread @ meat @ bread
         return cov * np.outer(slope, slope)
 
@@ -189,9 +177,28 @@ class Results:
         """The inverse of the observed information at dispersion 1: of the sandwich."""
         if self.information == "observed" or self._is_canonical:
             return self.normalized_cov_params
-        return covariance.inverse_information(
-            self.model.likelihood(), self.coef, self._optimum.hessian
-        )
+        return self._inverse(self._optimum.hessian)
+
+    def _meat(self):
+        """Return the middle of the sandwich; clusters settle the degrees of freedom too."""
+        total, leverage = 0.0, None
+        if self.cov_type not in ("HC0", "HC1"):  # these need all rows at once
+            _ = self._data
+            leverage = self.hat_matrix_diag if self.cov_type in ("HC2", "HC3") else None
+        for data in self.model.parts():
+            part, df = covariance.meat(
+                data.likelihood(self.family, self.model.known).scores(self.coef),
+                self.cov_type,
+                self.cov_kwds,
+                nobs=self.model.nobs,
+                size=len(self.coef),
+                freq_weights=data.freq_weights,
+                leverage=leverage,
+            )
+            total = total + part
+            if df is not None:
+                self.df_resid_inference = df
+        return total
 
     @cached_property
     def hat_matrix_diag(self):
@@ -199,7 +206,8 @@ class Results:
         if not self._is_mean or self.family.params[self.family.location].size is not None:
             raise AttributeError("Leverages are for models of a single mean.")
         x, n = self.model.X, self.normalized_cov_params
-        return self._expected_weights * np.einsum("ij,ij->i", x @ n, x)
+        weights = covariance.expected_weights(self.family, self._data, self._raw)
+        return weights * np.einsum("ij,ij->i", x @ n, x)
 
     def cov_params(self):
         """Return the covariance matrix of the estimates, (p, p)."""
@@ -288,228 +296,6 @@ class Results:
         """Anscombe's residuals, the nearest to normal ones, over the square root of `scale`."""
         return self._residual("anscombe") / np.sqrt(self.scale)
 
-    # ---- goodness of fit --------------------------------------------------------------------
-
-    def _total(self, function, coef=None):
-        """Return the sum over rows, each as often as its frequency says."""
-        total, coef = 0.0, self.coef if coef is None else coef
-        for data in self.model.parts():
-            raw = data.likelihood(self.family, self.model.known).raw(coef)
-            values = function(data, raw)
-            total += float(
-                np.sum(values if data.freq_weights is None else data.freq_weights * values)
-            )
-        return total
-
-    def _deviance_at(self, coef):
-        def deviance(data, raw):
-            found = rows.deviances(self.family, data, raw)
-            return found if data.precision is None else data.precision * found
-
-        return self._total(deviance, coef)
-
-    @cached_property
-    def deviance(self):
-        """Twice the log-likelihood lacking to a perfect fit, at dispersion 1."""
-        return self._deviance_at(self.coef)
-
-    @cached_property
-    def pearson_chi2(self):
-        """The sum of squared Pearson residuals."""
-        return self._total(lambda data, raw: rows.residuals("pearson", self.family, data, raw) ** 2)
-
-    @cached_property
-    def scale(self):
-        """The dispersion: Pearson's chi-squared over n - p unless `fit(scale=...)` says other."""
-        kind = self.scale_type
-        if kind is None:
-            kind = "X2" if self.model.dispersion else 1.0
-        if kind == "ml":
-            return self.scale_ml
-        if isinstance(kind, str):
-            total = self.pearson_chi2 if kind == "X2" else self.deviance
-            return total / self.df_resid if self.df_resid > 0 else float("nan")
-        return float(kind)
-
-    @cached_property
-    def scale_ml(self):
-        """The maximum-likelihood estimate of the dispersion."""
-        if not self.model.dispersion:
-            return 1.0
-        if self.model.is_linear:
-            return self.pearson_chi2 / self.model.nobs
-        from scipy.optimize import minimize_scalar
-
-        start = np.log(self.pearson_chi2 / self.model.nobs)
-        found = minimize_scalar(
-            lambda log_phi: -self._llf_at(self.coef, np.exp(log_phi)),
-            bracket=(start - 0.1, start + 0.1),
-            options={"xtol": 1e-12},
-        )
-        return float(np.exp(found.x))
-
-    def _llf_at(self, coef, phi):
-        phi = phi if self.model.dispersion else None
-        return self._total(lambda data, raw: rows.log_likelihood(self.family, data, raw, phi), coef)
-
-    @cached_property
-    def llf(self):
-        """The log-likelihood, at `scale`; of a linear model, at its maximum over the dispersion."""
-        return self._llf_at(self.coef, self.scale_ml if self.model.is_linear else self.scale)
-
-    @cached_property
-    def _null_coef(self):
-        """The coefficients of the model with a constant alone, in a model of that form."""
-        null = self.model.null_model()
-        return null._newton(null._start(), 100, 1e-9).coef
-
-    @cached_property
-    def llnull(self):
-        """The log-likelihood with a constant alone, at the same dispersion."""
-        null, coef = self.model.null_model(), self._null_coef
-        part = copy.copy(self)
-        part.model = null
-        return part._llf_at(coef, self.scale)
-
-    @cached_property
-    def null_deviance(self):
-        """The deviance with a constant alone."""
-        part = copy.copy(self)
-        part.model = self.model.null_model()
-        return part._deviance_at(self._null_coef)
-
-    @property
-    def llr(self):
-        """The likelihood-ratio statistic against a constant alone."""
-        return -2.0 * (self.llnull - self.llf)
-
-    @property
-    def llr_pvalue(self):
-        """The p-value of `llr`, by its chi-squared distribution."""
-        from scipy import stats
-
-        return float(stats.chi2.sf(self.llr, self.df_model))
-
-    @property
-    def prsquared(self):
-        """McFadden's pseudo R-squared, 1 - llf / llnull."""
-        return 1.0 - self.llf / self.llnull
-
-    def pseudo_rsquared(self, kind="cs"):
-        """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden)."""
-        if str(kind).lower() in ("cs", "lr", "cox"):
-            return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.nobs)
-        if str(kind).lower().startswith("mcf"):
-            return self.prsquared
-        raise ValueError(f"Expected kind 'cs' or 'mcf'. Received: {kind!r}.")
-
-    @property
-    def aic(self):
-        """-2 llf + 2 p, with p the number of `params`."""
-        return -2.0 * self.llf + 2.0 * len(self.coef)
-
-    @property
-    def bic(self):
-        """-2 llf + log(n) p."""
-        return -2.0 * self.llf + np.log(self.model.nobs) * len(self.coef)
-
-    bic_llf = bic
-
-    @property
-    def bic_deviance(self):
-        """The deviance less log(n) times the residual degrees of freedom."""
-        return self.deviance - self.df_resid * np.log(self.model.nobs)
-
-    # ---- tests ------------------------------------------------------------------------------
-
-    def _statsmodels(self):
-        """Return statsmodels' own results object around these estimates: it makes the tests."""
-        from statsmodels.base.model import LikelihoodModelResults
-
-        cov = self._cov
-        names = self.model.parameter_names
-        data = SimpleNamespace(cov_names=names, param_names=names, model_spec=None)
-        shim = SimpleNamespace(data=data, exog_names=names)
-        found = LikelihoodModelResults(shim, self._natural[0], cov, scale=1.0)
-        found.use_t, found.df_resid = self.use_t, self.df_resid
-        found.df_resid_inference = self.df_resid_inference
-        return found
-
-    def t_test(self, r_matrix, **kwargs):
-        """Test linear hypotheses one by one: "x1 = x2", or a matrix (m, p); as statsmodels."""
-        return self._statsmodels().t_test(r_matrix, **kwargs)
-
-    def wald_test(self, r_matrix, scalar=True, **kwargs):
-        """Test linear hypotheses together, by chi-squared, or by F with `use_f=True`."""
-        return self._statsmodels().wald_test(r_matrix, scalar=scalar, **kwargs)
-
-    def f_test(self, r_matrix, **kwargs):
-        """Test linear hypotheses together, by F; as statsmodels."""
-        return self._statsmodels().f_test(r_matrix, **kwargs)
-
-    def wald_test_terms(self, skip_single=False):
-        """Test each term of the formula, or each column: a table with `summary_frame()`."""
-        import pandas as pd
-        from statsmodels.stats.contrast import WaldTestResults
-
-        identity, table = np.eye(len(self.coef)), {}
-        for name, columns in self.model.terms().items():
-            if skip_single and len(columns) == 1:
-                continue
-            test = self.wald_test(identity[columns])
-            entry = {"statistic": test.statistic, "pvalue": float(test.pvalue)}
-            entry["df_constraint"] = len(columns)
-            table[name] = {**entry, **({"df_denom": test.df_denom} if self.use_t else {})}
-        frame = pd.DataFrame.from_dict(table, orient="index")
-        return WaldTestResults(None, "F" if self.use_t else "chi2", None, table=frame)
-
-    def compare_lr_test(self, restricted):
-        """Return the likelihood-ratio statistic against a nested model, its p-value, and df."""
-        from scipy import stats
-
-        if restricted.nobs != self.nobs or restricted.family.name != self.family.name:
-            raise ValueError(
-                "Expected a restricted model of the same rows and family. Received: "
-                f"{restricted.nobs} rows of {restricted.family.name}, against {self.nobs} of "
-                f"{self.family.name}."
-            )
-        df = len(self.coef) - len(restricted.coef)
-        if df <= 0:
-            raise ValueError(
-                f"Expected a restricted model with fewer coefficients than {len(self.coef)}. "
-                f"Received: {len(restricted.coef)}."
-            )
-        statistic = 2.0 * (self.llf - restricted.llf)
-        return float(statistic), float(stats.chi2.sf(statistic, df)), df
-
-    def score_test(self, exog_extra):
-        """Test whether further columns (n, q) belong in the model, without fitting it.
-
-        Returns
-        -------
-        statistic, pvalue, df
-            Rao's score statistic with the observed information, its chi-squared p-value, and q.
-
-        Notes
-        -----
-        Rao (1948), doi:10.1017/S0305004100023987.
-        """
-        from scipy import stats
-
-        from probnn.glm.data import read_design
-
-        if self.family.params[self.family.location].size is not None:
-            raise ValueError("Expected a model of one location. Received: one of classes.")
-        extra, _ = read_design(exog_extra, "exog_extra")
-        data = copy.copy(self._data)
-        data.designs = [np.column_stack([self.model.X, extra]), *data.designs[1:]]
-        likelihood = data.likelihood(self.family, self.model.known)
-        p, q = self.model.X.shape[1], extra.shape[1]
-        coef = np.concatenate([self.coef[:p], np.zeros(q), self.coef[p:]])
-        _, gradient, hessian = likelihood(coef)
-        statistic = gradient @ np.linalg.solve(hessian, gradient) / self.scale
-        return float(statistic), float(stats.chi2.sf(statistic, q)), q
-
     # ---- rooms of their own -----------------------------------------------------------------
 
     def predict(self, exog=None, **kwargs):
@@ -592,7 +378,7 @@ class Results:
             return pickle.load(file)
 
     def _scalars(self):
-        return _SCALARS
+        return SCALARS
 
     def __getstate__(self):
         keep = {*self._scalars(), "_natural", "_cov", "normalized_cov_params", "scale"}

@@ -1,0 +1,146 @@
+"""Goodness of fit: what sums over rows say of a model."""
+
+import copy
+from functools import cached_property
+
+import numpy as np
+
+from probnn.glm import rows
+
+
+class GoodnessOfFit:
+    """The part of `Results` that sums over rows, whether they are in memory or in batches."""
+
+    def _total(self, function, coef=None):
+        """Return the sum over rows, each as often as its frequency says."""
+        total, coef = 0.0, self.coef if coef is None else coef
+        for data in self.model.parts():
+            raw = data.likelihood(self.family, self.model.known).raw(coef)
+            values = function(data, raw)
+            total += float(
+                np.sum(values if data.freq_weights is None else data.freq_weights * values)
+            )
+        return total
+
+    def _deviance_at(self, coef):
+        def deviance(data, raw):
+            found = rows.deviances(self.family, data, raw)
+            return found if data.precision is None else data.precision * found
+
+        return self._total(deviance, coef)
+
+    @cached_property
+    def deviance(self):
+        """Twice the log-likelihood lacking to a perfect fit, at dispersion 1."""
+        if self._optimum.ssr is not None:
+            return self._optimum.ssr
+        return self._deviance_at(self.coef)
+
+    @cached_property
+    def pearson_chi2(self):
+        """The sum of squared Pearson residuals."""
+        if self._optimum.ssr is not None:
+            return self._optimum.ssr
+        return self._total(lambda data, raw: rows.residuals("pearson", self.family, data, raw) ** 2)
+
+    @cached_property
+    def scale(self):
+        """The dispersion: Pearson's chi-squared over n - p unless `fit(scale=...)` says other."""
+        kind = self.scale_type
+        if kind is None:
+            kind = "X2" if self.model.dispersion else 1.0
+        if kind == "ml":
+            return self.scale_ml
+        if isinstance(kind, str):
+            total = self.pearson_chi2 if kind == "X2" else self.deviance
+            return total / self.df_resid if self.df_resid > 0 else float("nan")
+        return float(kind)
+
+    @cached_property
+    def scale_ml(self):
+        """The maximum-likelihood estimate of the dispersion."""
+        if not self.model.dispersion:
+            return 1.0
+        if self.model.is_linear:
+            return self.pearson_chi2 / self.model.nobs
+        from scipy.optimize import minimize_scalar
+
+        start = np.log(self.pearson_chi2 / self.model.nobs)
+        found = minimize_scalar(
+            lambda log_phi: -self._llf_at(self.coef, np.exp(log_phi)),
+            bracket=(start - 0.1, start + 0.1),
+            options={"xtol": 1e-12},
+        )
+        return float(np.exp(found.x))
+
+    def _llf_at(self, coef, phi):
+        phi = phi if self.model.dispersion else None
+        return self._total(lambda data, raw: rows.log_likelihood(self.family, data, raw, phi), coef)
+
+    @cached_property
+    def llf(self):
+        """The log-likelihood, at `scale`; of a linear model, at its maximum over the dispersion."""
+        return self._llf_at(self.coef, self.scale_ml if self.model.is_linear else self.scale)
+
+    @cached_property
+    def _null_coef(self):
+        """The coefficients of the model with a constant alone, in a model of that form."""
+        null = self.model.null_model()
+        return null._newton(null._start(), 100, 1e-9).coef
+
+    @cached_property
+    def llnull(self):
+        """The log-likelihood with a constant alone, at the same dispersion."""
+        null, coef = self.model.null_model(), self._null_coef
+        part = copy.copy(self)
+        part.model = null
+        return part._llf_at(coef, self.scale)
+
+    @cached_property
+    def null_deviance(self):
+        """The deviance with a constant alone."""
+        part = copy.copy(self)
+        part.model = self.model.null_model()
+        return part._deviance_at(self._null_coef)
+
+    @property
+    def llr(self):
+        """The likelihood-ratio statistic against a constant alone."""
+        return -2.0 * (self.llnull - self.llf)
+
+    @property
+    def llr_pvalue(self):
+        """The p-value of `llr`, by its chi-squared distribution."""
+        from scipy import stats
+
+        return float(stats.chi2.sf(self.llr, self.df_model))
+
+    @property
+    def prsquared(self):
+        """McFadden's pseudo R-squared, 1 - llf / llnull."""
+        return 1.0 - self.llf / self.llnull
+
+    def pseudo_rsquared(self, kind="cs"):
+        """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden)."""
+        if str(kind).lower() in ("cs", "lr", "cox"):
+            return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.nobs)
+        if str(kind).lower().startswith("mcf"):
+            return self.prsquared
+        raise ValueError(f"Expected kind 'cs' or 'mcf'. Received: {kind!r}.")
+
+    @property
+    def aic(self):
+        """-2 llf + 2 p, with p the number of `params`."""
+        return -2.0 * self.llf + 2.0 * len(self.coef)
+
+    @property
+    def bic(self):
+        """-2 llf + log(n) p."""
+        return -2.0 * self.llf + np.log(self.model.nobs) * len(self.coef)
+
+    bic_llf = bic
+
+    @property
+    def bic_deviance(self):
+        """The deviance less log(n) times the residual degrees of freedom."""
+        return self.deviance - self.df_resid * np.log(self.model.nobs)

@@ -1,0 +1,98 @@
+"""Tests of hypotheses about the coefficients of a model."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+
+
+class Hypotheses:
+    """The part of `Results` that tests: statsmodels' own tests on our covariance, and others."""
+
+    def _statsmodels(self):
+        """Return statsmodels' own results object around these estimates: it makes the tests."""
+        from statsmodels.base.model import LikelihoodModelResults
+
+        cov = self._cov
+        names = self.model.parameter_names
+        data = SimpleNamespace(cov_names=names, param_names=names, model_spec=None)
+        shim = SimpleNamespace(data=data, exog_names=names)
+        found = LikelihoodModelResults(shim, self._natural[0], cov, scale=1.0)
+        found.use_t, found.df_resid = self.use_t, self.df_resid
+        found.df_resid_inference = self.df_resid_inference
+        return found
+
+    def t_test(self, r_matrix, **kwargs):
+        """Test linear hypotheses one by one: "x1 = x2", or a matrix (m, p); as statsmodels."""
+        return self._statsmodels().t_test(r_matrix, **kwargs)
+
+    def wald_test(self, r_matrix, scalar=True, **kwargs):
+        """Test linear hypotheses together, by chi-squared, or by F with `use_f=True`."""
+        return self._statsmodels().wald_test(r_matrix, scalar=scalar, **kwargs)
+
+    def f_test(self, r_matrix, **kwargs):
+        """Test linear hypotheses together, by F; as statsmodels."""
+        return self._statsmodels().f_test(r_matrix, **kwargs)
+
+    def wald_test_terms(self, skip_single=False):
+        """Test each term of the formula, or each column: a table with `summary_frame()`."""
+        import pandas as pd
+        from statsmodels.stats.contrast import WaldTestResults
+
+        identity, table = np.eye(len(self.coef)), {}
+        for name, columns in self.model.terms().items():
+            if skip_single and len(columns) == 1:
+                continue
+            test = self.wald_test(identity[columns])
+            entry = {"statistic": test.statistic, "pvalue": float(test.pvalue)}
+            entry["df_constraint"] = len(columns)
+            table[name] = {**entry, **({"df_denom": test.df_denom} if self.use_t else {})}
+        frame = pd.DataFrame.from_dict(table, orient="index")
+        return WaldTestResults(None, "F" if self.use_t else "chi2", None, table=frame)
+
+    def compare_lr_test(self, restricted):
+        """Return the likelihood-ratio statistic against a nested model, its p-value, and df."""
+        from scipy import stats
+
+        if restricted.nobs != self.nobs or restricted.family.name != self.family.name:
+            raise ValueError(
+                "Expected a restricted model of the same rows and family. Received: "
+                f"{restricted.nobs} rows of {restricted.family.name}, against {self.nobs} of "
+                f"{self.family.name}."
+            )
+        df = len(self.coef) - len(restricted.coef)
+        if df <= 0:
+            raise ValueError(
+                f"Expected a restricted model with fewer coefficients than {len(self.coef)}. "
+                f"Received: {len(restricted.coef)}."
+            )
+        statistic = 2.0 * (self.llf - restricted.llf)
+        return float(statistic), float(stats.chi2.sf(statistic, df)), df
+
+    def score_test(self, exog_extra):
+        """Test whether further columns (n, q) belong in the model, without fitting it.
+
+        Returns
+        -------
+        statistic, pvalue, df
+            Rao's score statistic with the observed information, its chi-squared p-value, and q.
+
+        Notes
+        -----
+        Rao (1948), doi:10.1017/S0305004100023987.
+        """
+        from scipy import stats
+
+        from probnn.glm.data import read_design
+
+        if self.family.params[self.family.location].size is not None:
+            raise ValueError("Expected a model of one location. Received: one of classes.")
+        extra, _ = read_design(exog_extra, "exog_extra")
+        data = copy.copy(self._data)
+        data.designs = [np.column_stack([self.model.X, extra]), *data.designs[1:]]
+        likelihood = data.likelihood(self.family, self.model.known)
+        p, q = self.model.X.shape[1], extra.shape[1]
+        coef = np.concatenate([self.coef[:p], np.zeros(q), self.coef[p:]])
+        _, gradient, hessian = likelihood(coef)
+        statistic = gradient @ np.linalg.solve(hessian, gradient) / self.scale
+        return float(statistic), float(stats.chi2.sf(statistic, q)), q
