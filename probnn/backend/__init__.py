@@ -8,7 +8,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `math(x)`           elementwise functions for `x`: NumPy and SciPy for host arrays, else tensors
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
-`derivatives`       a function of rows, with its gradient and its Hessian in each row, in float64
+`derivatives(f)`    a compiled function of rows, with its gradient and Hessian in each, in float64
 `float64()`         a context in which float64 arrays become float64 tensors
 `map_batches`       a function applied on the host to every batch of a `tf.data` dataset
 ==================  ============================================================================
@@ -42,26 +42,32 @@ def math(x):
     return _host if _host.is_host(x) else _module
 
 
-def derivatives(function, x, second=True):
-    """Return a function of rows, and its derivatives in each row, by automatic differentiation.
+def derivatives(function, second=True):
+    """Return a compiled function of host arrays: a function of rows, and its derivatives.
 
     Parameters
     ----------
     function : callable
-        From a tensor (n, k) to a tensor (n,), each row by itself.
-    x : numpy.ndarray, shape (n, k)
-        Where to differentiate, in float64.
+        `function(*others, x)` takes tensors, the last x of shape (n, k), and returns (n,), each
+        row by itself.
     second : bool
         Whether the Hessians are wanted.
 
     Returns
     -------
-    value, gradient, hessian : numpy.ndarray
-        Of shape (n,), (n, k), and (n, k, k) or None.
+    callable
+        Of float64 arrays as `function` takes; returns the value (n,), the gradients (n, k) in the
+        rows of x, and the Hessians (n, k, k) or None, by automatic differentiation.
     """
     with float64():
-        found = _module.row_derivatives(function, x, second)
-        return tuple(None if t is None else keras.ops.convert_to_numpy(t) for t in found)
+        compiled = _module.row_derivatives(function, second)
+
+    def on_host(*arrays):
+        with float64():
+            found = compiled(*arrays)
+            return tuple(None if t is None else keras.ops.convert_to_numpy(t) for t in found)
+
+    return on_host
 
 
 def map_batches(dataset, function):

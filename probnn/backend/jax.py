@@ -6,6 +6,7 @@ import sys
 
 import jax
 import keras
+import numpy as np
 from jax.lax import stop_gradient  # noqa: F401
 from jax.nn import sigmoid, softplus  # noqa: F401
 from jax.numpy import (  # noqa: F401
@@ -74,21 +75,36 @@ def value_and_grad(function):
     return lambda x: wrapped(keras.ops.convert_to_tensor(x))
 
 
-def row_derivatives(function, x, second=True):
-    """Return `function(x)` of rows x (n, k), its gradients (n, k) and Hessians (n, k, k)."""
-    x, hessian = jax.numpy.asarray(x), None
+def row_derivatives(function, second):
+    """Return a compiled `function`, with its gradients and Hessians in the rows of its last x."""
 
-    def total(x):
-        values = function(x)
-        return values.sum(), values
+    @jax.jit
+    def compiled(*arguments):
+        *others, x = arguments
+        hessian = None
 
-    gradient_of = jax.grad(total, has_aux=True)
-    gradient, value = gradient_of(x)
-    if second:
-        units = jax.numpy.eye(x.shape[-1], dtype=x.dtype)
-        along = [jax.jvp(lambda x: gradient_of(x)[0], (x,), (0.0 * x + e,))[1] for e in units]
-        hessian = jax.numpy.stack(along, axis=-2)
-    return value, gradient, hessian
+        def total(x):
+            values = function(*others, x)
+            return values.sum(), values
+
+        gradient_of = jax.grad(total, has_aux=True)
+        gradient, value = gradient_of(x)
+        if second:
+            units = jax.numpy.eye(x.shape[-1], dtype=x.dtype)
+            along = [jax.jvp(lambda x: gradient_of(x)[0], (x,), (0.0 * x + e,))[1] for e in units]
+            hessian = jax.numpy.stack(along, axis=-2)
+        return value, gradient, hessian
+
+    def padded(*arrays):
+        # A program is compiled for every number of rows: few numbers are let occur.
+        n = len(arrays[-1])
+        rows = 1 << (n - 1).bit_length() if n < 8192 else -(-n // 8192) * 8192
+        more = [
+            np.concatenate([array, np.repeat(array[-1:], rows - n, axis=0)]) for array in arrays
+        ]
+        return tuple(None if t is None else t[:n] for t in compiled(*more))
+
+    return padded
 
 
 def float64():

@@ -78,21 +78,27 @@ def value_and_grad(function):
     return wrapped
 
 
-def row_derivatives(function, x, second=True):
-    """Return `function(x)` of rows x (n, k), its gradients (n, k) and Hessians (n, k, k)."""
-    x, hessian = tf.convert_to_tensor(x), None
-    with tf.GradientTape(persistent=True) as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            value = function(x)
-        gradient = inner.gradient(value, x)
-        columns = tf.unstack(gradient, axis=-1)
-    if second:
-        zero = tf.UnconnectedGradients.ZERO
-        rows = [outer.gradient(column, x, unconnected_gradients=zero) for column in columns]
-        hessian = tf.stack(rows, axis=-2)
-    return value, gradient, hessian
+def row_derivatives(function, second):
+    """Return a compiled `function`, with its gradients and Hessians in the rows of its last x."""
+
+    @tf.function(reduce_retracing=True)
+    def compiled(*arguments):
+        *others, x = arguments
+        hessian = None
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = function(*others, x)
+            gradient = inner.gradient(value, x)
+            columns = tf.unstack(gradient, axis=-1)
+        if second:
+            zero = tf.UnconnectedGradients.ZERO
+            rows = [outer.gradient(column, x, unconnected_gradients=zero) for column in columns]
+            hessian = tf.stack(rows, axis=-2)
+        return value, gradient, hessian
+
+    return lambda *arrays: compiled(*(tf.convert_to_tensor(array) for array in arrays))
 
 
 def float64():

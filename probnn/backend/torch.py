@@ -65,21 +65,28 @@ def value_and_grad(function):
     return wrapped
 
 
-def row_derivatives(function, x, second=True):
-    """Return `function(x)` of rows x (n, k), its gradients (n, k) and Hessians (n, k, k)."""
-    x, hessian = torch.as_tensor(x).detach().requires_grad_(True), None
-    with torch.enable_grad():
-        value = function(x)
-        (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=second)
-        if second and gradient.requires_grad:
-            rows = [
-                torch.autograd.grad(column.sum(), x, retain_graph=True, materialize_grads=True)[0]
-                for column in gradient.unbind(-1)
-            ]
-            hessian = torch.stack(rows, dim=-2)
-        elif second:
-            hessian = torch.zeros((*gradient.shape, gradient.shape[-1]), dtype=gradient.dtype)
-    return value.detach(), gradient.detach(), hessian
+def row_derivatives(function, second):
+    """Return `function`, with its gradients and Hessians in the rows of its last x."""
+
+    def computed(*arrays):
+        *others, x = (torch.as_tensor(array) for array in arrays)
+        x, hessian = x.requires_grad_(True), None
+        with torch.enable_grad():
+            value = function(*others, x)
+            (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=second)
+            if second and gradient.requires_grad:
+                rows = [
+                    torch.autograd.grad(column.sum(), x, retain_graph=True, materialize_grads=True)[
+                        0
+                    ]
+                    for column in gradient.unbind(-1)
+                ]
+                hessian = torch.stack(rows, dim=-2)
+            elif second:
+                hessian = torch.zeros((*gradient.shape, gradient.shape[-1]), dtype=gradient.dtype)
+        return value.detach(), gradient.detach(), hessian
+
+    return computed
 
 
 def float64():

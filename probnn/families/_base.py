@@ -1,5 +1,6 @@
 """What a family is: the recipe, the parameters, and the registry."""
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -144,6 +145,16 @@ class Linked:
     def log_complement(self):
         """The logarithm of 1 minus the parameter."""
         return self.link.log_complement(self.raw)
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(family, what, second):
+    """Return the compiled derivatives of the negative log-likelihood or the mean of a family."""
+    functions = {
+        "nll": lambda y, raw: -family.log_prob(y, raw),
+        "mean": lambda raw: family.mean(**family.to_params(raw)),
+    }
+    return backend.derivatives(functions[what], second)
 
 
 class Family(ABC):
@@ -303,13 +314,24 @@ class Family(ABC):
             terms that depend on y alone.
         """
         known = self._derivatives(y, raw)
-        if known is not None:
-            return known
+        return _compiled(self, "nll", second)(y, raw) if known is None else known
 
-        def nll(raw):
-            return -self.log_prob(keras.ops.convert_to_tensor(y), raw)
+    def mean_derivatives(self, raw, second=True):
+        """Return the mean of each row, and its derivatives in the raw values.
 
-        return backend.derivatives(nll, raw, second)
+        Parameters
+        ----------
+        raw : numpy.ndarray, shape (n, size)
+            Raw values.
+        second : bool
+            Whether Hessians are wanted.
+
+        Returns
+        -------
+        value, gradient, hessian : numpy.ndarray
+            As `derivatives`.
+        """
+        return _compiled(self, "mean", second)(raw)
 
     def linked(self, raw):
         """Split raw outputs (..., size) by parameter: name -> `Linked`."""

@@ -2,6 +2,7 @@
 
 from probnn.glm.formula import glm, logit, ols
 from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm.results import Results, load
 from probnn.glm.separation import PerfectSeparationError
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "ConvergenceWarning",
     "Logit",
     "PerfectSeparationError",
+    "Results",
     "glm",
+    "load",
     "logit",
     "ols",
 ]

@@ -3,14 +3,14 @@
 import numpy as np
 
 from probnn.glm.newton import Curvature
-from probnn.glm.rows import mean_derivatives, variances
+from probnn.glm.rows import variances
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
 
 
-def inverse_information(hessian, likelihood=None, coef=None, weights=None):
-    """Return the inverse of an information matrix, (p, p).
+def inverse_root(hessian, likelihood=None, coef=None, weights=None):
+    """Return a square root R, (p, p), of the inverse of an information matrix: R R'.
 
     Parameters
     ----------
@@ -45,9 +45,8 @@ def inverse_information(hessian, likelihood=None, coef=None, weights=None):
         if weights.min() >= 0:
             x = likelihood.designs[likelihood.predicted[0]] * np.sqrt(weights)[:, None]
             r = qr(x / curvature.scale, mode="r", check_finite=False)[0][: likelihood.size]
-            half = lapack.dtrtri(r)[0] / curvature.scale[:, None]
-            return half @ half.T
-    return curvature.inverse()
+            return lapack.dtrtri(r)[0] / curvature.scale[:, None]
+    return curvature.inverse_root()
 
 
 def expected_weights(family, data, raw):
@@ -56,7 +55,7 @@ def expected_weights(family, data, raw):
     With mu the mean and V its variance at dispersion 1, (d mu / d eta)^2 / V: McCullagh and Nelder
     (1989), section 2.5, doi:10.1201/9780203753736.
     """
-    slope = mean_derivatives(family, raw, second=False)[1][:, 0]
+    slope = family.mean_derivatives(raw, second=False)[1][:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = np.nan_to_num(slope**2 / variances(family, raw), posinf=0.0)
     return weights if data.weights is None else weights * data.weights
@@ -68,7 +67,7 @@ def meat(scores, cov_type, kwds, *, nobs, size, freq_weights=None, leverage=None
     Parameters
     ----------
     scores : numpy.ndarray, shape (n, p)
-        The gradient of each row's log-likelihood, weights included.
+        The gradient of each row's log-likelihood, weights included, in any basis.
     cov_type : str
         One of `COV_TYPES` but "nonrobust".
     kwds : dict

@@ -6,6 +6,7 @@ import numpy as np
 
 from probnn.data import to_numpy
 from probnn.glm.likelihood import Likelihood
+from probnn.glm.parallel import one_blas_thread
 
 
 @dataclass
@@ -237,7 +238,8 @@ def check_rank(x, names, what="X", seed=0):
         size = np.sqrt(np.einsum("ij,ij->j", rows, rows))
         if not size.all():
             continue
-        r, order = qr(rows / size, mode="r", pivoting=True)
+        with one_blas_thread():
+            r, order = qr(rows / size, mode="r", pivoting=True)
         pivots = np.abs(np.diag(r[:p]))
         if pivots[-1] > 1e-14 * np.sqrt(p) * pivots[0]:
             return

@@ -5,6 +5,8 @@ from itertools import combinations_with_replacement as pairs
 
 import numpy as np
 
+from probnn.glm.parallel import share
+
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
 
 
@@ -51,11 +53,12 @@ class Likelihood:
     def __len__(self):
         return len(self.y)
 
-    def blocks(self) -> Iterator[slice]:
-        """Yield slices of rows that are computed with at once."""
+    def blocks(self, rows=None) -> Iterator[slice]:
+        """Yield slices of rows, of all or of a share, that are computed with at once."""
         step = max(256, _NUMBERS // max(self.size, self.family.size))
-        for start in range(0, len(self), step):
-            yield slice(start, start + step)
+        rows = slice(0, len(self)) if rows is None else rows
+        for start in range(rows.start, rows.stop, step):
+            yield slice(start, min(start + step, rows.stop))
 
     def rows(self, index):
         """Return the likelihood of some of the rows, copied."""
@@ -80,20 +83,31 @@ class Likelihood:
 
     def __call__(self, coef, second=True):
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
+        shares = share(lambda rows: self._sums(coef, rows, second), len(self), self.size)
+        value, gradient, hessian = (
+            sum(parts[1:], start=parts[0]) for parts in zip(*shares, strict=True)
+        )
+        return float(value), gradient, self._whole(hessian) if second else None
+
+    def _sums(self, coef, share, second):
+        """Return the sums over a share of the rows; of the Hessian, the blocks on and above."""
         value, gradient = 0.0, np.zeros(self.size)
-        hessian = np.zeros((self.size, self.size)) if second else None
+        hessian = np.zeros((self.size, self.size) if second else 0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for rows in self.blocks():
+            for rows in self.blocks(share):
                 nll, slope, curvature = self._derivatives(coef, rows, second)
                 value += nll.sum()
                 for a in self.predicted:
                     gradient[self.slices[a]] += slope[:, a] @ self.designs[a][rows]
                 if second:
                     self._add_products(hessian, curvature, rows)
-        if second:
-            for a, b in pairs(self.predicted, 2):
-                hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
-        return float(value), gradient, hessian
+        return value, gradient, hessian
+
+    def _whole(self, hessian):
+        """Fill the blocks below the diagonal."""
+        for a, b in pairs(self.predicted, 2):
+            hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
+        return hessian
 
     def scores(self, coef):
         """Return the gradient of the log-likelihood of each row in the coefficients, (n, p)."""
@@ -113,9 +127,7 @@ class Likelihood:
         hessian = np.zeros((self.size, self.size))
         for rows in self.blocks():
             self._add_products(hessian, curvatures[rows], rows)
-        for a, b in pairs(self.predicted, 2):
-            hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
-        return hessian
+        return self._whole(hessian)
 
     def _derivatives(self, coef, rows, second):
         nll, slope, curvature = self.family.derivatives(self.y[rows], self.raw(coef, rows), second)

@@ -23,8 +23,8 @@ class LeastSquares:
         y - X b, rounded once.
     ssr : float
         The sum of their squares.
-    normalized_cov : numpy.ndarray, shape (p, p)
-        (X'X)^-1: times the residual variance, the covariance of the coefficients.
+    inverse_root : numpy.ndarray, shape (p, p)
+        R with R R' = (X'X)^-1.
     condition_number : float
         The ratio of the largest to the smallest singular value of X.
     """
@@ -32,8 +32,13 @@ class LeastSquares:
     coef: np.ndarray
     residuals: np.ndarray
     ssr: float
-    normalized_cov: np.ndarray
+    inverse_root: np.ndarray
     condition_number: float
+
+    @property
+    def normalized_cov(self):
+        """(X'X)^-1, (p, p): times the residual variance, the covariance of the coefficients."""
+        return self.inverse_root @ self.inverse_root.T
 
 
 def lstsq(x, y, max_iterations=20):
@@ -105,13 +110,12 @@ def lstsq(x, y, max_iterations=20):
         )
 
     coef, residuals = _refine(scaled, y, q, r, max_iterations)
-    inverse = np.ldexp(lapack.dtrtri(r)[0], power[:, None])
     true = np.linalg.svd(np.ldexp(r, -power), compute_uv=False)
     return LeastSquares(
         coef=np.ldexp(coef, power),
         residuals=residuals,
         ssr=float(np.sum(residuals * residuals)),
-        normalized_cov=inverse @ inverse.T,
+        inverse_root=np.ldexp(lapack.dtrtri(r)[0], power[:, None]),
         condition_number=float(true[0] / true[-1]) if true[-1] else float("inf"),
     )
 

@@ -114,7 +114,7 @@ class GLM(Specification):
 
             y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
         self.labelled = is_labelled(X)
-        self.index = getattr(X, "index", None)
+        self.index = getattr(X, "index", None) if self.labelled else None
         self.formula = self.classes = None
         trials, y = self._read(y, X, designs or {}, dict(fixed or {}))
         self._observe(y, trials, columns)
@@ -364,7 +364,7 @@ class GLM(Specification):
             score_norm=0.0,
             converged=True,
             history={"nll": [value], "decrement": [0.0], "score_norm": [0.0], "step": [1.0]},
-            inverse=solved.normalized_cov,
+            inverse_root=solved.inverse_root,
             ssr=solved.ssr,
         )
 

@@ -305,7 +305,9 @@ class Bridge:
         if not best.converged:
             problem = _NO_OPTIMUM.format(best.iterations)
             return Certificate(np.inf, np.inf, "", decrement, score_norm, problem)
-        error = np.abs(coef - best.coef) / np.sqrt(np.diag(Curvature(best.hessian).inverse()))
+        error = np.abs(coef - best.coef) / np.linalg.norm(
+            Curvature(best.hessian).inverse_root(), axis=1
+        )
         weights = self.full.data.weights
         total = len(likelihood) if weights is None else float(weights.sum())
         worst = int(np.argmax(error))

@@ -31,8 +31,8 @@ class Optimum:
         Whether both came below the tolerance.
     history : dict
         Lists of `nll`, `decrement`, `score_norm` and `step`, an entry for each iteration.
-    inverse : numpy.ndarray, shape (p, p), optional
-        The inverse of the Hessian, where it is known to more digits.
+    inverse_root : numpy.ndarray, shape (p, p), optional
+        A square root R of the inverse R R' of the Hessian, where it is known to more digits.
     ssr : float, optional
         The sum of squared residuals of a linear model, where it is known to more digits.
     """
@@ -45,7 +45,7 @@ class Optimum:
     score_norm: float
     converged: bool
     history: dict = field(default_factory=dict)
-    inverse: np.ndarray | None = None
+    inverse_root: np.ndarray | None = None
     ssr: float | None = None
 
     @property
@@ -86,12 +86,11 @@ class Curvature:
 
         return cho_solve((self.factor, True), vector / self.scale) / self.scale
 
-    def inverse(self):
-        """Return H^-1, symmetric."""
+    def inverse_root(self):
+        """Return a matrix R with R R' = H^-1."""
         from scipy.linalg import solve_triangular
 
-        half = solve_triangular(self.factor, np.diag(1.0 / self.scale), lower=True)
-        return half.T @ half
+        return solve_triangular(self.factor, np.diag(1.0 / self.scale), lower=True).T
 
 
 class _Borrowed:
@@ -239,6 +238,8 @@ class Progress:
         import keras
 
         if self.bar is None:
-            self.bar = keras.utils.Progbar(None, unit_name="iteration", stateful_metrics=["nll", "decrement"])
+            self.bar = keras.utils.Progbar(
+                None, unit_name="iteration", stateful_metrics=["nll", "decrement"]
+            )
         values = [("nll", history["nll"][-1]), ("decrement", history["decrement"][-1])]
         self.bar.update(len(history["nll"]), values)

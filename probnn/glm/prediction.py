@@ -91,7 +91,7 @@ class Prediction:
         self._data, self._raw = _raw(results, exog, kwargs)
         self._index = getattr(exog, "index", results.model.index if exog is None else None)
         self._covariance = self._raw_covariance()
-        mean, slope, _ = rows.mean_derivatives(family, self._raw, second=False)
+        mean, slope, _ = family.mean_derivatives(self._raw, second=False)
         self.predicted_mean = mean
         variance = np.einsum("na,nab,nb->n", slope, self._covariance, slope)
         self.se_mean = np.sqrt(np.maximum(variance, 0.0))
@@ -158,15 +158,8 @@ class Prediction:
         frozen = results.family.frozen(**params)
         each = frozen.ppf(p)
         low, high = each.min(axis=1), each.max(axis=1)
-        discrete = results.family.discrete
-        low = low - 1.0 if discrete else low
-        for _ in range(200):  # halve until nothing is between
-            middle = np.floor(0.5 * (low + high)) if discrete else 0.5 * (low + high)
-            reached = (frozen.cdf(middle[:, None]) * weights).sum(axis=1) >= p
-            if np.all((middle == low) | (middle == high)):
-                break
-            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-        return np.maximum(high, frozen.support()[0].min(axis=1))
+        search = _count if results.family.discrete else _root
+        return search(frozen, weights, p, low, high)
 
     def _nodes(self):
         """Return raw values (n, m, k) and weights (m,) that stand for their normal distribution."""
@@ -196,3 +189,30 @@ class Prediction:
             "obs_ci_upper": new[:, 1],
         }
         return pd.DataFrame(columns, index=self._index)
+
+
+def _root(frozen, weights, p, low, high):
+    """Return where the mixture's cdf is p: Newton's steps, halving where they leave the bracket."""
+    at = 0.5 * (low + high)
+    for _ in range(100):
+        excess = (frozen.cdf(at[:, None]) * weights).sum(axis=1) - p
+        low, high = np.where(excess > 0, low, at), np.where(excess > 0, at, high)
+        density = (frozen.pdf(at[:, None]) * weights).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = at - excess / density
+        new = np.where((low <= step) & (step <= high), step, 0.5 * (low + high))
+        done = np.abs(new - at) <= 1e-12 * np.abs(at)
+        at = new
+        if done.all():
+            break
+    return at
+
+
+def _count(frozen, weights, p, low, high):
+    """Return the smallest count at which the mixture's cdf is at least p, by halving."""
+    low = low - 1.0
+    while np.any(high - low > 1.0):
+        middle = np.floor(0.5 * (low + high))
+        reached = (frozen.cdf(middle[:, None]) * weights).sum(axis=1) >= p
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.maximum(high, frozen.support()[0].min(axis=1))

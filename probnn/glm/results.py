@@ -117,9 +117,8 @@ class Results(GoodnessOfFit, Hypotheses):
             from probnn import backend
 
             link = self.family.links[name]
-            value, gradient, _ = backend.derivatives(
-                lambda raw, link=link: link.inverse(raw[:, 0]), params[None, [j]], False
-            )
+            derive = backend.derivatives(lambda raw, link=link: link.inverse(raw[:, 0]), False)
+            value, gradient, _ = derive(params[None, [j]])
             params[j], slope[j] = value[0], gradient[0, 0]
         return params, slope
 
@@ -128,13 +127,18 @@ class Results(GoodnessOfFit, Hypotheses):
         """The estimates."""
         return self._labels.params(self._natural[0])
 
-    @cached_property
+    @property
     def normalized_cov_params(self):
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
-        if self._optimum.inverse is not None:
-            return self._optimum.inverse
+        return self._root @ self._root.T
+
+    @cached_property
+    def _root(self):
+        """A square root of `normalized_cov_params`: products of roots keep more digits."""
+        if self._optimum.inverse_root is not None:
+            return self._optimum.inverse_root
         if self.information == "observed" or self._is_canonical:
-            return self._inverse(self._optimum.hessian)
+            return self._inverse_root(self._optimum.hessian)
         total, weights = 0.0, None
         for data in self.model.parts():
             likelihood = data.likelihood(self.family, self.model.known)
@@ -142,11 +146,11 @@ class Results(GoodnessOfFit, Hypotheses):
             curvature = np.zeros((len(data), self.family.size, self.family.size))
             curvature[:, 0, 0] = weights
             total = total + likelihood.information(curvature)
-        return self._inverse(total, weights)
+        return self._inverse_root(total, weights)
 
-    def _inverse(self, information, weights=None):
+    def _inverse_root(self, information, weights=None):
         likelihood = None if self.model.data is None else self.model.likelihood()
-        return covariance.inverse_information(information, likelihood, self.coef, weights)
+        return covariance.inverse_root(information, likelihood, self.coef, weights)
 
     @property
     def _is_canonical(self):
@@ -168,26 +172,26 @@ class Results(GoodnessOfFit, Hypotheses):
         if self.cov_type == "nonrobust":
             cov = self.scale * self.normalized_cov_params
         else:
-            bread, meat = self._bread, self._meat()
-            cov = bread @ meat @ bread
+            root = self._bread_root
+            cov = root @ self._meat(root) @ root.T
         return cov * np.outer(slope, slope)
 
     @property
-    def _bread(self):
-        """The inverse of the observed information at dispersion 1: of the sandwich."""
+    def _bread_root(self):
+        """A square root of the inverse of the observed information, the sandwich's bread."""
         if self.information == "observed" or self._is_canonical:
-            return self.normalized_cov_params
-        return self._inverse(self._optimum.hessian)
+            return self._root
+        return self._inverse_root(self._optimum.hessian)
 
-    def _meat(self):
-        """Return the middle of the sandwich; clusters settle the degrees of freedom too."""
+    def _meat(self, root):
+        """Return the middle of the sandwich between roots; clusters settle df too."""
         total, leverage = 0.0, None
         if self.cov_type not in ("HC0", "HC1"):  # these need all rows at once
             _ = self._data
             leverage = self.hat_matrix_diag if self.cov_type in ("HC2", "HC3") else None
         for data in self.model.parts():
             part, df = covariance.meat(
-                data.likelihood(self.family, self.model.known).scores(self.coef),
+                data.likelihood(self.family, self.model.known).scores(self.coef) @ root,
                 self.cov_type,
                 self.cov_kwds,
                 nobs=self.model.nobs,
@@ -205,9 +209,8 @@ class Results(GoodnessOfFit, Hypotheses):
         """The leverage of each row: the diagonal of the hat matrix, for models of the mean."""
         if not self._is_mean or self.family.params[self.family.location].size is not None:
             raise AttributeError("Leverages are for models of a single mean.")
-        x, n = self.model.X, self.normalized_cov_params
         weights = covariance.expected_weights(self.family, self._data, self._raw)
-        return weights * np.einsum("ij,ij->i", x @ n, x)
+        return weights * ((self.model.X @ self._root) ** 2).sum(axis=1)
 
     def cov_params(self):
         """Return the covariance matrix of the estimates, (p, p)."""
@@ -330,11 +333,18 @@ class Results(GoodnessOfFit, Hypotheses):
 
         return Margins(self, at, method, dummy, count)
 
-    def get_influence(self):
-        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.influence.Influence`."""
+    def get_influence(self, observed=True):
+        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.influence.Influence`.
+
+        Parameters
+        ----------
+        observed : bool
+            Whether leverages come from the observed information, as in statsmodels, or the
+            expected.
+        """
         from probnn.glm.influence import Influence
 
-        return Influence(self)
+        return Influence(self, observed)
 
     def bootstrap(self, nrep=1000, seed=None, verbose="auto"):
         """Return estimates from resampled rows: a `probnn.glm.bootstrap.Bootstrap`."""
@@ -363,7 +373,7 @@ class Results(GoodnessOfFit, Hypotheses):
         Parameters
         ----------
         path : str or path-like
-            Where; `Results.load` reads it. It is a pickle: load what you trust.
+            Where; `probnn.glm.load` reads it. It is a pickle: load what you trust.
         """
         for name in self._scalars():
             getattr(self, name)
@@ -371,17 +381,11 @@ class Results(GoodnessOfFit, Hypotheses):
         with open(path, "wb") as file:
             pickle.dump(self, file)
 
-    @staticmethod
-    def load(path):
-        """Return results from a file that `save` wrote."""
-        with open(path, "rb") as file:
-            return pickle.load(file)
-
     def _scalars(self):
         return SCALARS
 
     def __getstate__(self):
-        keep = {*self._scalars(), "_natural", "_cov", "normalized_cov_params", "scale"}
+        keep = {*self._scalars(), "_natural", "_cov", "_root", "scale"}
         cached = {n for n in dir(type(self)) if isinstance(getattr(type(self), n), cached_property)}
         state = {k: v for k, v in self.__dict__.items() if k not in cached or k in keep}
         return {**state, "model": self.model.without_data()}
@@ -393,3 +397,15 @@ class Results(GoodnessOfFit, Hypotheses):
         )
         more = ", ..." if len(self.coef) > 4 else ""
         return f"<{type(self).__name__} {self.family.name}: {shown}{more}; llf={self.llf:.6g}>"
+
+
+def load(path):
+    """Return results from a file that `Results.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. It is a pickle, which can run code: load what you trust.
+    """
+    with open(path, "rb") as file:
+        return pickle.load(file)

@@ -6,18 +6,11 @@ that is estimated after the coefficients, is 1.
 
 import numpy as np
 
-from probnn import backend
-
 
 def means(family, raw):
     """Return the means: (n,), or (n, C) probabilities."""
     with np.errstate(over="ignore"):
         return np.asarray(family.mean(**family.to_params(raw)), dtype="float64")
-
-
-def mean_derivatives(family, raw, second=True):
-    """Return the means (n,), their gradients (n, k) and Hessians (n, k, k) in the raw values."""
-    return backend.derivatives(lambda raw: family.mean(**family.to_params(raw)), raw, second)
 
 
 def variances(family, raw):
@@ -83,7 +76,7 @@ def residuals(kind, family, data, raw):
     if kind == "response":
         return response if data.trials is None else data.trials * response
     if kind == "working":
-        return response / mean_derivatives(family, raw, second=False)[1][:, 0]
+        return response / family.mean_derivatives(raw, second=False)[1][:, 0]
     root = 1.0 if data.precision is None else np.sqrt(data.precision)
     if kind == "pearson":
         return root * response / np.sqrt(variances(family, raw))

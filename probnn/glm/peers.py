@@ -1,0 +1,308 @@
+"""Fitted models of statsmodels and scikit-learn as columns of `probnn.compare`."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from probnn import families
+from probnn.data import to_numpy
+from probnn.glm.columns import (
+    Column,
+    distribution,
+    divisor,
+    log_prob,
+    matrix,
+    shifted,
+    weighted,
+)
+
+# ---- statsmodels --------------------------------------------------------------------------------
+
+_LINEAR = ("OLS", "WLS", "GLS", "GLSAR")
+_FAMILIES = {
+    **dict.fromkeys((*_LINEAR, "Gaussian"), "normal"),
+    **dict.fromkeys(("Logit", "Probit", "Binomial"), "bernoulli"),
+    "MNLogit": "categorical",
+}
+_LINKS = {
+    **dict.fromkeys(_LINEAR, "identity"),
+    **{"Logit": "logit", "Probit": "probit", "MNLogit": "multinomial_logit"},
+    **{"Poisson": "log", "NegativeBinomial": "log"},
+    **{"InversePower": "inverse", "Cauchy": "cauchit", "CLogLog": "cloglog", "LogLog": "loglog"},
+}
+_CANONICAL = ("logit", "multinomial_logit", "identity")
+
+
+def _snake(name):
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def of_statsmodels(results, name):
+    """Return the `Column` of results of statsmodels, out of their wrapper."""
+    model, kind = results.model, type(results.model).__name__
+    is_glm = hasattr(model, "family")
+    label = type(model.family).__name__ if is_glm else kind
+    family = _FAMILIES.get(label, _snake(label))
+    label = type(model.family.link).__name__ if is_glm else kind
+    link = _LINKS.get(label, _snake(label) if is_glm else "")
+    params = np.asarray(results.params, dtype="float64")
+    labels = ["dispersion" if n == "alpha" else n for n in model.exog_names]
+    if params.ndim == 2:
+        labels = [f"{n} [{j + 1}]" for j in range(params.shape[1]) for n in labels]
+    flat, se = params.ravel(order="F"), getattr(results, "bse", None)
+    weights = {n: getattr(model, n, None) for n in ("freq_weights", "var_weights")}
+    if kind in _LINEAR:
+        weights = {"var_weights": model.weights}
+    stopped = getattr(results, "converged", None) is False or not getattr(
+        results, "mle_retvals", {}
+    ).get("converged", True)
+    # Its GLMs take the expected information, its discrete models the observed one.
+    canonical = link in _CANONICAL or (family, link) == ("poisson", "log")
+    expected = is_glm and getattr(results, "method", "IRLS") == "IRLS"
+    shrunk = type(results).__name__.startswith(("L1", "Regularized"))
+    inputs = np.asarray(model.exog)
+    cov_type = None if se is None else getattr(results, "cov_type", "nonrobust")
+    if cov_type in ("HC1", "HC2", "HC3") and kind not in _LINEAR:
+        cov_type = f"HC0 under the name of {cov_type}"  # statsmodels has no other there
+    found = Column(
+        name=name,
+        family=family,
+        link=link,
+        coef=dict(zip(labels, flat, strict=True)),
+        se={} if se is None else dict(zip(labels, np.ravel(se, order="F"), strict=True)),
+        size=len(flat),
+        nobs=float(getattr(results, "nobs", len(inputs))),
+        llf=_llf(results),
+        y=np.asarray(model.endog),
+        inputs=dict(zip(model.exog_names[: inputs.shape[1]], inputs.T, strict=True)),
+        cov_type=cov_type,
+        information=None if canonical else "expected" if expected else "observed",
+        penalty="fit_regularized" if shrunk else "",
+        weights=weighted(weights),
+        dropped=len(getattr(model.data, "missing_row_idx", None) or []),
+        offset=shifted([getattr(model, n, None) for n in ("offset", "exposure")]),
+        stopped="its optimiser did not converge" if stopped else "",
+    )
+    return _with_distribution(found, results, params)
+
+
+def _llf(results):
+    try:
+        return float(results.llf)
+    except (AttributeError, NotImplementedError):  # penalised, or no likelihood
+        return np.nan
+
+
+def _with_distribution(column, results, params):
+    """Add what follows from the distribution of each row, where this package has the family."""
+    model, known = results.model, {}
+    if column.family not in families.FAMILIES:
+        return column
+    if column.family == "negative_binomial":
+        fixed = getattr(getattr(model, "family", None), "alpha", None)
+        known["dispersion"] = params[-1] if fixed is None else fixed
+    mean, y, size = np.asarray(results.predict()), column.y, column.size
+    unit = distribution(column.family, mean, 1.0, **known)
+    dispersed = bool(unit.family.with_dispersion(1.0))
+    linear = column.family == "normal" and column.link == "identity"
+    phi = scale = 1.0
+    if dispersed:
+        total = np.sum((y - mean) ** 2 / unit.variance())
+        scale = float(getattr(results, "scale", total / column.nobs))
+        phi = total / column.nobs if linear else scale
+        column.scale = scale
+        if not column.weights:
+            column.divisor = divisor(total, scale, column.nobs, column.nobs - size)
+    each = distribution(column.family, mean, phi, **known).log_prob(y)
+    if np.isnan(column.llf):
+        column.llf = float(each.sum())
+    # Weights and numbers of trials have a part in the likelihood that the rows alone do not show.
+    whole = np.isclose(each.sum(), column.llf, rtol=1e-6)
+    formula = getattr(model, "formula", None) is not None
+    names = model.exog_names[: np.shape(model.exog)[1]]
+
+    def held_out(table, y):
+        mean = np.asarray(results.predict(table if formula else matrix(names, table)))
+        return log_prob(distribution(column.family, mean, scale, **known), y)
+
+    return replace(
+        column,
+        predictive=column.divisor,
+        log_likelihood=each if whole else None,
+        log_prob=held_out,
+        maximised=not column.penalty and (linear or not dispersed),
+    )
+
+
+# ---- scikit-learn, which is not imported --------------------------------------------------------
+
+_REGRESSORS = {"PoissonRegressor": ("poisson", "log"), "GammaRegressor": ("gamma", "log")}
+
+
+def of_estimator(model, name, table, y):
+    """Return the `Column` of a fitted estimator, a pipeline or a search.
+
+    Notes
+    -----
+    Steps of a pipeline that are together linear, as StandardScaler, are collapsed with the
+    estimator, so that coefficients are in the units of x. A regressor is the normal family with
+    its predictions for means and the maximum-likelihood scale, the mean squared residual; the
+    Poisson and gamma regressors are those families.
+    """
+    model = getattr(model, "best_estimator_", model)
+    steps = [step for _, step in getattr(model, "steps", [("", model)])]
+    last, before = steps[-1], [s for s in steps[:-1] if s not in (None, "passthrough")]
+    classes = getattr(model, "classes_", None)
+    if classes is not None and not hasattr(model, "predict_proba"):
+        raise ValueError(
+            f"Expected a classifier with probabilities. Received: {type(last).__name__} for "
+            f"{name!r}, without predict_proba. Use LogisticRegression, or calibrate it."
+        )
+    if classes is None:
+        family, link = _REGRESSORS.get(type(last).__name__, ("normal", "identity"))
+    else:
+        binary = len(classes) == 2
+        family, link = ("bernoulli", "logit") if binary else ("categorical", "multinomial_logit")
+    names = [str(n) for n in getattr(model, "feature_names_in_", ())]
+    if not names and table is not None and table.shape[1] == model.n_features_in_:
+        names = [str(c) for c in table.columns]
+    names = names or [f"x{j + 1}" for j in range(model.n_features_in_)]
+    coef, transformed = _coefficients(model, last, before, names, table)
+    found = Column(
+        name=name,
+        family=family,
+        link=link,
+        coef=coef,
+        size=len(coef) if coef else np.nan,
+        penalty=_penalty(last),
+        transformed=transformed,
+        stopped=_stopped(last),
+    )
+    if table is None or y is None:
+        return found
+
+    def mean(table):
+        rows = _rows(model, table)
+        if classes is None:
+            return np.ravel(model.predict(rows))
+        probs = model.predict_proba(rows)
+        return probs[:, 1] if len(classes) == 2 else probs
+
+    fitted, codes = mean(table), _codes(classes, y)
+    unit = distribution(family, fitted, 1.0)
+    phi = 1.0
+    if unit.family.with_dispersion(1.0):
+        phi = float(np.mean((codes - fitted) ** 2 / unit.variance()))
+        found.scale, found.divisor, found.predictive = phi, "n", "n"
+    found.y, found.nobs = codes, len(codes)
+    found.inputs = {n: to_numpy(table[n]) for n in names if n in table}
+    found.log_likelihood = distribution(family, fitted, phi).log_prob(codes)
+    found.llf = float(found.log_likelihood.sum())
+    found.log_prob = lambda table, y: log_prob(
+        distribution(family, mean(table), phi), _codes(classes, y)
+    )
+    found.maximised = bool(coef) and not found.penalty and family != "gamma"
+    centre, target = np.mean(fitted, axis=0), np.mean(codes)
+    apart = np.ndim(centre) == 0 and abs(centre - target) > 0.01 * np.std(codes)
+    if coef and "const" in coef and apart:
+        found.stopped = (
+            f"its predictions average {centre:.4g} on x, and y {target:.4g}, so that it was fitted "
+            "on other rows, on inputs in other units than x, or ended early"
+        )
+    return found
+
+
+def _rows(model, table):
+    """Return rows of x as the estimator was given them: with names, or without."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        return to_numpy(table)
+    if all(name in table for name in names):
+        return table[list(names)]
+    return table.set_axis(names, axis=1)
+
+
+def _codes(classes, y):
+    if classes is None:
+        return np.asarray(y, dtype="float64")
+    if not np.isin(y, classes).all():
+        raise ValueError(
+            f"Expected y among the classes of the estimator, {np.asarray(classes).tolist()}. Received: "
+            f"{np.unique(y)[:5].tolist()}."
+        )
+    return np.searchsorted(classes, y).astype("float64")
+
+
+def _coefficients(model, last, before, names, table):
+    """Return name -> coefficient in the units of x, and the steps that stand in the way."""
+    if not hasattr(last, "coef_"):
+        return {}, ""
+    slope = np.atleast_2d(np.asarray(last.coef_, dtype="float64"))
+    shift = np.broadcast_to(np.ravel(last.intercept_), len(slope)).astype("float64")
+    transformed = ""
+    if before:
+        chain = _chain(model, before, names, table)
+        if chain is None:
+            transformed = ", ".join(type(step).__name__ for step in before)
+            names = [str(n) for n in model[:-1].get_feature_names_out()]
+        else:
+            shift, slope = shift + slope @ chain[1], slope @ chain[0].T
+    constant = last.get_params().get("fit_intercept", True) or bool(np.any(shift))
+    if len(slope) > 1:  # of every class: the first becomes the reference
+        slope, shift = slope[1:] - slope[0], shift[1:] - shift[0]
+    found = {}
+    for j, (values, first) in enumerate(zip(slope, shift, strict=True)):
+        suffix = f" [{j + 1}]" if np.shape(last.coef_)[0] > 1 and np.ndim(last.coef_) == 2 else ""
+        found |= {f"const{suffix}": first} if constant else {}
+        found |= {f"{n}{suffix}": v for n, v in zip(names, values, strict=True)}
+    return {n: float(v) for n, v in found.items()}, transformed
+
+
+def _chain(model, steps, names, table):
+    """Return the matrix (p, m) and vector (m,) that steps before the last are, or None."""
+    import pandas as pd
+
+    width = len(names)
+    if table is None:
+        probes = np.random.default_rng(0).normal(size=(3, width))
+    else:
+        numbers = table[names] if all(n in table for n in names) else table
+        probes = to_numpy(numbers[:100])
+        if probes.dtype.kind not in "biuf":
+            return None
+    values = np.vstack([np.zeros(width), np.eye(width), probes]).astype("float64")
+    if hasattr(model, "feature_names_in_"):
+        values = pd.DataFrame(values, columns=model.feature_names_in_)
+    try:
+        for step in steps:
+            values = step.transform(values)
+    except ValueError:  # of a step that takes only the values it has seen
+        return None
+    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    first, slope, rest = values[0], values[1 : width + 1] - values[0], values[width + 1 :]
+    linear = np.allclose(probes @ slope + first, rest, rtol=1e-6, atol=1e-8)
+    return (slope, first) if linear else None
+
+
+def _penalty(estimator):
+    """Return what an estimator is penalised by, as text."""
+    params = estimator.get_params()
+    if params.get("penalty", "") in (None, "none"):
+        return ""
+    for name in ("C", "alpha"):
+        if name not in params and not hasattr(estimator, f"{name}_"):
+            continue
+        value = np.asarray(getattr(estimator, f"{name}_", params.get(name)), dtype="float64")
+        strength = 1.0 / value if name == "C" else value
+        if np.any(strength > 0):
+            return f"{name}={value.flat[0]:g}"
+    return ""
+
+
+def _stopped(estimator):
+    most = estimator.get_params().get("max_iter")
+    done = getattr(estimator, "n_iter_", None)
+    if most is None or done is None or np.max(done) < most:
+        return ""
+    return f"it ended at max_iter={most}"

@@ -1,0 +1,300 @@
+"""Seconds and memory of GLM fits, beside statsmodels, scikit-learn and glum at equal accuracy.
+
+    python tests/benchmarks/glm.py [--quick] [--cases NAME ...] [--peers NAME ...] [--repeats N]
+
+A fit counts where every coefficient is within 1e-6 * max(1, |b|) of the optimum b, which a careful
+Newton's method finds here. Each solver has the loosest tolerance of a ladder that meets this; one
+that never does is not among the fastest. The runs alternate in one process, on the same row-major
+float64 arrays, with the threads each library takes by default; a solver that needs over 10 seconds
+runs twice. Times include standard errors where the table shows their error.
+"""
+
+import argparse
+import ctypes
+import gc
+import importlib
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections import namedtuple
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from scipy.special import expit
+
+ACCURACY = 1e-6
+SLOW = 10.0  # seconds: a solver slower than this runs twice, and its tolerance is not tightened
+LADDER = tuple(10.0**-k for k in range(4, 13))
+
+Case = namedtuple("Case", "family n p ill", defaults=[False])
+CASES = {
+    "logistic-1e6x20": Case("bernoulli", 1_000_000, 20),
+    "logistic-5e5x100": Case("bernoulli", 500_000, 100),
+    "logistic-4e6x5": Case("bernoulli", 4_000_000, 5),
+    "ill-scaled": Case("bernoulli", 1_000_000, 20, ill=True),
+    "poisson-1e6x20": Case("poisson", 1_000_000, 20),
+}
+
+
+def make(case):
+    """Return the design, whose first column is 1, and the response."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(case.n, case.p))
+    x[:, 0] = 1
+    b = rng.normal(size=case.p) / np.sqrt(case.p)
+    if case.ill:
+        for j in range(2, case.p):
+            x[:, j] = 0.9 * x[:, j - 1] + np.sqrt(1 - 0.9**2) * x[:, j]
+        scale = np.logspace(-3, 3, case.p - 1)
+        x[:, 1:] *= scale
+        b[1:] /= scale
+    if case.family == "bernoulli":
+        y = rng.random(case.n) < expit(x @ b)
+    else:
+        y = rng.poisson(np.exp(0.5 * (x @ b)))
+    return x, y.astype(float)
+
+
+def optimum(x, y, family):
+    """Return the coefficients at the optimum and their standard errors, by Newton's method."""
+    scale = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x))
+    b = np.zeros(x.shape[1])
+    for _ in range(50):
+        gradient, information = np.zeros_like(b), np.zeros((len(b), len(b)))
+        for start in range(0, len(x), 50_000):
+            z, t = x[start : start + 50_000] / scale, y[start : start + 50_000]
+            mean = expit(z @ b) if family == "bernoulli" else np.exp(z @ b)
+            weight = mean * (1 - mean) if family == "bernoulli" else mean
+            gradient += z.T @ (t - mean)
+            information += z.T @ (z * weight[:, None])
+        step = np.linalg.solve(information, gradient)
+        b += step
+        if np.abs(step).max() < 1e-11:  # the steps are quadratic, so the next is rounding
+            return b / scale, np.sqrt(np.diag(np.linalg.inv(information))) / scale
+    raise RuntimeError("the reference did not converge")
+
+
+def ours(x, y, family, tol):
+    """Return our coefficients and standard errors."""
+    from probnn.glm import GLM
+
+    fit = GLM(y, x, family=family).fit()
+    return np.asarray(fit.params), np.asarray(fit.bse)
+
+
+def statsmodels(x, y, family, tol, newton):
+    """Return the answers of `Logit` or `Poisson` by Newton's method, or of `GLM` by its own."""
+    import statsmodels.api as sm
+
+    if newton:
+        model = {"bernoulli": sm.Logit, "poisson": sm.Poisson}[family](y, x)
+        fit = model.fit(method="newton", tol=tol, maxiter=100, disp=0)
+    else:
+        kind = {"bernoulli": sm.families.Binomial, "poisson": sm.families.Poisson}[family]
+        fit = sm.GLM(y, x, family=kind()).fit(tol=tol)
+    return fit.params, fit.bse
+
+
+def sklearn(x, y, family, tol, solver):
+    """Return scikit-learn's coefficients; it gives no standard errors."""
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor
+
+    options = dict(fit_intercept=False, solver=solver, tol=tol, max_iter=1000)
+    if family == "bernoulli":
+        fit = LogisticRegression(C=np.inf, **options)
+    else:
+        fit = PoissonRegressor(alpha=0, **options)
+    return np.ravel(fit.fit(x, y).coef_), None
+
+
+def glum(x, y, family, tol, errors):
+    """Return glum's coefficients, and standard errors where asked."""
+    from glum import GeneralizedLinearRegressor
+
+    options = dict(family="binomial" if family == "bernoulli" else family, gradient_tol=tol)
+    fit = GeneralizedLinearRegressor(alpha=0, fit_intercept=False, **options).fit(x, y)
+    how = dict(dispersion=1, robust=False, expected_information=True)
+    return fit.coef_, fit.std_errors(x, y, **how) if errors else None
+
+
+SOLVERS = {  # and the tolerances to try, of which None is the solver's own default
+    "ours": (ours, (None,)),
+    "statsmodels-glm": (partial(statsmodels, newton=False), (1e-8, 1e-12)),  # 1e-8 is its default
+    "statsmodels-newton": (partial(statsmodels, newton=True), LADDER),
+    "sklearn-cholesky": (partial(sklearn, solver="newton-cholesky"), LADDER),
+    "sklearn-lbfgs": (partial(sklearn, solver="lbfgs"), LADDER),
+    "glum": (partial(glum, errors=False), LADDER),
+    "glum-errors": (partial(glum, errors=True), LADDER),
+}
+
+
+def run(solve, *args):
+    """Return the seconds of one fit, and its answers."""
+    gc.collect()
+    with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        found = solve(*args)
+        return time.perf_counter() - start, found
+
+
+@dataclass
+class Row:
+    """A solver's runs on one case, and how far it is from the optimum."""
+
+    name: str
+    tol: float | None = None
+    seconds: list = field(default_factory=list)
+    error: float = np.inf  # the largest of |b - b*| / max(1, |b*|)
+    in_se: float = np.inf  # the largest of |b - b*| / se*
+    se_error: float | None = None  # the largest of |se / se* - 1|
+    note: str = ""
+
+    accurate = property(lambda self: self.error <= ACCURACY)
+    median = property(lambda self: statistics.median(self.seconds))
+
+
+def calibrate(name, x, y, family, best, se):
+    """Return a solver's row, with one run at the loosest tolerance that is accurate."""
+    solve, ladder = SOLVERS[name]
+    row = Row(name)
+    for row.tol in ladder:
+        try:
+            seconds, (b, errors) = run(solve, x, y, family, row.tol)
+        except Exception as failure:
+            row.note = f"failed: {type(failure).__name__}: {str(failure)[:80]}"
+            continue
+        row.seconds, row.note = [seconds], ""
+        row.error = float(np.max(np.abs(b - best) / np.maximum(1, np.abs(best))))
+        row.in_se = float(np.max(np.abs(b - best) / se))
+        row.se_error = None if errors is None else float(np.max(np.abs(errors / se - 1)))
+        if row.accurate:
+            break
+        row.note = "excluded: not accurate"
+        if seconds > SLOW:
+            break
+    return row
+
+
+def measure(case, names, repeats):
+    """Return a row for each solver, after alternating runs."""
+    x, y = make(case)
+    reference = optimum(x, y, case.family)
+    rows = {name: calibrate(name, x, y, case.family, *reference) for name in names}
+    fast = {name for name, row in rows.items() if row.accurate and row.seconds[0] < SLOW}
+    for name in fast:
+        rows[name].seconds.clear()  # the run that found the tolerance was the warm-up
+    for again in range(repeats):
+        for name, row in rows.items():
+            if name in fast or (row.accurate and again == 0):
+                row.seconds.append(run(SOLVERS[name][0], x, y, case.family, row.tol)[0])
+    return rows
+
+
+def ratios(rows):
+    """Return, for each solver, its median seconds over ours."""
+    mine = rows["ours"].median if "ours" in rows and rows["ours"].accurate else np.nan
+    return {name: row.median / mine for name, row in rows.items() if row.seconds}
+
+
+def show(title, rows):
+    """Print a case's table."""
+    heads = ("tol", "runs", "median s", "min s", "/ ours", "b error", "in se", "se error")
+    print(f"\n{title}\n{'solver':>20}" + "".join(f"{head:>10}" for head in heads))
+    for name, row in rows.items():
+        cells = f"{name:>20}"
+        if row.seconds:
+            cells += f"{'own' if row.tol is None else f'{row.tol:.0e}':>10}{len(row.seconds):>10}"
+            cells += f"{row.median:>10.3f}{min(row.seconds):>10.3f}{ratios(rows)[name]:>10.2f}"
+            cells += f"{row.error:>10.1e}{row.in_se:>10.1e}"
+            cells += f"{'none' if row.se_error is None else f'{row.se_error:.1e}':>10}"
+        print(cells, row.note, flush=True)
+
+
+def summarise(tables):
+    """Print how many times as long as ours the peers take."""
+    heads = ("fastest peer", "fastest with standard errors", "statsmodels GLM")
+    print("\nsummary: a peer's median seconds, and that over ours, so above 1 ours is faster")
+    print(f"{'case':>18}" + "".join(f"{head:>38}" for head in heads))
+    for title, rows in tables.items():
+        peers = [row for name, row in rows.items() if row.accurate and name != "ours"]
+        errors = [row for row in peers if row.se_error is not None]
+        cells = []
+        for group in (peers, errors, [row for row in peers if row.name == "statsmodels-glm"]):
+            row = min(group, key=lambda row: row.median, default=None)
+            cells += [f"{row.name} {row.median:.3f}, {ratios(rows)[row.name]:.2f}" if row else "-"]
+        print(f"{title:>18}" + "".join(f"{cell:>38}" for cell in cells))
+
+
+def status(key):
+    """Return bytes from this process's status, such as its resident memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
+def memory(case, name):
+    """Print bytes: of the data, and resident before the data, with the data and at the peak."""
+    solve, ladder = SOLVERS[name]
+    rest = (case.family, ladder[len(ladder) // 2])
+    run(solve, *make(case._replace(n=2000)), *rest)  # imports and thread pools are not counted
+    without = status("VmRSS")
+    x, y = make(case)
+    ctypes.CDLL(None).malloc_trim(0)  # memory freed but still resident would hide the fit's own
+    held = status("VmRSS")
+    with suppress(OSError):  # where this is not allowed, the peak is of the whole process
+        Path("/proc/self/clear_refs").write_text("5")
+    run(solve, x, y, *rest)
+    print(x.nbytes + y.nbytes, without, held, status("VmHWM"))
+
+
+def show_memory(names, solver, quick):
+    """Print the peak memory of a solver, in a fresh process for each case."""
+    print(f"\npeak memory of {solver} in its own process; data is x and y, base is before the data")
+    print(f"{'case':>18}{'data MB':>9}{'peak / before fit':>20}{'(peak - base) / data':>22}")
+    for name in names:
+        command = [sys.executable, __file__, "--memory-of", solver, "--cases", name]
+        done = subprocess.run(command + ["--quick"] * quick, stdout=subprocess.PIPE, check=True)
+        data, without, held, peak = map(int, done.stdout.splitlines()[-1].split())
+        print(f"{name:>18}{data / 1e6:>9.0f}{peak / held:>20.2f}{(peak - without) / data:>22.2f}")
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--peers", nargs="*", choices=list(SOLVERS)[1:], default=list(SOLVERS)[1:])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the rows")
+    parser.add_argument(
+        "--memory-of", choices=SOLVERS, help="print only a solver's memory, in bytes"
+    )
+    args = parser.parse_args()
+    cases = {k: CASES[k]._replace(n=CASES[k].n // (20 if args.quick else 1)) for k in args.cases}
+    if args.memory_of:
+        return memory(cases[args.cases[0]], args.memory_of)
+    names = ["ours", *args.peers]
+    if not hasattr(importlib.import_module("probnn.glm"), "GLM"):
+        print("ours is skipped: probnn.glm has no GLM")
+        names.remove("ours")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; over {SLOW:.0f} s runs twice")
+    tables = {}
+    for title, case in cases.items():
+        tables[title] = measure(case, names, args.repeats)
+        show(f"{title}: {case.family}, n {case.n}, p {case.p}", tables[title])
+    summarise(tables)
+    if "ours" in names:
+        show_memory(args.cases, "ours", args.quick)
+        if not all(rows["ours"].accurate for rows in tables.values()):
+            sys.exit("ours is not accurate on every case")
+
+
+if __name__ == "__main__":
+    main()
