@@ -32,12 +32,15 @@ def data(name):
     if name == "fair":
         x = x.assign(children=x.children > 1)  # 0 and 1 in place of means of classes
         return (loaded.endog > 0).astype(float), sm.add_constant(x.astype(float))
+    if name == "engel":
+        loaded.endog, x = loaded.data.foodexp, loaded.data[["income"]]
     if name == "committee":
         x = x[["SIZE", "SUBS", "PRESTIGE", "BILLS103"]]
     if name == "cancer":
         x = np.log(x.to_frame() if x.ndim == 1 else x)
     if name == "randhie":
         loaded.endog, x = loaded.endog[::5], x[::5]
+    x = x.to_frame() if x.ndim == 1 else x
     return loaded.endog.reset_index(drop=True), sm.add_constant(x).reset_index(drop=True)
 
 

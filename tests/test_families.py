@@ -130,6 +130,68 @@ def test_gradient_equals_finite_differences(case):
         np.testing.assert_array_less(wrong, 1e-7 * (1 + np.abs(expected)))
 
 
+def differences(function, x, step=1e-4):
+    """Return the derivatives of a function of rows in each column of x, with an error of step^4."""
+    columns = []
+    for column in range(x.shape[1]):
+        shift = np.zeros(x.shape[1])
+        shift[column] = step
+        at = [function(x + k * shift) for k in (-2, -1, 1, 2)]
+        columns.append((at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * step))
+    return np.stack(columns, axis=-1)
+
+
+@pytest.mark.backend
+@each_family
+@pytest.mark.parametrize("known", [True, False], ids=["closed form", "automatic"])
+def test_row_derivatives_equal_differences(case, known, monkeypatch):
+    if not known:
+        monkeypatch.setattr(type(case.family), "_derivatives", lambda self, y, raw: None)
+    params, y = case.grid()
+    raw = raw_of(case, params)
+    value, gradient, hessian = case.family.derivatives(y, raw)
+    moved = raw + 0.3
+    change = case.family.derivatives(y, moved)[0] - value
+    want = case.family.log_prob(y, raw) - case.family.log_prob(y, moved)
+    np.testing.assert_allclose(change, want, rtol=1e-11, atol=1e-11 * np.abs(value).max())
+    slope = differences(lambda raw: -case.family.log_prob(y, raw), raw)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-7, atol=1e-9 * np.abs(slope).max())
+    curve = differences(lambda raw: case.family.derivatives(y, raw, second=False)[1], raw)
+    np.testing.assert_allclose(hessian, curve, rtol=1e-6, atol=1e-9 * np.abs(curve).max())
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "case", [c for c in FAMILIES if c.name != "categorical"], ids=lambda c: c.name
+)
+def test_mean_derivatives_equal_differences(case):
+    raw = raw_of(case, case.arrays())
+
+    def mean(raw):
+        return case.family.mean(**case.family.to_params(raw))
+
+    value, slope, curve = case.family.mean_derivatives(raw)
+    np.testing.assert_allclose(value, mean(raw), rtol=1e-12)
+    size = np.abs(value).max()
+    np.testing.assert_allclose(slope, differences(mean, raw), rtol=1e-7, atol=1e-9 * size)
+    want = differences(lambda raw: case.family.mean_derivatives(raw, second=False)[1], raw)
+    np.testing.assert_allclose(curve, want, rtol=1e-6, atol=1e-9 * size)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog", "cauchit"])
+def test_bernoulli_takes_proportions(link):
+    family = pn.families.Bernoulli(link=link)
+    raw = np.linspace(-1.5, 1.5, 7)[:, None]
+    ones, zeros = np.ones(7), np.zeros(7)
+    found = family.derivatives(0.3 * ones, raw)
+    for mixed, one, zero in zip(
+        found, family.derivatives(ones, raw), family.derivatives(zeros, raw), strict=True
+    ):
+        np.testing.assert_allclose(mixed, 0.3 * one + 0.7 * zero, rtol=1e-12)
+    np.testing.assert_allclose(family.log_prob(0.3 * ones, raw), -found[0], rtol=1e-12)
+
+
 @pytest.mark.backend
 @each_family
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 80.0), ("float64", 500.0)])

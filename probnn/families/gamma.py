@@ -59,6 +59,23 @@ class Gamma(Family):
         d = saturate(log_y - mean.log, high=bound)
         return -m.exp(log_shape) * (m.expm1(d) - d) - log_y - _log_gamma_excess(log_shape)
 
+    def _derivatives(self, y, raw):
+        if (self.links["mean"].name, self.links["shape"].name) != ("log", "log"):
+            return None
+        from scipy.special import digamma, polygamma
+
+        log_shape = raw[:, 1]
+        shape, log_y = np.exp(log_shape), np.log(y)
+        d = log_y - raw[:, 0]
+        ratio = np.exp(d)
+        gap = np.expm1(d) - d
+        value = shape * gap + log_y + _log_gamma_excess(log_shape)
+        slope = shape * (gap + digamma(shape) - log_shape)
+        cross = shape * (1.0 - ratio)
+        last = slope + shape * (shape * polygamma(1, shape) - 1.0)
+        hessian = np.stack([shape * ratio, cross, cross, last], axis=-1).reshape(-1, 2, 2)
+        return value, np.stack([cross, slope], axis=-1), hessian
+
     def with_dispersion(self, phi):
         """Return the shape that a GLM's dispersion phi stands for."""
         return {"shape": 1.0 / phi}

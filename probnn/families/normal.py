@@ -52,6 +52,16 @@ class Normal(Family):
         square = m.minimum(m.square(z), by_precision(scale.raw, 1e37, 1e300))
         return -0.5 * square - log_scale - HALF_LOG_2PI
 
+    def _derivatives(self, y, raw):
+        if (self.links["loc"].name, self.links["scale"].name) != ("identity", "log"):
+            return None
+        precision = np.exp(-raw[:, 1])
+        z = (y - raw[:, 0]) * precision
+        value = 0.5 * z**2 + raw[:, 1] + HALF_LOG_2PI
+        cross = 2.0 * z * precision
+        hessian = np.stack([precision**2, cross, cross, 2.0 * z**2], axis=-1)
+        return value, np.stack([-z * precision, 1.0 - z**2], -1), hessian.reshape(-1, 2, 2)
+
     def with_dispersion(self, phi):
         """Return the scale that a GLM's dispersion phi stands for."""
         return {"scale": np.sqrt(phi)}

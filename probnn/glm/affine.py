@@ -48,14 +48,19 @@ class Chain:
         """
         if np.linalg.matrix_rank(self.slope) == len(self.slope):
             return np.linalg.lstsq(self.slope, wanted, rcond=None)[0]
-        # A bottleneck before one linear predictor: its layer turns towards the coefficients.
-        at = max(j for j, layer in enumerate(self.layers) if isinstance(layer, keras.layers.Dense))
+        # A bottleneck before one linear predictor: the last layer that all columns reach turns.
         width = len(self.slope)
-        before, after = compose(self.layers[:at], width), compose(self.layers[at + 1 :], None)
+        befores = [
+            (at, compose(self.layers[:at], width))
+            for at, layer in enumerate(self.layers)
+            if isinstance(layer, keras.layers.Dense)
+        ]
+        at, before = [each for each in befores if np.linalg.matrix_rank(each[1].slope) == width][-1]
+        after = compose(self.layers[at + 1 :], self.layers[at].units)
         column = kernel[:, predicted]
         if not column.any():
             column = np.ones_like(column)
-        through = column if after is None else after.slope @ column
+        through = after.slope @ column
         dense = self.layers[at]
         weights = keras.ops.convert_to_numpy(dense.kernel.value).astype("float64")
         lacking = wanted[:, predicted] - before.slope @ weights @ through
@@ -93,11 +98,6 @@ def collapse(layers, width, predictors):
 
 def compose(layers, width):
     """Return the `Chain` of layers on `width` columns; None if one of them is not linear."""
-    if width is None:
-        first = next((layer for layer in layers if isinstance(layer, keras.layers.Dense)), None)
-        if first is None:
-            return None
-        width = first.kernel.shape[0]
     slope, shift = np.eye(width), np.zeros(width)
     for layer in layers:
         step = _affine(layer, slope.shape[1])

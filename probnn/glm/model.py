@@ -260,7 +260,7 @@ class GLM(Specification):
         if method == "firth":
             from probnn.glm.penalised import firth
 
-            optimum = firth(self, self._start(start_params), maxiter, tol)
+            optimum = firth(self, self._start(start_params), maxiter, tol, Progress(verbose))
         elif self.is_linear:
             optimum = self._least_squares()
         else:
@@ -371,10 +371,13 @@ class GLM(Specification):
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):
         """Minimise -llf / n + alpha (L1_wt |b|_1 + (1 - L1_wt) |b|^2 / 2).
 
+        The log-likelihood is that at dispersion 1, and n the number of rows.
+
         Parameters
         ----------
         alpha : float or array_like, shape (p,)
-            The weight of the penalty, of each coefficient: 0 for the constant leaves it free.
+            The weight of the penalty, or of each coefficient's: 0 for the constant leaves it free.
+            One number leaves constant parameters, as a dispersion, free.
         L1_wt : float
             The share of the lasso, from 0 (ridge) to 1.
         start_params : array_like, shape (p,), optional

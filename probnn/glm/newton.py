@@ -76,7 +76,8 @@ class Curvature:
                     "start elsewhere: fit(start_params=...)."
                 ) from None
             values, vectors = np.linalg.eigh(scaled)
-            values = np.maximum(np.abs(values), 1e-8 * np.abs(values).max())
+            size = np.abs(values).max(initial=0.0) or 1.0
+            values = np.maximum(np.abs(values), 1e-8 * size)
             self.damped = True
             self.factor = np.linalg.cholesky((vectors * values) @ vectors.T)
 
@@ -182,7 +183,7 @@ def newton(likelihood, start, max_iterations=100, tol=1e-9, borrowed=None, on_it
             continue
         else:
             # A borrowed Hessian gains a steady factor: the step before the last sees the true one.
-            rate = decrement / last if np.isfinite(last) else 0.1
+            rate = decrement / last if 0.0 < last < np.inf else 0.1
             want = exact or decrement * rate <= tol
             moved = _search(likelihood, coef, value, gradient, direction, want)
             if moved is None and not exact:
@@ -190,7 +191,7 @@ def newton(likelihood, start, max_iterations=100, tol=1e-9, borrowed=None, on_it
                 last = np.inf
                 continue
             if moved is None:
-                converged, step = decrement <= 1e-5, 0.0
+                converged, step = decrement <= 1e-5 and not curvature.damped, 0.0
             else:
                 step, point, found = moved
                 if isinstance(curvature, _Borrowed):

@@ -44,6 +44,7 @@ def of_statsmodels(results, name):
     is_glm = hasattr(model, "family")
     label = type(model.family).__name__ if is_glm else kind
     family = _FAMILIES.get(label, _snake(label))
+    family = family if family in families.FAMILIES else label
     label = type(model.family.link).__name__ if is_glm else kind
     link = _LINKS.get(label, _snake(label) if is_glm else "")
     params = np.asarray(results.params, dtype="float64")
@@ -77,7 +78,7 @@ def of_statsmodels(results, name):
         y=np.asarray(model.endog),
         inputs=dict(zip(model.exog_names[: inputs.shape[1]], inputs.T, strict=True)),
         cov_type=cov_type,
-        information=None if canonical else "expected" if expected else "observed",
+        information=None if canonical or not link else "expected" if expected else "observed",
         penalty="fit_regularized" if shrunk else "",
         weights=weighted(weights),
         dropped=len(getattr(model.data, "missing_row_idx", None) or []),
@@ -228,8 +229,8 @@ def _codes(classes, y):
         return np.asarray(y, dtype="float64")
     if not np.isin(y, classes).all():
         raise ValueError(
-            f"Expected y among the classes of the estimator, {np.asarray(classes).tolist()}. Received: "
-            f"{np.unique(y)[:5].tolist()}."
+            f"Expected y among the classes of the estimator, {np.asarray(classes).tolist()}. "
+            f"Received: {np.unique(y)[:5].tolist()}."
         )
     return np.searchsorted(classes, y).astype("float64")
 
@@ -277,7 +278,7 @@ def _chain(model, steps, names, table):
     try:
         for step in steps:
             values = step.transform(values)
-    except ValueError:  # of a step that takes only the values it has seen
+    except (TypeError, ValueError):  # of a step that takes text, or only what it has seen
         return None
     values = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
     first, slope, rest = values[0], values[1 : width + 1] - values[0], values[width + 1 :]

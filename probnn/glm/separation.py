@@ -17,9 +17,11 @@ class PerfectSeparationError(ValueError):
     Attributes
     ----------
     columns : list of str
-        A small set of columns that separates them; with the class, where there are more than two.
+        Those that each separate them alone, or else a small set that does; with the class, where
+        there are more than two.
     complete : bool
-        Whether every row can lie strictly on its right side, rather than some on the boundary.
+        Whether all columns together have every row strictly on its right side, none on the
+        boundary.
     """
 
     def __init__(self, message, columns=(), complete=False):
@@ -84,11 +86,12 @@ def check(y, x, kind, names, classes=None, hint=None):
         )
     if kind not in ("binary", "categorical", "counts"):
         raise ValueError(f"Expected kind 'binary', 'categorical' or 'counts'. Received: {kind!r}.")
+    classes = [] if classes is None else list(classes)
     system = _System(y, x, kind, classes)
     every = np.ones(system.shape, bool)
-    found = system.search(every)
-    if found is not None:
-        raise _explain(system, every, found[0], kind, names, classes, hint)
+    b = system.search(every)
+    if b is not None:
+        raise _explain(system, every, b, kind, names, classes, hint)
 
 
 class _System:
@@ -96,7 +99,7 @@ class _System:
 
     def __init__(self, y, x, kind, classes):
         self.x, self.at = x, 0
-        count = 2 if kind != "categorical" else max(2, len(classes or ()), int(y.max()) + 1)
+        count = max(2, len(classes), int(y.max()) + 1) if kind == "categorical" else 2
         self.count, self.shape = count, (x.shape[1], count - 1)  # of b: log-odds against class 0
         self.codes = np.empty(len(y), np.min_scalar_type(count))  # the last one is: a_i'b = 0
         self.sizes = np.zeros(count + 1, int)
@@ -108,8 +111,11 @@ class _System:
             self.sizes += np.bincount(self.codes[rows], minlength=count + 1)
         each = max(200, 5 * x.shape[1] * (count - 1)) / (count - 1) / np.count_nonzero(self.sizes)
         sample = self._sample(int(np.ceil(each)))
-        self._scale(np.asarray(x[sample], np.float64))
-        self.gain = self._gain().ravel()
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._scale(np.asarray(x[sample], np.float64))
+            self.gain = self._gain().ravel()
+        if not np.isfinite(self.gain).all():
+            raise ValueError("Expected finite x. Received: NaN or infinity. Drop those rows.")
         sample, rival = np.repeat(sample, count), np.tile(np.arange(count), len(sample))
         self.a, self.keys = np.empty((0, self.gain.size)), np.empty(0, int)
         self._add(*np.array([sample, rival])[:, self._own(sample) != rival])
@@ -138,7 +144,7 @@ class _System:
         size = np.abs(sample - sample[:, [self.constant]] * self.centre)
         size[size < 1e-14 * np.abs(middle)] = 0
         # A median, which no outlier moves, but not of the zeros of a dummy.
-        spread = np.array([np.median(part[part > 0]) if part.any() else 0 for part in size.T])
+        spread = np.array([np.median(part[part > 0]) if (part > 0).any() else 0 for part in size.T])
         rare = np.flatnonzero(spread == 0)  # the sample has one value
         for rows in _blocks(len(self.x), len(rare)) if rare.size else ():
             part = self.x[rows][:, rare] - self.x[rows, self.constant, None] * self.centre[rare]
@@ -157,20 +163,18 @@ class _System:
         table = self.count * np.eye(self.count + 1)[:, 1 : self.count] - 1
         table[-1] = 0
         total = np.zeros(self.shape)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for rows in _blocks(*self.x.shape):
-                part = np.asarray(self.x[rows], np.float64)
-                norm = np.maximum(np.abs(part) @ self.weight, _TINY)
-                total += part.T @ (table[self.codes[rows]] / norm[:, None])
-        if not np.isfinite(total).all():
-            raise ValueError("Expected finite x. Received: NaN or infinity. Drop those rows.")
+        for rows in _blocks(*self.x.shape):
+            part = np.asarray(self.x[rows], np.float64)
+            norm = np.maximum(np.abs(part) @ self.weight, _TINY)
+            total += part.T @ (table[self.codes[rows]] / norm[:, None])
         total -= self.centre[:, None] * total[self.constant]
         return total / self.spread[:, None] / len(self.x)
 
     def _add(self, rows, rival):
         """Add to the subset constraints of rows, each against a rival class."""
         z, each = self._scaled(rows), np.arange(len(rows))
-        z /= np.maximum(np.abs(z).sum(axis=1, keepdims=True), _TINY)
+        norm = np.maximum(np.abs(z).sum(axis=1, keepdims=True), _TINY)
+        z /= norm / np.sqrt(np.maximum(norm, 1))  # an outlier's other entries must not vanish
         a = np.zeros((len(z), self.shape[0], self.count))
         a[each, :, self._own(rows)] = z
         a[each, :, rival] = -z
@@ -179,16 +183,16 @@ class _System:
         self.equal = self.codes[self.keys // self.count] == self.count
 
     def search(self, free, complete=False):
-        """Return a direction over free parameters that separates and its strict rows, or None."""
+        """Return a direction over free parameters that separates, or None."""
         while True:
             b = np.zeros(self.gain.size)
             b[free.ravel()], value = self._maximise(free.ravel(), complete)
-            if value < 1e-2 * _TOLERANCE:
+            if value < 1e-2 * _TOLERANCE:  # less than a row's: there may be a million rows
                 return None
             b = (b / np.abs(b).max()).reshape(self.shape)
-            wrong, strict, rows, rival = self._scan(b, complete)
+            wrong, strict, rows, rival = self.scan(b, complete)
             if not wrong:
-                return (b, strict) if strict else None
+                return b if strict else None
             if not len(rows):  # within what the solver tolerates: not to be told from overlap
                 return None
             self._add(rows, rival)
@@ -205,19 +209,15 @@ class _System:
         )
         return (0, 0.0) if solution is None else (solution[:-1], cost @ solution)
 
-    def sparsest(self, b, free, base, complete):
-        """Return a direction as good as b with the least sum of sizes, those of base apart."""
+    def sparsest(self, b, free, base):
+        """Return a direction of as much gain as b with the least sum of sizes, base apart."""
         free, b = free.ravel(), b.ravel().copy()
-        a, gain, b_free = self.a[:, free], self.gain[free], b[free]
-        if complete:
-            rows, least = a[~self.equal], np.full(len(a), (a @ b_free).min())
-        else:
-            rows, least = np.vstack([a[~self.equal], gain]), np.zeros(np.sum(~self.equal) + 1)
-            least[-1] = gain @ b_free
+        a, gain = self.a[:, free], self.gain[free]
+        rows = np.vstack([a[~self.equal], gain])
         solution = _solve(
             np.tile(~base.ravel()[free], 2) * 1.0,
             A_ub=np.hstack([-rows, rows]),
-            b_ub=-least,
+            b_ub=np.append(np.zeros(len(rows) - 1), -gain @ b[free]),
             A_eq=np.hstack([a, -a])[self.equal],
             bounds=(0, None),
         )
@@ -232,23 +232,25 @@ class _System:
             same = same & (self.x[rows] == self.x[0]).all(axis=0)
         return same
 
-    def _scan(self, b, complete):
+    def scan(self, b, complete=False):
         """Count wrong and strict rows, and return wrong ones that are new: stop at enough."""
         wrong = strict = enough = 0
         new, most = [np.empty((3, 0))], min(500, 100 + b.size)
-        used = b.any(axis=1)
-        used = slice(None) if used.all() else np.flatnonzero(used)
+        size = _TOLERANCE * np.abs(b).max(axis=1)
+        if self.centre.any():  # what is centred has the rounding of the constant
+            size[self.constant] = _TOLERANCE
+        used = slice(None) if size.all() else np.flatnonzero(size)
         blocks = list(_blocks(*self.x.shape))
         for _ in blocks:
             rows = blocks[self.at % len(blocks)]
             self.at += 1  # the next walk goes on from here
             z = self._scaled(rows, used)
-            slack = _TOLERANCE * (np.abs(z) @ np.ones(z.shape[1]))
+            slack = np.abs(z) @ size[used]
             odds = np.hstack([np.zeros((len(z), 1)), z @ b[used]])
             own, each = self._own(rows), np.arange(len(z))
             tie = self.codes[rows] == self.count
             mine, odds[each, own] = odds[each, own], np.inf
-            strict += np.count_nonzero((mine - odds.min(axis=1) > slack) & ~tie)
+            strict += np.count_nonzero(mine - odds.min(axis=1) > slack)
             odds[each, own] = -np.inf
             least = mine - odds.max(axis=1)
             least[tie] = -np.abs(least[tie])
@@ -281,62 +283,75 @@ def _solve(cost, **programme):
     return linprog(cost, **programme, method="highs", options=tight).x
 
 
-def _explain(system, every, b, kind, names, classes, hint):
+def _explain(system, every, b, kind, names, labels, hint):
     """Return the error: what separates, told by few columns, and what to do."""
+    n, p = system.x.shape
     complete = not system.sizes[-1] and system.search(every, complete=True) is not None
-    base, labels = every & system.constants()[:, None], list(classes or range(system.count))
+    base = every & system.constants()[:, None]
+    labels += range(len(labels), system.count)
     if system.search(base) is not None:
         missing = [repr(labels[k]) for k in np.flatnonzero(system.sizes[:-1] == 0)]
         missing = "a count above 0" if kind == "counts" else " or ".join(missing)
         return PerfectSeparationError(
             "Expected y to take every value, so that maximum-likelihood estimates exist. Received: "
-            f"{len(system.codes)} rows without {missing}, which the constant alone tells. "
+            f"{n} rows without {missing}, which the constant alone tells. "
             + (hint or "Check how y is coded, or leave out a class that never occurs."),
             [name for name, constant in zip(names, base[:, 0], strict=True) if constant],
             complete,
         )
-    alone = [base | (np.arange(len(every)) == j)[:, None] for j in np.flatnonzero(~base[:, 0])]
-    alone = [free for free in alone if system.search(free, complete) is not None]
-    free = np.any([_fewest(system, free, base, complete) for free in alone or [every]], axis=0)
-    columns = [
-        names[j] if system.count == 2 else f"{names[j]} (class {labels[k + 1]})"
-        for j, k in np.argwhere(free & ~base)
-    ]
-    strict = len(system.codes) if complete else system.search(free)[1]
-    listed = ", ".join(map(repr, columns[:8]))
-    listed += f" and {len(columns) - 8} more" if len(columns) > 8 else ""
-    listed += "" if len(columns) == 1 else ", each alone" if len(alone) > 1 else ", together"
-    firth = 'fit(method="firth"), which penalises the likelihood; ' if kind == "binary" else ""
+    units = [base | (np.arange(p) == j)[:, None] for j in np.flatnonzero(~base[:, 0])]
+    for strictly in (True, False) if complete else (False,):
+        alone = [(unit & ~base, system.search(unit, strictly)) for unit in units]
+        groups = [unit & (np.abs(one) > 1e-7) for unit, one in alone if one is not None]
+        if groups:
+            break
+    else:
+        groups = [_fewest(system, every, b, base) & ~base]
+
+    def label(j, k):
+        return names[j] if system.count == 2 else f"{names[j]} (class {labels[k + 1]})"
+
+    union = np.any(groups, axis=0)
+    listed = [[repr(label(*at)) for at in np.argwhere(group)] for group in groups]
+    listed = _join(", by ", [_join(" with ", group) for group in listed])
+    best = system.search(base | union, complete=True) if complete else None
+    how = "quasi-complete" if best is None else "complete"
+    best = system.search(base | union) if best is None else best
+    strict = "some" if best is None else system.scan(best)[1]
+    firth = 'fit(method="firth"), which penalises the likelihood, or ' if kind == "binary" else ""
+    hint = hint or (
+        f"Use {firth}fit_regularized(alpha=..., L1_wt=0), a ridge; or leave columns out, or merge "
+        "rare categories."
+    )
     return PerfectSeparationError(
         f"Expected {'zeros and other counts' if kind == 'counts' else 'classes'} that overlap, so "
         "that maximum-likelihood estimates exist. Received: "
-        f"{'complete' if complete else 'quasi-complete'} separation by {listed}: {strict} of "
-        f"{len(system.codes)} rows lie strictly on the right side, and none on the wrong one. "
-        + (hint or f"Use {firth}fit_regularized(alpha=..., L1_wt=0), a ridge; or leave columns out")
-        + ("" if hint else ", or merge rare categories."),
-        columns,
+        f"{how} separation by {listed}: {strict} of {n} rows lie strictly on the "
+        f"right side, and none on the wrong one. {hint}",
+        [label(*at) for at in np.argwhere(union)],
         complete,
     )
 
 
-def _fewest(system, free, base, complete):
-    """Return parameters among the free ones that separate, as few as a programme finds."""
-    if np.count_nonzero(free & ~base) == 1:
-        return free
-    b, size = system.search(free, complete)[0], 0
-    order = b
-    while len(system.keys) > size:  # what is sparse on the subset may fail on the other rows
-        size = len(system.keys)
-        order = system.sparsest(b, free, base, complete)
-        fewer = base | (order != 0)
-        if system.search(fewer, complete) is not None:
+def _join(word, parts, most=8):
+    more = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return word.join(parts[:most]) + more
+
+
+def _fewest(system, free, b, base):
+    """Return parameters among the free ones that separate, few where the largest do."""
+    size = np.abs(system.sparsest(b, free, base))
+    order = np.argsort(-np.where(free & ~base, size, -1), axis=None)[: np.sum(free & ~base)]
+    count = 1
+    while count < len(order):
+        fewer = base.copy()
+        fewer.flat[order[:count]] = True
+        if system.search(fewer) is not None:
             free = fewer
             break
-    if np.count_nonzero(free & ~base) > 20:  # too many to read, and slow
-        return free
-    for index in np.argsort(np.abs(order), axis=None):  # none that the others can do without
+        count *= 2
+    for index in order[:count][::-1] if count <= 32 else ():  # of more, none would read the names
         fewer = free.copy()
-        fewer.flat[index] = base.flat[index]
-        if free.flat[index] and system.search(fewer, complete) is not None:
-            free = fewer
+        fewer.flat[index] = False
+        free = free if system.search(fewer) is None else fewer
     return free

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
+
+import probnn as pn
+from probnn.glm.likelihood import Likelihood
+from probnn.glm.newton import newton
+
+
+class Function:
+    """A function with derivatives, in the form that Newton's method takes a likelihood."""
+
+    def __init__(self, value, gradient, hessian):
+        self.parts, self.calls = (value, gradient, hessian), []
+
+    def __len__(self):
+        return 1
+
+    def __call__(self, x, second=True):
+        self.calls.append(second)
+        value, gradient, hessian = self.parts
+        return value(x), gradient(x), hessian(x) if second else None
+
+
+def test_rosenbrock_from_where_the_hessian_is_indefinite():
+    start = np.array([0.0, 1.0, 0.3, 2.0])
+    assert np.linalg.eigvalsh(rosen_hess(start)).min() < 0
+    found = newton(Function(rosen, rosen_der, rosen_hess), start)
+    np.testing.assert_allclose(found.coef, np.ones(4), atol=1e-12)
+    assert found.converged
+    assert np.all(np.diff(found.history["nll"]) <= 0)
+
+
+def test_steps_that_leave_the_domain_are_shortened():
+    function = Function(
+        lambda x: float(x[0] - np.log(x[0])) if x[0] > 0 else np.nan,
+        lambda x: 1.0 - 1.0 / x,
+        lambda x: np.diag(1.0 / x**2),
+    )
+    found = newton(function, np.array([30.0]))  # a full step would go to -840
+    np.testing.assert_allclose(found.coef, 1.0, rtol=1e-12)
+    assert min(found.history["step"]) < 1
+
+
+def test_a_start_without_a_value_is_refused():
+    function = Function(lambda x: np.nan, lambda x: x, lambda x: np.eye(1))
+    with pytest.raises(FloatingPointError, match="finite log-likelihood at the starting values"):
+        newton(function, np.zeros(1))
+
+
+def test_no_optimum_is_not_called_one():
+    function = Function(lambda x: -x[0], lambda x: -np.ones(1), lambda x: np.zeros((1, 1)))
+    assert not newton(function, np.zeros(1), max_iterations=5).converged
+
+
+class TestBorrowedHessian:
+    def problem(self, n=40_000, p=8):
+        rng = np.random.default_rng(2)
+        x = np.column_stack([np.ones(n), rng.normal(size=(n, p - 1))])
+        y = (rng.random(n) < 1 / (1 + np.exp(-x @ rng.normal(size=p)))).astype(float)
+        return Likelihood(pn.families.Bernoulli(), y, [x], np.array([np.nan]))
+
+    def count(self, likelihood, start, borrowed):
+        calls = []
+
+        class Counted:
+            def __len__(self):
+                return len(likelihood)
+
+            def __call__(self, coef, second=True):
+                calls.append(second)
+                return likelihood(coef, second)
+
+        return newton(Counted(), start, borrowed=borrowed), calls
+
+    @pytest.mark.parametrize("factor", [1.0, 3.0, 0.05])
+    def test_is_replaced_where_it_misleads(self, factor):
+        likelihood = self.problem()
+        few = newton(likelihood.rows(np.arange(2000)), np.zeros(8))
+        want = newton(likelihood, np.zeros(8))
+        found, calls = self.count(likelihood, few.coef, few.hessian * 20 * factor)
+        np.testing.assert_allclose(found.coef, want.coef, rtol=1e-11)
+        np.testing.assert_allclose(found.hessian, want.hessian, rtol=1e-8, atol=1e-8)
+        assert found.converged
+        if factor == 1.0:
+            assert sum(calls) <= 2 < len(calls)
+
+    def test_of_another_problem(self):
+        likelihood = self.problem()
+        rng = np.random.default_rng(0)
+        root = rng.normal(size=(8, 8))
+        found, _ = self.count(likelihood, np.zeros(8), root @ root.T)
+        want = newton(likelihood, np.zeros(8))
+        np.testing.assert_allclose(found.coef, want.coef, rtol=1e-11)
+
+
+def test_blocks_and_threads_change_nothing(monkeypatch):
+    from probnn.glm import likelihood as module
+    from probnn.glm import parallel
+
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.ones(5000), rng.normal(size=(5000, 3))])
+    y = rng.poisson(2.0, 5000).astype(float)
+    family = pn.families.NegativeBinomial()
+    designs = [x, x[:, :2]]
+    coef = 0.1 * rng.normal(size=6)
+    want = Likelihood(family, y, designs, np.full(2, np.nan))(coef)
+    monkeypatch.setattr(module, "_NUMBERS", 3000)
+    monkeypatch.setattr(parallel, "_NUMBERS", 0)
+    monkeypatch.setattr(parallel, "_cores", lambda: 3)
+    found = Likelihood(family, y, designs, np.full(2, np.nan))(coef)
+    for a, b in zip(found, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+def test_likelihood_is_the_sum_of_its_parts():
+    """Gradient and Hessian of two linear predictors, against differences of the value."""
+    rng = np.random.default_rng(1)
+    x, z = rng.normal(size=(50, 3)), rng.normal(size=(50, 2))
+    y, weights = rng.gamma(2.0, size=50), rng.uniform(0.5, 2.0, 50)
+    family = pn.families.Gamma()
+    function = Likelihood(family, y, [x, z], np.full(2, np.nan), {0: 0.1 * y}, weights)
+    coef = 0.3 * rng.normal(size=5)
+    value, gradient, hessian = function(coef)
+    raw = np.column_stack([x @ coef[:3] + 0.1 * y, z @ coef[3:]])
+    np.testing.assert_allclose(value, -weights @ family.log_prob(y, raw), rtol=1e-12)
+    steps = 1e-5 * np.eye(5)
+    slope = [(function(coef + s, False)[0] - function(coef - s, False)[0]) / 2e-5 for s in steps]
+    np.testing.assert_allclose(gradient, slope, rtol=1e-6)
+    curve = [(function(coef + s, False)[1] - function(coef - s, False)[1]) / 2e-5 for s in steps]
+    np.testing.assert_allclose(hessian, curve, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(function.scores(coef).sum(axis=0), -gradient, rtol=1e-12)
+
+
+def test_same_optimum_as_scipy():
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.ones(200), rng.normal(size=(200, 2))])
+    y = rng.negative_binomial(2.0, 0.3, 200).astype(float)
+    function = Likelihood(
+        pn.families.NegativeBinomial(), y, [x, np.ones((200, 1))], np.full(2, np.nan)
+    )
+    found = newton(function, np.array([1.0, 0, 0, 0]))
+    want = minimize(
+        lambda b: function(b, False)[0],
+        found.coef + 0.1,
+        jac=lambda b: function(b, False)[1],
+        method="BFGS",
+        options={"gtol": 1e-7},
+    )
+    np.testing.assert_allclose(found.coef, want.x, atol=1e-7)
