@@ -8,6 +8,9 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `math(x)`           elementwise functions for `x`: NumPy and SciPy for host arrays, else tensors
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
+`compiled(f)`       a function of tensors as one compiled program, where that is possible
+`row_derivatives`   a function of rows of tensors, with its gradient and Hessian in each row
+`has_gpu()`         whether tensors live on a GPU
 `derivatives(f)`    a compiled function of rows, with its gradient and Hessian in each, in float64
 `float64()`         a context in which float64 arrays become float64 tensors
 `map_batches`       a function applied on the host to every batch of a `tf.data` dataset
@@ -35,6 +38,9 @@ distributions = _module.distributions
 is_concrete = _module.is_concrete
 value_and_grad = _module.value_and_grad
 float64 = _module.float64
+compiled = _module.compiled
+row_derivatives = _module.row_derivatives
+has_gpu = _module.has_gpu
 
 
 def math(x):
@@ -59,13 +65,13 @@ def derivatives(function, second=True):
         Of float64 arrays as `function` takes; returns the value (n,), the gradients (n, k) in the
         rows of x, and the Hessians (n, k, k) or None, by automatic differentiation.
     """
-    with float64():
-        compiled = _module.row_derivatives(function, second)
+    compiled = _module.compiled(_module.row_derivatives(function, second))
 
     def on_host(*arrays):
+        n = len(arrays[-1])
         with float64():
-            found = compiled(*arrays)
-            return tuple(None if t is None else keras.ops.convert_to_numpy(t) for t in found)
+            found = compiled(*_module.padded(arrays))
+            return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
 
     return on_host
 

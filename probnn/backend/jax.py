@@ -76,10 +76,9 @@ def value_and_grad(function):
 
 
 def row_derivatives(function, second):
-    """Return a compiled `function`, with its gradients and Hessians in the rows of its last x."""
+    """Return `function`, with its gradients and Hessians in the rows of its last argument."""
 
-    @jax.jit
-    def compiled(*arguments):
+    def derived(*arguments):
         *others, x = arguments
         hessian = None
 
@@ -95,16 +94,22 @@ def row_derivatives(function, second):
             hessian = jax.numpy.stack(along, axis=-2)
         return value, gradient, hessian
 
-    def padded(*arrays):
-        # A program is compiled for every number of rows: few numbers are let occur.
-        n = len(arrays[-1])
-        rows = 1 << (n - 1).bit_length() if n < 8192 else -(-n // 8192) * 8192
-        more = [
-            np.concatenate([array, np.repeat(array[-1:], rows - n, axis=0)]) for array in arrays
-        ]
-        return tuple(None if t is None else t[:n] for t in compiled(*more))
+    return derived
 
-    return padded
+
+compiled = jax.jit
+
+
+def padded(arrays):
+    """Return arrays with more rows, so that few programs serve all numbers of rows."""
+    n = len(arrays[-1])
+    rows = 1 << (n - 1).bit_length() if n < 8192 else -(-n // 8192) * 8192
+    return [np.concatenate([array, np.repeat(array[-1:], rows - n, axis=0)]) for array in arrays]
+
+
+def has_gpu():
+    """Return whether there is a GPU for tensors."""
+    return jax.default_backend() == "gpu"
 
 
 def float64():

@@ -79,10 +79,9 @@ def value_and_grad(function):
 
 
 def row_derivatives(function, second):
-    """Return a compiled `function`, with its gradients and Hessians in the rows of its last x."""
+    """Return `function`, with its gradients and Hessians in the rows of its last argument."""
 
-    @tf.function(reduce_retracing=True)
-    def compiled(*arguments):
+    def derived(*arguments):
         *others, x = arguments
         hessian = None
         with tf.GradientTape(persistent=True) as outer:
@@ -98,7 +97,23 @@ def row_derivatives(function, second):
             hessian = tf.stack(rows, axis=-2)
         return value, gradient, hessian
 
-    return lambda *arrays: compiled(*(tf.convert_to_tensor(array) for array in arrays))
+    return derived
+
+
+def compiled(function):
+    """Return a function of arrays or tensors as one compiled program."""
+    program = tf.function(function, autograph=False, reduce_retracing=True)
+    return lambda *arrays: program(*(tf.convert_to_tensor(array) for array in arrays))
+
+
+def padded(arrays):
+    """Return the arrays: a program takes any number of rows."""
+    return arrays
+
+
+def has_gpu():
+    """Return whether there is a GPU for tensors."""
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def float64():

@@ -66,11 +66,11 @@ def value_and_grad(function):
 
 
 def row_derivatives(function, second):
-    """Return `function`, with its gradients and Hessians in the rows of its last x."""
+    """Return `function`, with its gradients and Hessians in the rows of its last argument."""
 
-    def computed(*arrays):
-        *others, x = (torch.as_tensor(array) for array in arrays)
-        x, hessian = x.requires_grad_(True), None
+    def derived(*arguments):
+        *others, x = arguments
+        x, hessian = x.detach().requires_grad_(True), None
         with torch.enable_grad():
             value = function(*others, x)
             (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=second)
@@ -83,10 +83,29 @@ def row_derivatives(function, second):
                 ]
                 hessian = torch.stack(rows, dim=-2)
             elif second:
-                hessian = torch.zeros((*gradient.shape, gradient.shape[-1]), dtype=gradient.dtype)
+                hessian = x.new_zeros((*gradient.shape, gradient.shape[-1]))
         return value.detach(), gradient.detach(), hessian
 
+    return derived
+
+
+def compiled(function):
+    """Return a function of arrays or tensors: torch runs it operation by operation."""
+
+    def computed(*arrays):
+        return function(*(keras.ops.convert_to_tensor(array) for array in arrays))
+
     return computed
+
+
+def padded(arrays):
+    """Return the arrays: any number of rows will do."""
+    return arrays
+
+
+def has_gpu():
+    """Return whether there is a GPU for tensors."""
+    return torch.cuda.is_available()
 
 
 def float64():

@@ -1,5 +1,6 @@
 """Generalized linear models: a statistician's answer from a neuron."""
 
+from probnn.glm.decision import decision_line
 from probnn.glm.formula import glm, logit, ols
 from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
 from probnn.glm.results import Results, load
@@ -12,6 +13,7 @@ __all__ = [
     "Logit",
     "PerfectSeparationError",
     "Results",
+    "decision_line",
     "glm",
     "load",
     "logit",

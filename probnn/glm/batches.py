@@ -212,7 +212,7 @@ class BatchedGLM(GLM):
     def _start(self, start_params=None):
         return self._in_memory()._start(start_params)
 
-    def _newton(self, start, maxiter, tol, progress=None):
+    def _newton(self, start, maxiter, tol, progress=None, engine="host"):
         first = newton(self._in_memory().likelihood(), start, 50, tol=1e-4)
         borrowed = first.hessian * (self.n_rows / len(self.sample))
         return newton(self.likelihood(), first.coef, maxiter, tol, borrowed, progress)

@@ -103,9 +103,13 @@ class Likelihood:
                     self._add_products(hessian, curvature, rows)
         return value, gradient, hessian
 
+    def _pairs(self):
+        """Return the pairs of raw columns of the Hessian's blocks on and above the diagonal."""
+        return pairs(self.predicted, 2)
+
     def _whole(self, hessian):
         """Fill the blocks below the diagonal."""
-        for a, b in pairs(self.predicted, 2):
+        for a, b in self._pairs():
             hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
         return hessian
 
@@ -139,7 +143,7 @@ class Likelihood:
 
     def _add_products(self, hessian, curvature, rows):
         """Add the upper blocks X_a' diag(curvature) X_b of these rows."""
-        for a, b in pairs(self.predicted, 2):
+        for a, b in self._pairs():
             x, weight, where = self.designs[a][rows], curvature[:, a, b], self.slices[a]
             if a == b and weight.min() >= 0:
                 half = x * np.sqrt(weight)[:, None]

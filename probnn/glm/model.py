@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from probnn import families
+from probnn import backend, families
 from probnn.glm import separation
 from probnn.glm.data import check_rank, constant_columns, is_labelled
 from probnn.glm.newton import Optimum, Progress, newton
@@ -206,6 +206,7 @@ class GLM(Specification):
         use_t=None,
         scale=None,
         information=None,
+        engine="auto",
         verbose="auto",
     ):
         """Find the maximum-likelihood estimates.
@@ -236,6 +237,9 @@ class GLM(Specification):
         information : {"expected", "observed"}, optional
             Which information standard errors come from. The default is "expected" for models of
             a mean alone, as statsmodels and R, and "observed" for models of several parameters.
+        engine : {"auto", "host", "device"}
+            Where rows are summed over: by NumPy on all cores, or by compiled code of the Keras
+            backend on its device. "auto" takes the device for large data where it is a GPU.
         verbose : bool or "auto"
             Whether to show progress: "auto" does after a few seconds.
 
@@ -257,6 +261,8 @@ class GLM(Specification):
         self._check_identified(separated=method != "firth")
         if method not in ("newton", "firth"):
             raise ValueError(f"Expected method 'newton' or 'firth'. Received: {method!r}.")
+        if engine not in ("auto", "host", "device"):
+            raise ValueError(f"Expected engine 'auto', 'host' or 'device'. Received: {engine!r}.")
         if method == "firth":
             from probnn.glm.penalised import firth
 
@@ -264,7 +270,8 @@ class GLM(Specification):
         elif self.is_linear:
             optimum = self._least_squares()
         else:
-            optimum = self._newton(self._start(start_params), maxiter, tol, Progress(verbose))
+            start = self._start(start_params)
+            optimum = self._newton(start, maxiter, tol, Progress(verbose), engine)
         warn_unless(optimum, maxiter)
         return self._results()(
             self,
@@ -330,9 +337,13 @@ class GLM(Specification):
                 start[where] = np.linalg.lstsq(x, np.full(len(x), target), rcond=None)[0]
         return start
 
-    def _newton(self, start, maxiter, tol, progress=None):
+    def _newton(self, start, maxiter, tol, progress=None, engine="host"):
         likelihood, borrowed = self.likelihood(), None
         n, size = len(likelihood), likelihood.size
+        if engine == "device" or (engine == "auto" and n * size > _LARGE and backend.has_gpu()):
+            from probnn.glm.device import DeviceLikelihood
+
+            return newton(DeviceLikelihood(likelihood), start, maxiter, tol, None, progress)
         few = max(n // 25, 100 * size)
         if n * size > _LARGE and few < n // 4:
             index = np.sort(np.random.default_rng(0).integers(0, n, few))

@@ -175,6 +175,7 @@ class Bridge:
             )
         if not head.built:
             model(x[:1])
+        self.y_name = getattr(y, "name", None) or "y"
         y = data.response(y, head)
         x = np.asarray(x, dtype="float64")
         self.chain = collapse(layers, x.shape[1], head._kinds.count("predicted"))
@@ -210,7 +211,7 @@ class Bridge:
             self.glm = OLS(y, location, var_weights=sample_weight)
         elif family.name == "bernoulli" and link == "logit":
             self.glm = Logit(y, location, var_weights=sample_weight)
-        self.glm.labelled = self.labelled
+        self.glm.labelled, self.glm.y_name = self.labelled, self.y_name
         self.full = self.glm
         if self.glm.dispersion is not None:
             options.pop("var_weights")

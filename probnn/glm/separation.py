@@ -199,31 +199,21 @@ class _System:
 
     def _maximise(self, free, complete):
         """Solve the programme of the subset: the most gain, or least margin, within a box."""
-        a, zero = self.a[:, free], np.zeros((len(self.a), 1))
-        cost = np.append(self.gain[free] * (not complete), float(complete))
-        solution = _solve(
-            -cost,
-            A_ub=np.hstack([-a, zero + 1])[~self.equal],
-            A_eq=np.hstack([a, zero])[self.equal],
-            bounds=[(-1, 1)] * a.shape[1] + [(0, int(complete))],
-        )
-        return (0, 0.0) if solution is None else (solution[:-1], cost @ solution)
+        from scipy.optimize import linprog
 
-    def sparsest(self, b, free, base):
-        """Return a direction of as much gain as b with the least sum of sizes, base apart."""
-        free, b = free.ravel(), b.ravel().copy()
-        a, gain = self.a[:, free], self.gain[free]
-        rows = np.vstack([a[~self.equal], gain])
-        solution = _solve(
-            np.tile(~base.ravel()[free], 2) * 1.0,
-            A_ub=np.hstack([-rows, rows]),
-            b_ub=np.append(np.zeros(len(rows) - 1), -gain @ b[free]),
-            A_eq=np.hstack([a, -a])[self.equal],
-            bounds=(0, None),
-        )
-        if solution is not None:
-            b[free] = solution[: len(gain)] - solution[len(gain) :]
-        return np.where(np.abs(b) > 1e-7 * np.abs(b).max(), b, 0).reshape(self.shape)
+        a, equal, zero = self.a[:, free], self.equal, np.zeros((len(self.a), 1))
+        cost = np.append(self.gain[free] * (not complete), float(complete))
+        found = linprog(
+            -cost,
+            A_ub=np.hstack([-a, zero + 1])[~equal],
+            b_ub=zero[~equal, 0],
+            A_eq=np.hstack([a, zero])[equal],
+            b_eq=zero[equal, 0],
+            bounds=[(-1, 1)] * a.shape[1] + [(0, int(complete))],
+            method="highs",
+            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        ).x
+        return (0, 0.0) if found is None else (found[:-1], cost @ found)
 
     def constants(self):
         """Return whether each column has one value, not 0."""
@@ -273,16 +263,6 @@ def _blocks(n, p=1):
     return (slice(i, i + size) for i in range(0, n, size))
 
 
-def _solve(cost, **programme):
-    """Return the solution of a linear programme, or None."""
-    from scipy.optimize import linprog
-
-    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    programme.setdefault("b_ub", np.zeros(len(programme["A_ub"])))
-    programme["b_eq"] = np.zeros(len(programme["A_eq"]))
-    return linprog(cost, **programme, method="highs", options=tight).x
-
-
 def _explain(system, every, b, kind, names, labels, hint):
     """Return the error: what separates, told by few columns, and what to do."""
     n, p = system.x.shape
@@ -294,7 +274,7 @@ def _explain(system, every, b, kind, names, labels, hint):
         missing = "a count above 0" if kind == "counts" else " or ".join(missing)
         return PerfectSeparationError(
             "Expected y to take every value, so that maximum-likelihood estimates exist. Received: "
-            f"{n} rows without {missing}, which the constant alone tells. "
+            f"{n} rows without {missing}: separation by the constant alone. "
             + (hint or "Check how y is coded, or leave out a class that never occurs."),
             [name for name, constant in zip(names, base[:, 0], strict=True) if constant],
             complete,
@@ -339,9 +319,8 @@ def _join(word, parts, most=8):
 
 
 def _fewest(system, free, b, base):
-    """Return parameters among the free ones that separate, few where the largest do."""
-    size = np.abs(system.sparsest(b, free, base))
-    order = np.argsort(-np.where(free & ~base, size, -1), axis=None)[: np.sum(free & ~base)]
+    """Return parameters that separate, those of base among them: none that the rest could spare."""
+    order = np.argsort(-np.where(base, -1, np.abs(b)), axis=None)[: np.sum(~base)]
     count = 1
     while count < len(order):
         fewer = base.copy()
