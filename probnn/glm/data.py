@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn.data import to_numpy
 from probnn.glm.likelihood import Likelihood
-from probnn.glm.parallel import one_blas_thread
+from probnn.glm.parallel import one_blas_thread, share
 
 
 @dataclass
@@ -188,19 +188,24 @@ def check_finite(x, what, names):
     # Sums find them in one pass without a copy; only a suspect block is looked at by element.
     step = max(1, 200_000 // x.shape[1])
     ones = np.ones(x.shape[1])
-    with np.errstate(all="ignore"):
-        for start in range(0, len(x), step):
-            block = x[start : start + step]
-            if np.isfinite((block @ ones).sum()):
-                continue
-            bad = np.argwhere(~np.isfinite(block))
-            if len(bad):
-                row, column = (int(i) for i in bad[0])
-                raise ValueError(
-                    f"Expected finite numbers in {what}. Received: {block[row, column]} in row "
-                    f"{start + row}, column {names[column]!r}. Drop rows with missing values "
-                    "(missing='drop'), or impute them."
-                )
+
+    def first_bad(rows):
+        with np.errstate(all="ignore"):
+            for start in range(rows.start, rows.stop, step):
+                block = x[start : min(start + step, rows.stop)]
+                if not np.isfinite(np.dot(block, ones).sum()):
+                    bad = np.argwhere(~np.isfinite(block))
+                    if len(bad):
+                        return start + int(bad[0, 0]), int(bad[0, 1])
+        return None
+
+    bad = [found for found in share(first_bad, *x.shape) if found is not None]
+    if bad:
+        row, column = bad[0]
+        raise ValueError(
+            f"Expected finite numbers in {what}. Received: {x[row, column]} in row {row}, column "
+            f"{names[column]!r}. Drop rows with missing values (missing='drop'), or impute them."
+        )
 
 
 def constant_columns(x):
@@ -210,9 +215,7 @@ def constant_columns(x):
 
 
 def has_constant(x):
-    """Return whether some combination of the columns is 1 in every row."""
-    if constant_columns(x):
-        return True
+    """Return whether some combination of the columns, none constant itself, is 1 in every row."""
     head = x[:: max(1, len(x) // 1000)]
     weights, *_ = np.linalg.lstsq(head, np.ones(len(head)), rcond=None)
     if np.abs(head @ weights - 1.0).max() > 1e-8:

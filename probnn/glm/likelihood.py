@@ -1,5 +1,6 @@
 """The likelihood of linear predictors: one function of the coefficients for every family."""
 
+import copy
 from collections.abc import Iterator
 from itertools import combinations_with_replacement as pairs
 
@@ -48,6 +49,7 @@ class Likelihood:
             for x, end in zip(self.designs, ends, strict=True)
         ]
         self.size = int(ends[-1])
+        self.every = 1
         self.predicted = [a for a, x in enumerate(self.designs) if x is not None]
 
     def __len__(self):
@@ -57,8 +59,14 @@ class Likelihood:
         """Yield slices of rows, of all or of a share, that are computed with at once."""
         step = max(256, _NUMBERS // max(self.size, self.family.size))
         rows = slice(0, len(self)) if rows is None else rows
-        for start in range(rows.start, rows.stop, step):
+        for start in range(rows.start, rows.stop, step * self.every):
             yield slice(start, min(start + step, rows.stop))
+
+    def thinned(self, every):
+        """Return the likelihood of one block of rows in `every`, spread over all, not copied."""
+        thin = copy.copy(self)
+        thin.every = every
+        return thin
 
     def rows(self, index):
         """Return the likelihood of some of the rows, copied."""
@@ -76,7 +84,7 @@ class Likelihood:
         n = len(self.y[rows])
         raw = np.empty((n, self.family.size))
         for a, (x, where) in enumerate(zip(self.designs, self.slices, strict=True)):
-            raw[:, a] = self.known[a] if x is None else x[rows] @ coef[where]
+            raw[:, a] = self.known[a] if x is None else np.dot(x[rows], coef[where])
         for a, offset in self.offsets.items():
             raw[:, a] += offset[rows]
         return raw
@@ -91,6 +99,7 @@ class Likelihood:
 
     def _sums(self, coef, share, second):
         """Return the sums over a share of the rows; of the Hessian, the blocks on and above."""
+        # np.dot lets other threads run while it multiplies, the operator @ does not always.
         value, gradient = 0.0, np.zeros(self.size)
         hessian = np.zeros((self.size, self.size) if second else 0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -98,7 +107,7 @@ class Likelihood:
                 nll, slope, curvature = self._derivatives(coef, rows, second)
                 value += nll.sum()
                 for a in self.predicted:
-                    gradient[self.slices[a]] += slope[:, a] @ self.designs[a][rows]
+                    gradient[self.slices[a]] += np.dot(slope[:, a], self.designs[a][rows])
                 if second:
                     self._add_products(hessian, curvature, rows)
         return value, gradient, hessian

@@ -308,7 +308,10 @@ class GLM(Specification):
             if kind is None and self.family.support is families.FAMILIES["poisson"].support and log:
                 kind = "counts"
             if kind is not None:
-                separation.check(self.y, self.X, kind, self.x_names)
+                y, x, weights = self.y, self.X, self.data.weights
+                if weights is not None and not weights.all():
+                    y, x = y[weights > 0], x[weights > 0]
+                separation.check(y, x, kind, self.x_names)
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""
@@ -344,12 +347,14 @@ class GLM(Specification):
             from probnn.glm.device import DeviceLikelihood
 
             return newton(DeviceLikelihood(likelihood), start, maxiter, tol, None, progress)
-        few = max(n // 25, 100 * size)
+        few = max(n // 50, 100 * size)
         if n * size > _LARGE and few < n // 4:
+            # A sample's optimum is a start, and the Hessian of more rows a map of the way from it.
             index = np.sort(np.random.default_rng(0).integers(0, n, few))
             try:
-                first = newton(likelihood.rows(index), start, 30, tol=1e-4)
-                start, borrowed = first.coef, first.hessian * (n / few)
+                first = newton(likelihood.rows(index), start, 30, tol=1e-3)
+                start, more = first.coef, likelihood.thinned(5)(first.coef)[2]
+                borrowed = (first.hessian + more) * (n / (few + n / 5))
             except FloatingPointError:
                 borrowed = None
         return newton(likelihood, start, maxiter, tol, borrowed, progress)

@@ -154,6 +154,7 @@ def newton(likelihood, start, max_iterations=100, tol=1e-9, borrowed=None, on_it
     taken as long as the slope along it falls: Hager and Zhang (2005), doi:10.1137/030601880.
     """
     coef, tol = np.array(start, dtype="float64"), tol * np.sqrt(max(len(likelihood), 1))
+    tol = tol if borrowed is None else 10.0 * tol  # the true Hessian's own last step squares it
     history = {"nll": [], "decrement": [], "score_norm": [], "step": []}
     curvature = None if borrowed is None else _Borrowed(Curvature(borrowed))
     value, gradient, hessian = likelihood(coef, curvature is None)

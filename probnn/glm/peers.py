@@ -44,11 +44,14 @@ def of_statsmodels(results, name):
     is_glm = hasattr(model, "family")
     label = type(model.family).__name__ if is_glm else kind
     family = _FAMILIES.get(label, _snake(label))
-    family = family if family in families.FAMILIES else label
+    nb1 = getattr(model, "loglike_method", "nb2") != "nb2"
+    family = label if nb1 or family not in families.FAMILIES else family
     label = type(model.family.link).__name__ if is_glm else kind
     link = _LINKS.get(label, _snake(label) if is_glm else "")
     params = np.asarray(results.params, dtype="float64")
-    labels = ["dispersion" if n == "alpha" else n for n in model.exog_names]
+    labels = list(model.exog_names)
+    if kind == "NegativeBinomial":
+        labels[-1] = "dispersion"
     if params.ndim == 2:
         labels = [f"{n} [{j + 1}]" for j in range(params.shape[1]) for n in labels]
     flat, se = params.ravel(order="F"), getattr(results, "bse", None)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.glm import rows
+from probnn.glm.data import is_labelled
 from probnn.predictive import Predictive
 
 
@@ -89,7 +90,9 @@ class Prediction:
         self.results, family = results, results.family
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}
         self._data, self._raw = _raw(results, exog, kwargs)
-        self._index = getattr(exog, "index", results.model.index if exog is None else None)
+        self._index = results.model.index if exog is None else None
+        if is_labelled(exog):
+            self._index = getattr(exog, "index", None)
         self._covariance = self._raw_covariance()
         mean, slope, _ = family.mean_derivatives(self._raw, second=False)
         self.predicted_mean = mean

@@ -6,6 +6,8 @@ more so: one constraint per row, of which a small subset nearly always decides.
 
 import numpy as np
 
+from probnn.glm.parallel import one_blas_thread
+
 _NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
 _TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
 _TINY = np.finfo(np.float64).tiny
@@ -87,11 +89,38 @@ def check(y, x, kind, names, classes=None, hint=None):
     if kind not in ("binary", "categorical", "counts"):
         raise ValueError(f"Expected kind 'binary', 'categorical' or 'counts'. Received: {kind!r}.")
     classes = [] if classes is None else list(classes)
+    if _few_rows_overlap(y, x, kind, classes):
+        return
     system = _System(y, x, kind, classes)
     every = np.ones(system.shape, bool)
     b = system.search(every)
     if b is not None:
         raise _explain(system, every, b, kind, names, classes, hint)
+
+
+def _few_rows_overlap(y, x, kind, classes):
+    """Return whether a few rows prove that all overlap: they do, and their columns are independent.
+
+    A direction that separates all rows separates those few, or is 0 on each of them.
+    """
+    count = max(2, len(classes), int(y.max()) + 1) if kind == "categorical" else 2
+    each = max(200, 5 * x.shape[1] * (count - 1))
+    if len(y) < 20 * each:
+        return False
+    rng = np.random.default_rng(0)
+    draws = np.unique(rng.integers(len(y), size=20 * each))
+    groups = y[draws] if kind != "counts" else y[draws] > 0
+    rows = [rng.permutation(draws[groups == g])[: each // count] for g in np.unique(groups)]
+    rows = np.sort(np.concatenate(rows))
+    few = np.asarray(x[rows], np.float64)
+    size = np.sqrt((few**2).sum(axis=0))
+    if not (size > 0).all() or not np.isfinite(size).all():
+        return False
+    with one_blas_thread():
+        if np.linalg.matrix_rank(few / size) < x.shape[1]:
+            return False
+    system = _System(y[rows], few, kind, list(range(count)) if kind == "categorical" else classes)
+    return system.search(np.ones(system.shape, bool)) is None
 
 
 class _System:

@@ -80,7 +80,7 @@ class Specification:
         self.widths = [None if x is None else x.shape[1] for x in self.designs]
         constant = constant_columns(self.X)
         self.constant_index = constant[0] if constant else None
-        self.k_constant = int(has_constant(self.X))
+        self.k_constant = int(bool(constant) or has_constant(self.X))
         return trials, y
 
     def _class(self, j):

@@ -18,11 +18,22 @@ def summary(results, alpha=0.05, title=None):
     table.add_table_2cols(flat, gleft=left, gright=right, title=title or titled)
     if results.penalty is None:
         table.add_table_params(flat, alpha=alpha, use_t=results.use_t)
+    else:
+        table.tables.append(_coefficients(results))
     if kind == "OLS" and model.data is not None:
         left, right = _residual_tests(results)
         table.add_table_2cols(flat, gleft=left, gright=right, title="")
     table.add_extra_txt(_notes(results))
     return table
+
+
+def _coefficients(results):
+    """Return a table of the estimates alone."""
+    from statsmodels.iolib.table import SimpleTable
+    from statsmodels.iolib.tableformatting import fmt_params
+
+    rows = [[f"{value:.4f}"] for value in results._natural[0]]
+    return SimpleTable(rows, ["coef"], results.model.parameter_names, txt_fmt=fmt_params)
 
 
 def _flat(results, alpha):

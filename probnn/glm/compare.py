@@ -1,0 +1,382 @@
+"""Models side by side: coefficients, likelihoods, and why they differ."""
+
+import html
+import itertools
+
+import keras
+import numpy as np
+
+from probnn.data import to_numpy
+from probnn.glm import columns as cols
+from probnn.glm.differences import (
+    SAME,
+    differences,
+    explain,
+    quoted,
+    same_rows,
+    unconverged,
+)
+
+_ROWS = {
+    "observations": lambda c: c.nobs,
+    "log-likelihood": lambda c: c.llf,
+    "parameters": lambda c: c.size,
+    "AIC": lambda c: c.aic,
+    "BIC": lambda c: c.bic,
+    "scale": lambda c: c.scale,
+}
+_HELD_OUT = "held-out NLL"
+_NESTED = {"poisson", "negative_binomial"}  # one family is a limit of the other
+
+
+def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
+    """Set fitted models side by side, and say why their numbers differ.
+
+    Parameters
+    ----------
+    *models : keras.Model, Results, or fitted models of statsmodels or scikit-learn
+        Or one dict, name -> model. Networks end in one `Head`; estimators of scikit-learn may be
+        pipelines.
+    x : array_like, shape (n, p), optional
+        The training rows, as networks and estimators take them: without a constant. Networks need
+        them; without, estimators have coefficients alone.
+    y : array_like, shape (n,), optional
+        Their responses.
+    x_test, y_test : array_like, shape (m, p) and (m,), optional
+        Rows that no model has seen, in the form of x (for models of a formula: a data frame).
+    names : list of str, optional
+        What to call the models.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare, a network comes without x and y, a model is not fitted, or
+        rows do not fit the models.
+
+    Notes
+    -----
+    Coefficients are those of linear predictors in the units of the data: linear layers of networks
+    and of pipelines are collapsed. Those of a network, and their standard errors, are
+    `probnn.inference`'s, at its own weights. "Parameters" counts what is estimated jointly with the
+    coefficients, not the dispersion of a normal or gamma model, as statsmodels does. The held-out
+    NLL is the mean of -log p(y | x) with its standard error, the standard deviation over sqrt(m):
+    p is the predictive distribution at the estimates, for regressors of scikit-learn a normal one
+    with the maximum-likelihood scale.
+
+    A network with hidden layers is tested against the other models, and against its head on x alone
+    if there is none: on held-out rows by the mean difference of their log-likelihoods over its
+    standard error; else on the training rows by Vuong's test of non-nested models, (1989),
+    doi:10.2307/1912557. Its likelihood-ratio statistic has no chi-squared distribution, because
+    without an effect the hidden weights are not identified: Davies (1987),
+    doi:10.1093/biomet/74.1.33. Models without hidden layers have the likelihood-ratio test if the
+    columns of one are among those of the other, else the tests above.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> x = np.array([[0.0], [0.0], [1.0], [1.0], [1.0], [1.0]])
+    >>> y = np.array([0, 1, 0, 1, 1, 1])
+    >>> with_x = pn.glm.Logit(y, np.column_stack([np.ones(6), x])).fit()
+    >>> alone = pn.glm.Logit(y, np.ones((6, 1))).fit()
+    >>> found = pn.compare({"x": with_x, "constant": alone})
+    >>> float(found.to_frame().loc["x1", ("x", "value")].round(6))
+    1.098612
+    >>> found.notes[0]
+    "Columns differ: 'x1' not in 'constant'."
+    >>> found.tests.loc[0, "test"], round(float(found.tests.loc[0, "pvalue"]), 3)
+    ('likelihood ratio', 0.545)
+    """
+    models, names = _named(models, names)
+    for what, one, two in (("x", x, y), ("x_test", x_test, y_test)):
+        if (one is None) != (two is None):
+            missing = f"y{what[1:]}" if two is None else what
+            raise ValueError(f"Expected {what} and y{what[1:]} together. Received no {missing}.")
+    table = None if x is None else cols.to_table(x)
+    y = None if y is None else _response(y, table, "y")
+    found = [cols.read(model, name, table, y) for model, name in zip(models, names, strict=True)]
+    notes = []
+    if all(column.hidden for column in found):
+        rivals = {column.family: model for model, column in zip(models, found, strict=True)}
+        for family, model in rivals.items():
+            name = f"one neuron, {family}"
+            try:
+                found.append(cols.one_neuron(model, name, table, y))
+                notes.append(f"'{name}' is the head on x alone, fitted here to its optimum.")
+            except ValueError as error:
+                notes.append(f"There is no model of the {family} head on x alone: {error}")
+    if x_test is not None:
+        notes += _score(found, cols.to_table(x_test, "x_test"), y_test)
+    return Comparison(found, notes)
+
+
+def _named(models, names):
+    """Return the models and their names, which are all different."""
+    if len(models) == 1 and isinstance(models[0], dict):
+        names = list(models[0]) if names is None else names
+        models = list(models[0].values())
+    if not models:
+        raise ValueError("Expected at least one fitted model to compare. Received none.")
+    if names is None:
+        names, kinds = [], [_kind(model) for model in models]
+        for j, kind in enumerate(kinds):
+            before = kinds[:j].count(kind)
+            names.append(kind if not before else f"{kind} {before + 1}")
+    names = [str(name) for name in names]
+    if len(names) != len(models) or len({*names}) < len(names):
+        raise ValueError(
+            f"Expected names that differ, one for each of {len(models)} models. Received: {names}."
+        )
+    return models, names
+
+
+def _kind(model):
+    """Return what a model is called that was given no name."""
+    if isinstance(model, keras.Model):
+        return "network"
+    model = getattr(model, "best_estimator_", model)  # of a search
+    model = model.steps[-1][1] if hasattr(model, "steps") else model
+    if hasattr(model, "params") and hasattr(model, "model"):
+        package = "statsmodels " * type(model).__module__.startswith("statsmodels.")
+        return package + type(model.model).__name__
+    return type(model).__name__
+
+
+def _response(y, table, what):
+    """Return y as an array, one value for each row of the table."""
+    y = to_numpy(y)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.shape != (len(table),):
+        raise ValueError(
+            f"Expected {what} with one value for each of {len(table)} rows. Received: shape "
+            f"{y.shape}."
+        )
+    return y
+
+
+def _score(columns, table, y):
+    """Give columns the negative log-likelihoods of held-out rows; say where there are none."""
+    y, notes = _response(y, table, "y_test"), []
+    for column in columns:
+        unknown = column.offset or ("var_weights" in column.weights and column.weights)
+        if unknown:
+            notes.append(f"'{column.name}' has {unknown}, not known of held-out rows: no score.")
+        elif column.log_prob is None:
+            notes.append(f"'{column.name}' has no distribution for held-out rows: no score.")
+        else:
+            column.held_out = -column.log_prob(table, y)
+    return notes
+
+
+class Comparison:
+    """Models side by side, as `probnn.compare` makes it.
+
+    Attributes
+    ----------
+    names : list of str
+        The models.
+    notes : list of str
+        Why numbers differ, and what tests of the models say.
+    tests : pandas.DataFrame
+        One row for each test of two models: `first`, `second`, `test`, the mean `gain` of the first
+        in log-likelihood for each row with its standard error `se`, `statistic`, `df` (0 if it is
+        a z) and two-sided `pvalue`. A model that equals an earlier one is not tested again.
+    """
+
+    def __init__(self, columns, notes=()):
+        import pandas as pd
+
+        self._columns = columns
+        self.names = [column.name for column in columns]
+        pairs = itertools.combinations(_distinct(columns), 2)
+        made = [test for pair in pairs if (test := _test(*pair)) is not None]
+        labels = ["first", "second", "test", "gain", "se", "statistic", "df", "pvalue"]
+        self.tests = pd.DataFrame(made, columns=labels)
+        hidden = [column for column in columns if column.hidden]
+        self.notes = [*notes, *explain(columns), *self._say_tests(hidden)]
+
+    def _say_tests(self, hidden):
+        notes = []
+        for test in self.tests.itertuples():
+            which = f"{test.test}: {test.statistic:.4g}" + (f" on {test.df} df" * (test.df > 0))
+            by = "gains" if test.gain > 0 else "loses"
+            notes.append(
+                f"'{test.first}' {by} {abs(test.gain):.4g} in log-likelihood for each row against "
+                f"'{test.second}' ({which}, p = {test.pvalue:.3g})."
+            )
+        if hidden:
+            notes.append(
+                f"No likelihood-ratio test is made for {quoted(hidden)}: without an effect its "
+                "hidden weights are not identified, and the statistic is not chi-squared (Davies "
+                "1987, doi:10.1093/biomet/74.1.33); nor do AIC and BIC hold."
+            )
+            if "Vuong z" in self.tests["test"].tolist():
+                notes.append(
+                    "Vuong's test is of the training rows, and optimistic for a network that "
+                    "overfits them: give x_test and y_test."
+                )
+        return notes
+
+    def to_frame(self):
+        """Return a pandas DataFrame: a row for each quantity, (model, "value" or "se") columns."""
+        import pandas as pd
+
+        names = list(dict.fromkeys(n for column in self._columns for n in column.coef))
+        if "const" in names:
+            names = ["const", *(n for n in names if n != "const")]
+        data = {}
+        for c in self._columns:
+            values = [c.coef.get(n, np.nan) for n in names] + [get(c) for get in _ROWS.values()]
+            errors = [c.se.get(n, np.nan) for n in names] + [np.nan] * len(_ROWS)
+            known = c.held_out is not None
+            values.append(np.mean(c.held_out) if known else np.nan)
+            spread = known and len(c.held_out) > 1
+            errors.append(_standard_error(c.held_out) if spread else np.nan)
+            data[c.name, "value"], data[c.name, "se"] = values, errors
+        frame = pd.DataFrame(data, index=[*names, *_ROWS, _HELD_OUT], dtype="float64")
+        return frame[frame.notna().any(axis=1)]
+
+    def _texts(self):
+        """Return the table's cells as text: a frame with a column for each model."""
+        import pandas as pd
+
+        frame = self.to_frame()
+        rows = [_cells(name, frame.iloc[j].to_numpy()) for j, name in enumerate(frame.index)]
+        table = pd.DataFrame(rows, index=frame.index, columns=frame.columns)
+        cells = {}
+        for name in self.names:
+            pair = [_padded(table[name, part]) for part in ("value", "se")]
+            cells[name] = [
+                f"{a} {b}".rstrip() if b.strip() else a for a, b in zip(*pair, strict=True)
+            ]
+            width = max(map(len, cells[name]))
+            cells[name] = [cell.ljust(width) for cell in cells[name]]
+        return pd.DataFrame(cells, index=frame.index)
+
+    def __str__(self):
+        table = self._texts()
+        left = max(map(len, table.index))
+        widths = [max(len(name), len(table[name].iloc[0])) for name in table]
+        lines = [_line("", table.columns, left, widths)]
+        rule = "-" * len(lines[0])
+        lines.append(rule)
+        lines += (
+            _line(name, cells, left, widths).rstrip()
+            for name, cells in zip(table.index, table.to_numpy(), strict=True)
+        )
+        lines.insert(2 + len({n for column in self._columns for n in column.coef}), rule)
+        return "\n".join([*lines, rule, "Standard errors in parentheses.", *self.notes])
+
+    __repr__ = __str__
+
+    def to_html(self):
+        """Return the table and the notes as HTML."""
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        table = self._texts().apply(lambda column: column.str.strip()).to_html()
+        return f"{table}<p>Standard errors in parentheses.</p><ul>{notes}</ul>"
+
+    def _repr_html_(self):
+        return self.to_html()
+
+
+# ---- text ---------------------------------------------------------------------------------------
+
+
+def _cells(name, values):
+    """Return the numbers of a row as text, with the decimals that the smallest needs."""
+    errors, whole = values[1::2], name in ("observations", "parameters")
+    sizes = np.abs(values if np.isnan(errors).all() else errors)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    exponent = np.floor(np.log10(sizes.min())) if len(sizes) else 0.0
+    style = f".{int(np.clip(3 - exponent, 1, 7))}f" if exponent > -5 else ".4g"
+    texts = ["" if np.isnan(v) else f"{v:{'.0f' if whole else style}}" for v in values]
+    return [t if j % 2 == 0 or not t else f"({t})" for j, t in enumerate(texts)]
+
+
+def _padded(texts):
+    return texts.str.rjust(texts.str.len().max())
+
+
+def _line(name, cells, left, widths):
+    cells = (str(cell).rjust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join([name.ljust(left), *cells])
+
+
+# ---- tests of two models ------------------------------------------------------------------------
+
+
+def _standard_error(values):
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def _distinct(columns):
+    """Return the columns without those that repeat an earlier one."""
+    found = []
+    for column in columns:
+        if not any(_is_repeat(column, one) for one in found):
+            found.append(column)
+    return found
+
+
+def _is_repeat(a, b):
+    if not a.coef or (a.family, a.link, {*a.coef}) != (b.family, b.link, {*b.coef}):
+        return False
+    found = differences(a, b)
+    return same_rows(a, b) and max(found.get(name, 0.0) for name in ("coef", "llf")) <= SAME
+
+
+def _test(a, b):
+    """Return the test of two columns: its row of the table; None where there is none to make."""
+    if not same_rows(a, b) or a.discrete != b.discrete:
+        return None
+    if (a.offset, a.weights) != (b.offset, b.weights):
+        return None
+    if a.coef and b.coef and (a.family, a.link) == (b.family, b.link):
+        small, large = sorted((a, b), key=lambda column: column.size)
+        if {*small.coef} <= {*large.coef}:
+            return _likelihood_ratio(large, small)
+    if a.coef and not b.coef:
+        a, b = b, a
+    if a.held_out is not None and b.held_out is not None:
+        gain = b.held_out - a.held_out
+        return _z_test(a, b, "held-out z", gain, len(gain) > 1 and _standard_error(gain))
+    if not (_has_likelihood(a) and _has_likelihood(b)) or {a.family, b.family} == _NESTED:
+        return None
+    gain = a.log_likelihood - b.log_likelihood
+    return _z_test(a, b, "Vuong z", gain, np.std(gain) / np.sqrt(len(gain)))
+
+
+def _has_likelihood(column):
+    """Return whether the likelihood of each row is there, at the model's maximum if it has one."""
+    at_best = column.hidden or not (column.penalty or unconverged(column))
+    return column.log_likelihood is not None and at_best
+
+
+def _likelihood_ratio(large, small):
+    from scipy import stats
+
+    fits = all(column.maximised and not unconverged(column) for column in (large, small))
+    shared = [name for name in small.inputs if name in large.inputs]
+    same = all(np.allclose(small.inputs[name], large.inputs[name]) for name in shared)
+    # A dispersion that is estimated counts here, though not in AIC.
+    df = sum(s * (c.size + np.isfinite(c.scale)) for s, c in ((1, large), (-1, small)))
+    if not fits or not same or df <= 0:
+        return None
+    gain = (large.llf - small.llf) / large.nobs
+    statistic = 2.0 * (large.llf - small.llf)
+    pvalue = float(stats.chi2.sf(statistic, df))
+    return large.name, small.name, "likelihood ratio", gain, np.nan, statistic, int(df), pvalue
+
+
+def _z_test(a, b, name, gain, se):
+    """Return the test that the mean gain of a over b is 0."""
+    from scipy import stats
+
+    if not np.isfinite(gain).all() or not se > 0:
+        return None
+    mean = float(np.mean(gain))
+    z = mean / se
+    return a.name, b.name, name, mean, se, z, 0, float(2.0 * stats.norm.sf(abs(z)))
