@@ -383,6 +383,27 @@ class TestErrors:
         assert OLS(np.full(len(x), 3.0), x).fit().params["const"] == pytest.approx(3.0)
 
 
+def test_scale_as_a_parameter_is_no_parameter_more():
+    y, x = data("engel")
+    constant = OLS(y, x).fit()
+    growing = GLM(y, x, designs={"scale": x / [1.0, 1000.0]}).fit()
+    statistic, _, df = growing.compare_lr_test(constant)
+    assert df == 1
+    np.testing.assert_allclose(statistic, 2 * (growing.llf - sm.OLS(y, x).fit().llf), rtol=1e-10)
+    with pytest.raises(ValueError, match="family and link"):
+        GLM(y, x, "normal", "log").fit().compare_lr_test(constant)
+
+
+def test_results_of_classes_are_saved(tmp_path):
+    y, x = data("anes96")
+    found = GLM(y, x, pn.families.Categorical(classes=7)).fit()
+    np.testing.assert_allclose(found.deviance, -2 * found.llf, rtol=1e-12)
+    found.save(tmp_path / "classes.pkl")
+    loaded = pn.glm.load(tmp_path / "classes.pkl")
+    np.testing.assert_array_equal(loaded.predict(x), found.predict(x))
+    assert (loaded.llf, loaded.prsquared) == (found.llf, found.prsquared)
+
+
 def test_save_and_load(tmp_path):
     y, x = data("spector")
     found = Logit(y, x).fit(cov_type="HC1")

@@ -54,17 +54,21 @@ class Hypotheses:
         """Return the likelihood-ratio statistic against a nested model, its p-value, and df."""
         from scipy import stats
 
-        if restricted.nobs != self.nobs or restricted.family.name != self.family.name:
+        link = self.family.links[self.family.location]
+        other = restricted.family.links[restricted.family.location]
+        if (restricted.nobs, restricted.family.name, other) != (self.nobs, self.family.name, link):
             raise ValueError(
-                "Expected a restricted model of the same rows and family. Received: "
-                f"{restricted.nobs} rows of {restricted.family.name}, against {self.nobs} of "
-                f"{self.family.name}."
+                "Expected a restricted model of the same rows, family and link. Received: "
+                f"{restricted.nobs} rows of {restricted.family.name} ({other.name}), against "
+                f"{self.nobs} of {self.family.name} ({link.name})."
             )
-        df = len(self.coef) - len(restricted.coef)
+        # A dispersion that is estimated after the coefficients is one parameter more.
+        counts = [len(r.coef) + (r.model.dispersion is not None) for r in (self, restricted)]
+        df = counts[0] - counts[1]
         if df <= 0:
             raise ValueError(
-                f"Expected a restricted model with fewer coefficients than {len(self.coef)}. "
-                f"Received: {len(restricted.coef)}."
+                f"Expected a restricted model with fewer coefficients than {counts[0]}. "
+                f"Received: {counts[1]}."
             )
         statistic = 2.0 * (self.llf - restricted.llf)
         return float(statistic), float(stats.chi2.sf(statistic, df)), df

@@ -127,7 +127,6 @@ class OLSResults(Results):
         """The p-value of `fvalue`."""
         from scipy import stats
 
-        _ = self._cov
         return float(stats.f.sf(self.fvalue, self.df_model, self.df_resid_inference))
 
     @cached_property

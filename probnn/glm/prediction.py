@@ -78,7 +78,7 @@ class Prediction:
     >>> results = pn.glm.OLS([1.0, 2.0, 4.0, 4.0], [[1, 0], [1, 1], [1, 2], [1, 3]]).fit()
     >>> frame = results.get_prediction([[1, 4]]).summary_frame(alpha=0.05)
     >>> frame.round(3).loc[0, ["mean", "obs_ci_lower", "obs_ci_upper"]].tolist()
-    [5.5, 1.606, 9.394]
+    [5.5, 1.475, 9.525]
     """
 
     def __init__(self, results, exog=None, *, offset=None, exposure=None, designs=None):

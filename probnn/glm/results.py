@@ -1,5 +1,6 @@
 """What a fitted model says: estimates and their uncertainty, and the doors to all the rest."""
 
+import contextlib
 import pickle
 from functools import cached_property
 
@@ -97,6 +98,8 @@ class Results(GoodnessOfFit, Hypotheses):
         self.df_model = float(len(self.coef) - self._constants_in_df * len(model.predicted))
         self.df_resid_inference = self.df_resid
         self._use_t = use_t if use_t is not None else model._use_t and cov_type == "nonrobust"
+        if cov_type != "nonrobust":
+            _ = self._cov  # clusters decide on degrees of freedom, and bad options raise now
 
     @property
     def _constants_in_df(self):  # statsmodels' GLM counts one whether X has a constant or not
@@ -236,7 +239,6 @@ class Results(GoodnessOfFit, Hypotheses):
     def _reference(self):
         from scipy import stats
 
-        _ = self._cov  # clusters decide on the degrees of freedom
         return stats.t(self.df_resid_inference) if self.use_t else stats.norm
 
     def conf_int(self, alpha=0.05):
@@ -376,7 +378,8 @@ class Results(GoodnessOfFit, Hypotheses):
             Where; `probnn.glm.load` reads it. It is a pickle: load what you trust.
         """
         for name in self._scalars():
-            getattr(self, name)
+            with contextlib.suppress(ValueError):  # of classes, what is for numbers
+                getattr(self, name)
         _ = self._cov if self.penalty is None else None
         with open(path, "wb") as file:
             pickle.dump(self, file)

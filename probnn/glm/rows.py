@@ -48,6 +48,8 @@ def deviances(family, data, raw):
 
     The best is a mean equal to y. Rows at the edge of the means' domain come as near as they can.
     """
+    if family.params[family.location].size is not None:
+        return -2.0 * family.log_prob(data.y, raw)
     saturated = raw.copy()
     domain = family.links[family.location].domain
     inside = np.clip(data.y, 1e-300 if domain.low == 0.0 else -np.inf, None)
