@@ -390,3 +390,24 @@ def test_where_there_is_separation_statsmodels_finds_no_estimates():
     y = np.array([0] * 4 + [1] * 4)
     with pytest.warns(sm.tools.sm_exceptions.PerfectSeparationWarning):
         sm.GLM(y, UCLA_COMPLETE, family=sm.families.Binomial()).fit()
+
+
+def test_the_proof_of_overlap_is_one():
+    """Newton's proof never calls overlapping what a linear programme separates."""
+    from scipy.optimize import linprog
+
+    rng = np.random.default_rng(0)
+    separated = proven = 0
+    for _ in range(300):
+        n, p = rng.integers(6, 40), rng.integers(1, 5)
+        x = np.column_stack([np.ones(n), rng.integers(-2, 3, (n, p))]).astype(float)
+        y = (rng.random(n) < 1 / (1 + np.exp(-3 * x @ rng.normal(size=p + 1)))).astype(float)
+        a = x * (2 * y - 1)[:, None]
+        found = linprog(-a.sum(axis=0), A_ub=-a, b_ub=np.zeros(n), bounds=(-1, 1))
+        is_separated = -found.fun > 1e-9 or np.linalg.matrix_rank(x) < p + 1
+        is_proven = module._newton_proves_overlap(y, x)
+        assert not (is_separated and is_proven)
+        separated += is_separated
+        proven += is_proven
+    assert separated > 50
+    assert proven > 100

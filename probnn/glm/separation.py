@@ -117,10 +117,39 @@ def _few_rows_overlap(y, x, kind, classes):
     if not (size > 0).all() or not np.isfinite(size).all():
         return False
     with one_blas_thread():
+        if kind == "binary" and _newton_proves_overlap(y[rows], few / size):
+            return True
         if np.linalg.matrix_rank(few / size) < x.shape[1]:
             return False
     system = _System(y[rows], few, kind, list(range(count)) if kind == "categorical" else classes)
     return system.search(np.ones(system.shape, bool)) is None
+
+
+def _newton_proves_overlap(y, x, steps=8):
+    """Return whether Newton's steps for a logistic regression meet a proof that rows overlap.
+
+    Positive weights u of rows a_i with sum_i u_i a_i = 0 leave no b with every a_i'b >= 0 and some
+    above (Stiemke 1915, doi:10.1007/BF01458223). With s a step, the residuals less their change
+    along it are such weights, if they are positive; the columns are then independent too.
+    """
+    if not np.all((y == 0) | (y == 1)):
+        return False
+    a, b = x * (2.0 * y - 1.0)[:, None], np.zeros(x.shape[1])
+    for _ in range(steps):
+        residual = 1.0 / (1.0 + np.exp(np.minimum(a @ b, 700.0)))
+        curvature = residual * (1.0 - residual)
+        root = a * np.sqrt(curvature)[:, None]
+        try:
+            factor = np.linalg.cholesky(root.T @ root)
+        except np.linalg.LinAlgError:
+            return False
+        step = np.linalg.solve(factor.T, np.linalg.solve(factor, a.T @ residual))
+        weights = residual - curvature * (a @ step)
+        if weights.min() > 1e-6 * residual.max():  # else they are rounding
+            diagonal = np.diag(factor)
+            return bool(diagonal.min() > 1e-6 * diagonal.max())
+        b = b + step
+    return False
 
 
 class _System:
