@@ -39,6 +39,7 @@ def parquet(path, response, columns=None, constant=True, **by_row):
     """
     import pandas as pd
     import pyarrow.dataset
+    from pyarrow.parquet import ParquetFile
 
     if response is None:
         raise ValueError("Expected response=, the column of y in the parquet files.")
@@ -54,10 +55,14 @@ def parquet(path, response, columns=None, constant=True, **by_row):
         )
     names = (["const"] if constant else []) + list(columns)
 
+    def batches():
+        # One file after the other: a scan of them all would read far ahead into memory.
+        for file in data.files:
+            with ParquetFile(file, pre_buffer=False) as opened:
+                yield from opened.iter_batches(_ROWS, columns=[*used, *columns])
+
     def read():
-        for batch in data.to_batches(columns=[*used, *columns], batch_size=_ROWS):
-            if not len(batch):
-                continue
+        for batch in batches():
             x = np.empty((len(batch), len(names)))
             x[:, 0] = 1.0
             for j, name in enumerate(columns, len(names) - len(columns)):
