@@ -133,6 +133,7 @@ def test_names_of_the_caller_may_be_used(fair):
         return x / 2
 
     found = pn.glm.ols("yrs_married ~ half(age)", fair).fit()
+    np.testing.assert_allclose(found.predict(fair[:5]), found.mu[:5], rtol=1e-12)
     want = pn.glm.ols("yrs_married ~ age", fair).fit()
     np.testing.assert_allclose(found.params.iloc[1], 2 * want.params.iloc[1], rtol=1e-12)
 
@@ -145,7 +146,13 @@ def test_names_of_the_caller_may_be_used(fair):
         ("had ~ age", {"freq_weights": [1, 2]}, "one number for each"),
         ("had ~ age", {"formulas": {"spread": "~ age"}}, "name parameters"),
         ("had ~ age", {"missing": "raise"}, "'drop' or 'none'"),
-        ("job ~ age", {}, "numeric|support|shape"),
+        ("job ~ age", {}, "Say which of them is 1"),
+        ("C(job) ~ age", {}, "numeric response"),
+        ("had ~ nope", {}, "a formula of the columns.*nope"),
+        ("had ~ age ~ job", {}, "Expected"),
+        ("had ~ age +", {}, "as 'y ~ x'"),
+        ("had ~ age", {"formulas": {"probs": "~ job"}}, "other than 'probs'"),
+        ("had ~ age", {"designs": {"probs": np.ones((3, 1))}}, "formulas="),
     ],
 )
 def test_bad_formulas(fair, formula, options, message):
@@ -168,3 +175,29 @@ def test_saved_results_encode_new_data(fair, tmp_path):
     found.save(tmp_path / "r.pkl")
     loaded = pn.glm.load(tmp_path / "r.pkl")
     np.testing.assert_array_equal(loaded.predict(fair[:9]), found.predict(fair[:9]))
+
+
+def test_right_sides_have_no_left():
+    engel = sm.datasets.engel.load_pandas().data
+    with pytest.raises(ValueError, match="Expected a right side"):
+        pn.glm.glm("foodexp ~ income", engel, formulas={"scale": "income ~ income"})
+    with pytest.raises(ValueError, match="dict of columns"):
+        pn.glm.ols("foodexp ~ income", engel.to_numpy())
+
+
+def test_levels_that_no_row_has_are_dropped(fair):
+    job = pd.Categorical(fair.job, categories=[*sorted(set(fair.job)), "astronaut"])
+    found = pn.glm.logit("had ~ job", fair.assign(job=job)).fit()
+    pd.testing.assert_series_equal(found.params, pn.glm.logit("had ~ job", fair).fit().params)
+
+
+def test_truth_values_are_ones(fair):
+    found = pn.glm.logit("had ~ age", fair.assign(had=fair.had == 1)).fit()
+    pd.testing.assert_series_equal(found.params, pn.glm.logit("had ~ age", fair).fit().params)
+
+
+def test_a_family_of_classes_takes_strings(fair):
+    family = pn.families.Categorical(classes=fair.job.nunique())
+    found = pn.glm.glm("job ~ age", fair, family).fit()
+    want = pn.glm.glm("job ~ age", fair, "categorical").fit()
+    pd.testing.assert_frame_equal(found.params, want.params)

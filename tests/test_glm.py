@@ -366,6 +366,14 @@ class TestErrors:
             {"method": "bfgs"},
             {"cov_type": "cluster"},
             {"cov_type": "HAC"},
+            {"cov_type": "HAC", "cov_kwds": {"maxlags": -1}},
+            {"cov_type": "HC0", "cov_kwds": {"maxlags": 1}},
+            {"cov_kwds": {"groups": np.arange(32)}},
+            {"cov_type": "cluster", "cov_kwds": {"groups": "g"}},
+            {"cov_type": "cluster", "cov_kwds": {"groups": np.full(32, np.nan)}},
+            {"scale": -1.0},
+            {"maxiter": -1},
+            {"tol": np.nan},
         ):
             with pytest.raises(ValueError, match="Expected"):
                 Logit(y, x).fit(**option).cov_params()
@@ -402,6 +410,114 @@ def test_results_of_classes_are_saved(tmp_path):
     loaded = pn.glm.load(tmp_path / "classes.pkl")
     np.testing.assert_array_equal(loaded.predict(x), found.predict(x))
     assert (loaded.llf, loaded.prsquared) == (found.llf, found.prsquared)
+
+
+@pytest.mark.parametrize("cov_type", ["nonrobust", "HC0", "HC1", "HC2", "HC3"])
+@pytest.mark.parametrize("model", [OLS, Logit])
+def test_frequencies_repeat_rows(model, cov_type):
+    y, x = data("spector")
+    weights = 1 + np.arange(len(y)) % 3
+    rows = np.repeat(np.arange(len(y)), weights)
+    found = model(y, x, freq_weights=weights).fit(cov_type=cov_type)
+    want = model(y.to_numpy()[rows], x.to_numpy()[rows]).fit(cov_type=cov_type)
+    for name in ("params", "bse", "llf", "llnull", "aic", "bic", "df_resid", "deviance"):
+        np.testing.assert_allclose(getattr(found, name), getattr(want, name), rtol=1e-10)
+    np.testing.assert_allclose(found.pseudo_rsquared("cs"), want.pseudo_rsquared("cs"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["freq_weights", "var_weights"])
+@pytest.mark.parametrize("model", [OLS, Logit])
+def test_rows_of_weight_0_are_as_not_there(model, kind):
+    y, x = data("spector")
+    weights = (np.arange(len(y)) % 4 > 0).astype(float)
+    x = x.assign(only_there=1.0 * (weights == 0))
+    with pytest.raises(ValueError, match="'only_there'"):
+        model(y, x, **{kind: weights}).fit()
+    x = x.drop(columns="only_there")
+    found, used = model(y, x, **{kind: weights}).fit(), weights > 0
+    want = model(y[used], x[used]).fit()
+    np.testing.assert_allclose(found.params, want.params, rtol=1e-9)
+    if kind == "freq_weights" or model is Logit:
+        np.testing.assert_allclose([*found.bse, found.llf], [*want.bse, want.llf], rtol=1e-9)
+    assert np.isfinite(found.llf)
+
+
+def test_likelihood_ratios_are_at_the_maximum_over_the_dispersion():
+    rng = np.random.default_rng(2)
+    y, x = rng.gamma(0.5, 2.0, 40), np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
+    statistic, _, df = GLM(y, x, "gamma").fit().compare_lr_test(GLM(y, x[:, :2], "gamma").fit())
+    one = np.ones((40, 1))
+    joint = [GLM(y, z, "gamma", designs={"shape": one}).fit().llf for z in (x, x[:, :2])]
+    np.testing.assert_allclose(statistic, 2 * (joint[0] - joint[1]), rtol=1e-5)
+    assert df == 1
+    other = GLM(y + 1, x[:, :2], "gamma").fit()
+    with pytest.raises(ValueError, match="same responses"):
+        GLM(y, x, "gamma").fit().compare_lr_test(other)
+
+
+def test_indices_must_agree():
+    y, x = data("spector")
+    for change in ({"y": y[::-1]}, {"offset": y[::-1]}, {"freq_weights": y[::-1] + 1}):
+        with pytest.raises(ValueError, match="with the index of X"):
+            Logit(**({"y": y, "X": x} | change))
+
+
+def test_counts_without_overdispersion_are_said_to_be_poisson():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(150), rng.normal(size=150)])
+    y = rng.binomial(20, 0.3, 150)
+    with pytest.warns(pn.glm.ConvergenceWarning, match="dispersion went to 0"):
+        found = GLM(y, x, "negative_binomial").fit()
+    poisson = GLM(y, x, "poisson").fit()
+    np.testing.assert_allclose(found.params[:2], poisson.params, rtol=1e-5)
+    ends = found.get_prediction(x[:9]).conf_int(obs=True)
+    np.testing.assert_array_equal(ends, poisson.get_prediction(x[:9]).conf_int(obs=True))
+
+
+def test_penalised_fits_have_no_tests_of_likelihood():
+    y, x = data("spector")
+    for found in (Logit(y, x).fit(method="firth"), Logit(y, x).fit_regularized(0.1)):
+        for name in ("aic", "bic", "llr", "llr_pvalue"):
+            with pytest.raises(AttributeError, match="maximum of the likelihood"):
+                getattr(found, name)
+        assert "LLR" not in found.summary().as_text()
+
+
+@pytest.mark.parametrize("model", [OLS, Logit])
+def test_loaded_results_say_what_the_saved_did(model, tmp_path):
+    y, x = data("spector")
+    found = model(y, x).fit(cov_type="HC0")
+    found.save(tmp_path / "r.pkl")
+    loaded = pn.glm.load(tmp_path / "r.pkl")
+    names = "llf llnull aic bic bic_deviance deviance df_resid df_model nobs scale prsquared"
+    more = " rsquared rsquared_adj fvalue f_pvalue condition_number ssr" if model is OLS else ""
+    for name in (names + more).split():
+        assert getattr(loaded, name) == getattr(found, name), name
+    assert "No. Observations" in loaded.summary().as_text()
+    loaded.save(tmp_path / "again.pkl")
+    assert repr(pn.glm.load(tmp_path / "again.pkl")) == repr(found)
+    import pickle
+
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps([1]))
+    with pytest.raises(ValueError, match="file of Results"):
+        pn.glm.load(tmp_path / "other.pkl")
+
+
+def test_standard_errors_of_polynomials_equal_rational_arithmetic():
+    x = np.vander(np.arange(1960.0, 2000.0), 5, increasing=True)
+    y = np.sin(np.arange(40.0))
+    rows = [[Fraction(v) for v in row] for row in x.tolist()]
+    gram = [[sum(r[i] * r[j] for r in rows) for j in range(5)] for i in range(5)]
+    right = [
+        sum(r[i] * Fraction(v) for r, v in zip(rows, y.tolist(), strict=True)) for i in range(5)
+    ]
+    coef = solve(gram, right)
+    ssr = sum((Fraction(v) - dot(r, coef)) ** 2 for r, v in zip(rows, y.tolist(), strict=True))
+    inverse = [solve(gram, [Fraction(int(i == j)) for i in range(5)])[j] for j in range(5)]
+    found = OLS(y, x).fit()
+    np.testing.assert_allclose(found.params, [float(b) for b in coef], rtol=1e-13)
+    want = [float(ssr / 35 * v) ** 0.5 for v in inverse]
+    np.testing.assert_allclose(found.bse, want, rtol=1e-13)
 
 
 def test_save_and_load(tmp_path):

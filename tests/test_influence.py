@@ -228,7 +228,8 @@ def test_the_last_degree_of_freedom_has_no_variance():
 def test_errors(rng):
     x = np.column_stack([np.ones(60), rng.normal(size=60)])
     y = rng.poisson(3.0, 60).astype(float)
-    several = pn.glm.GLM(y, x, "negative_binomial").fit()
+    overdispersed = rng.negative_binomial(2.0, 0.3, 60)
+    several = pn.glm.GLM(overdispersed, x, "negative_binomial").fit()
     classes = pn.glm.GLM(y % 3, x, pn.families.Categorical(classes=3)).fit()
     for results in (several, classes):
         with pytest.raises(ValueError, match="Expected a model of a single mean"):

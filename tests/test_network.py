@@ -121,6 +121,22 @@ class TestOneNeuron:
         np.testing.assert_allclose(found.params, want.params, rtol=1e-5)
         np.testing.assert_allclose(found.bse, want.bse, rtol=1e-5)
 
+    def test_sample_weights_multiply_the_likelihood_as_in_keras(self):
+        x, y = engel()
+        weight = 1.0 + np.arange(len(y)) % 3
+        for constant in ([], ["scale"]):
+            model = network(1, pn.Head("normal", constant=constant))
+            pn.polish(model, x, y, sample_weight=weight)
+            model.compile(keras.optimizers.SGD(1e-9))
+            best = model.evaluate(x, y, sample_weight=weight, verbose=0)
+            head = model.layers[-1]
+            for variable in head.trainable_variables:
+                value = np.array(keras.ops.convert_to_numpy(variable.value))
+                for step in (-0.1, 0.1):
+                    variable.assign(value + step)
+                    assert model.evaluate(x, y, sample_weight=weight, verbose=0) > best
+                variable.assign(value)
+
 
 class TestCertificate:
     def test_says_how_far_the_optimum_is(self):
@@ -216,8 +232,46 @@ class TestChains:
         assert len(found.params) == 2
         np.testing.assert_allclose(model.predict(x, verbose=0), want.fittedvalues, rtol=1e-4)
 
+    @pytest.mark.parametrize("family", ["bernoulli", "normal"])
+    def test_a_shift_without_an_intercept_is_the_features_own(self, family):
+        x, y = spector()
+        head = pn.Head(family, use_bias=False, constant=["scale"] if family == "normal" else [])
+        model = network(3, head, normalization(x))
+        found = pn.polish(model, x, y)
+        np.testing.assert_allclose(model.predict(x, verbose=0), found.mu, rtol=1e-4, atol=1e-5)
+        assert found.is_conditional
+
+    def test_weights_that_cannot_hold_the_optimum_are_not_called_converged(self):
+        rng = np.random.default_rng(0)
+        time = 1.6e9 + 60.0 * np.arange(300)[:, None]
+        y = rng.uniform(size=300) < 1 / (1 + np.exp(-(np.arange(300) - 150) / 40))
+        with pytest.warns(pn.glm.ConvergenceWarning, match="Standardise x"):
+            found = pn.polish(network(1, pn.Head("bernoulli")), time, y.astype(float))
+        assert not found.certificate.converged
+
 
 class TestErrors:
+    def test_bad_options_leave_the_weights(self):
+        x, y = spector()
+        neuron = network(3, pn.Head("bernoulli"))
+        before = [w.copy() for w in neuron.get_weights()]
+        for options in ({"cov_type": "HC9"}, {"cov_type": "cluster"}, {"information": "fisher"}):
+            with pytest.raises(ValueError, match="Expected"):
+                pn.polish(neuron, x, y, **options)
+        with pytest.raises(TypeError):
+            pn.polish(neuron, x, y, cov="HC0")
+        for new, old in zip(neuron.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(new, old)
+
+    def test_lists_and_penalised_layers(self):
+        x, y = spector()
+        neuron = network(3, pn.Head("bernoulli"))
+        found = pn.inference(neuron, x.to_numpy().tolist(), y.tolist())
+        assert found.params.shape == (4,)
+        layer = keras.layers.Dense(3, kernel_regularizer="l2")
+        with pytest.raises(ValueError, match="without a penalty"):
+            pn.polish(network(3, pn.Head("bernoulli"), layer), x, y)
+
     def test_models_without_one_head(self):
         x, y = spector()
         with pytest.raises(ValueError, match=r"ends in a probnn\.Head"):
@@ -241,6 +295,12 @@ class TestErrors:
 
 
 class TestNetworkOfResults:
+    def test_of_an_offset_is_refused(self):
+        y, x = data("cpunish")
+        found = pn.glm.GLM(y, x, "poisson", exposure=1.0 + np.arange(len(y))).fit()
+        with pytest.raises(ValueError, match="without an offset"):
+            _ = found.network
+
     @pytest.mark.parametrize(
         ("name", "family"),
         [

@@ -290,7 +290,7 @@ def test_results_keep_names_and_have_no_standard_errors(rng):
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_too_few_iterations_warn(rng, share):
     x, y = binary(rng)
-    with pytest.warns(ConvergenceWarning, match="after 1 of at most 1 iterations"):
+    with pytest.warns(ConvergenceWarning, match="made all of 1 iterations"):
         fit = Logit(y, x).fit_regularized(0.01, share, maxiter=1)
     assert not fit.converged
 

@@ -151,7 +151,7 @@ class BatchedGLM(GLM):
 
     def __init__(self, batches, **options):
         self.batches = batches
-        self.n_rows, (y, x, names, by_row) = batches.survey()
+        self._rows, (y, x, names, by_row) = batches.survey()
         if names is not None:
             import pandas as pd
 
@@ -159,14 +159,6 @@ class BatchedGLM(GLM):
         super().__init__(y, x, **options, **by_row)
         self.sample, self.data, self.X, self.index = self.data, None, None, None
         self._nobs = sum(part.nobs for part in self._checked_parts())
-
-    def __len__(self):
-        return self.n_rows
-
-    @property
-    def nobs(self):
-        """The number of observations: the sum of freq_weights, or the number of rows."""
-        return self._nobs
 
     def _checked_parts(self):
         for part in self.parts():
@@ -219,7 +211,7 @@ class BatchedGLM(GLM):
 
     def _newton(self, start, maxiter, tol, progress=None, engine="host"):
         first = newton(self._in_memory().likelihood(), start, 50, tol=1e-4)
-        borrowed = first.hessian * (self.n_rows / len(self.sample))
+        borrowed = first.hessian * (self._rows / len(self.sample))
         return newton(self.likelihood(), first.coef, maxiter, tol, borrowed, progress)
 
     def _least_squares(self):
@@ -235,7 +227,7 @@ class _Sum:
         self.size, self.slices, self.predicted = first.size, first.slices, first.predicted
 
     def __len__(self):
-        return self.model.n_rows
+        return len(self.model)
 
     def _parts(self):
         for part in self.model.parts():

@@ -9,6 +9,19 @@ COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
 
 
+def check(cov_type, cov_kwds):
+    """Raise ValueError for a covariance that is not known, or options that it does not take."""
+    if cov_type not in COV_TYPES:
+        raise ValueError(
+            f"Expected cov_type to be one of {', '.join(COV_TYPES)}. Received: {cov_type!r}."
+        )
+    if cov_kwds and cov_type not in ("cluster", "HAC"):
+        raise ValueError(
+            f"Expected cov_kwds with cov_type 'cluster' or 'HAC'. Received: {sorted(cov_kwds)} "
+            f"with {cov_type!r}."
+        )
+
+
 def inverse_root(hessian, likelihood=None, coef=None, weights=None):
     """Return a square root R, (p, p), of the inverse of an information matrix: R R'.
 
@@ -91,6 +104,7 @@ def meat(scores, cov_type, kwds, *, nobs, size, freq_weights=None, leverage=None
     if freq_weights is not None:  # a frequency repeats a row, it does not scale its score
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = np.nan_to_num(scores / np.sqrt(freq_weights)[:, None])
+            leverage = None if leverage is None else np.nan_to_num(leverage / freq_weights)
     if cov_type == "HAC":
         return _newey_west(scores, kwds, nobs, size), None
     if cov_type in ("HC2", "HC3"):
@@ -109,13 +123,18 @@ def _clusters(scores, kwds, nobs, size):
             f"df_correction. Received: {sorted(kwds)}."
         )
     groups = np.asarray(options["groups"])
+    if groups.ndim not in (1, 2) or (groups.dtype.kind == "f" and not np.isfinite(groups).all()):
+        raise ValueError(
+            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2), none of them "
+            f"missing. Received: shape {groups.shape}, type {groups.dtype}."
+        )
     if groups.ndim == 2 and groups.shape[0] in (1, 2) and groups.shape[1] == len(scores):
         groups = groups.T
     groups = groups[:, None] if groups.ndim == 1 else groups
     if groups.shape[0] != len(scores) or groups.shape[1] not in (1, 2):
         raise ValueError(
-            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2). Received: "
-            f"{groups.shape}."
+            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2), for the rows that "
+            f"are fitted: without those dropped as missing. Received: {groups.shape}."
         )
     codes = [np.unique(column, return_inverse=True)[1] for column in groups.T]
     if len(codes) == 2:
@@ -141,7 +160,12 @@ def _newey_west(scores, kwds, nobs, size):
             "Expected cov_kwds of 'HAC' to be maxlags, and perhaps use_correction. Received: "
             f"{sorted(kwds)}."
         )
-    lags = int(kwds["maxlags"])
+    lags = kwds["maxlags"]
+    if not isinstance(lags, (int, np.integer)) or not 0 <= lags < len(scores):
+        raise ValueError(
+            f"Expected maxlags to be a whole number from 0 to {len(scores) - 1}. Received: "
+            f"{lags!r}."
+        )
     total = scores.T @ scores
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]

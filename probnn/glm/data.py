@@ -66,6 +66,19 @@ def is_labelled(values):
     return hasattr(values, "columns") or hasattr(values, "name")
 
 
+def check_aligned(x, other, what):
+    """Raise ValueError if two pandas objects of as many rows have different indices."""
+    one, two = (getattr(each, "index", None) for each in (x, other))
+    if not (hasattr(one, "equals") and hasattr(two, "equals")) or len(one) != len(two):
+        return
+    if not one.equals(two):
+        raise ValueError(
+            f"Expected {what} with the index of X: rows go together by position. Received other "
+            f"labels, or another order. Align them first, {what}.reindex(X.index), or pass "
+            f"{what}.to_numpy() if positions are right."
+        )
+
+
 def read_matrix(x, what="X"):
     """Return a float64 matrix (n, p), and the names of its columns or None, checked.
 
@@ -240,6 +253,11 @@ def check_rank(x, names, what="X", seed=0):
     for rows in (*samples, x):
         size = np.sqrt(np.einsum("ij,ij->j", rows, rows))
         if not size.all():
+            if rows is x:
+                raise ValueError(
+                    f"Expected no column of zeros in {what}, in rows that have weight. Received: "
+                    f"{names[int(np.argmin(size))]!r}. Leave it out."
+                )
             continue
         with one_blas_thread():
             r, order = qr(rows / size, mode="r", pivoting=True)

@@ -1,5 +1,7 @@
 """Formulas: models from data frames, with categories, interactions and splines (formulaic)."""
 
+import contextlib
+import re
 import sys
 import warnings
 
@@ -117,6 +119,11 @@ def to_frame(data):
     if isinstance(data, pd.DataFrame):
         return data
     columns = getattr(data, "columns", None)
+    if columns is None and not isinstance(data, dict):
+        raise ValueError(
+            f"Expected data to be a pandas or polars frame, or a dict of columns. Received: a "
+            f"{type(data).__name__}."
+        )
     names = list(data if columns is None else columns)
     return pd.DataFrame({name: to_numpy(data[name]) for name in names})
 
@@ -130,10 +137,12 @@ class Spec:
         Parameter -> formulaic's ModelSpec.
     location : str
         The parameter that the formula itself is for.
+    context : dict
+        Functions of the caller that the formula uses.
     """
 
-    def __init__(self, parts, location):
-        self.parts, self.location = parts, location
+    def __init__(self, parts, location, context):
+        self.parts, self.location, self.context = parts, location, context
 
     def read(self, data):
         """Return parameter -> design of new data; the location's under its name."""
@@ -144,7 +153,7 @@ class Spec:
             warnings.simplefilter("error", DataMismatchWarning)
             try:
                 return {
-                    name: spec.get_model_matrix(data, na_action="raise")
+                    name: spec.get_model_matrix(data, na_action="raise", context=self.context)
                     for name, spec in self.parts.items()
                 }
             except DataMismatchWarning as unseen:
@@ -222,24 +231,39 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     caller = sys._getframe(2)  # a formula may use the functions of whoever writes it
     frame = to_frame(data)
     index, frame = frame.index, frame.reset_index(drop=True)
-    parsed = Formula(formula)
+    for name, column in frame.items():  # levels that no row has would be columns of zeros
+        if hasattr(column, "cat"):
+            frame[name] = column.cat.remove_unused_categories()
+    with _as_value_error("a formula, as 'y ~ x'", formula):
+        parsed = Formula(formula)
     if not hasattr(parsed, "lhs"):
         raise ValueError(f"Expected a formula 'y ~ x'. Received: {formula!r}, without a left side.")
     classes = None
-    if family == "categorical" and str(parsed.lhs) in frame:
-        codes, classes = _codes(frame[str(parsed.lhs)])
-        frame[str(parsed.lhs)] = codes
-        family = families.get(family, classes=len(classes))
+    response = str(parsed.lhs)
+    is_text = response in frame and frame[response].dtype.kind not in "biuf"
+    if family == "categorical" or (is_text and getattr(family, "name", "") == "categorical"):
+        if response not in frame:
+            raise ValueError(
+                f"Expected the response of classes to be a column. Received: {response!r}, not "
+                f"among {list(frame.columns)}."
+            )
+        frame[response], classes = _codes(frame[response])
+        if family == "categorical":
+            family = families.get(family, classes=len(classes))
+    elif is_text or (response not in frame and response.startswith("C(")):
+        levels = sorted(map(str, frame[response].dropna().unique())) if is_text else ["..."]
+        raise ValueError(
+            f"Expected a numeric response. Received: {response!r}, with the values "
+            f"{', '.join(levels[:5])}. Say which of them is 1, data.assign(y=(data[...] == "
+            f"{levels[-1]!r}).astype(int)), or use family='categorical'."
+        )
     family = families.get(family, **({} if link is None else {"link": link}))
-    family.check_names(formulas or {}, "formulas")
-    sides = {"y": parsed.lhs, family.location: parsed.rhs}
-    sides |= {name: Formula(text.split("~")[-1]) for name, text in (formulas or {}).items()}
+    sides = {"y": parsed.lhs, family.location: parsed.rhs, **_others(family, formulas, kwargs)}
     by_row = {name: _by_row(name, kwargs.pop(name, None), frame) for name in _BY_ROW}
-    matrices = Formula(**sides).get_model_matrix(
-        frame,
-        na_action="drop" if missing == "drop" else "ignore",
-        context={"np": np, **caller.f_globals, **caller.f_locals},
-    )
+    context = {"np": np, **caller.f_globals, **caller.f_locals}
+    na_action = "drop" if missing == "drop" else "ignore"
+    with _as_value_error(f"a formula of the columns {list(frame.columns)}", formula):
+        matrices = Formula(**sides).get_model_matrix(frame, na_action=na_action, context=context)
     kept = matrices["y"].index
     if missing == "drop":
         for values in by_row.values():
@@ -253,8 +277,43 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     model.y_name, model.classes = str(parsed.lhs), classes
     model.n_missing = len(frame) - len(kept)
     specs = {name: matrices[name].model_spec for name in sides if name != "y"}
-    model.formula = Spec(specs, family.location)
+    used = {str(name) for spec in specs.values() for name in spec.variables}
+    own = {name: context[name] for name in used if name in context and name not in frame}
+    model.formula = Spec(specs, family.location, own)
     return model
+
+
+def _others(family, formulas, kwargs):
+    """Return parameter -> right side of the further formulas, checked."""
+    from formulaic import Formula
+
+    formulas = formulas or {}
+    family.check_names(formulas, "formulas")
+    if family.location in formulas:
+        raise ValueError(
+            f"Expected formulas of parameters other than {family.location!r}, which the first "
+            f"formula is for. Received: {formulas}."
+        )
+    if kwargs.get("designs"):
+        raise ValueError(
+            "Expected formulas={...} for further parameters. Received: designs=..., which go with "
+            "arrays: GLM(y, X, designs=...)."
+        )
+    for name, text in formulas.items():
+        if text.count("~") > 1 or (text.split("~")[0].strip() and "~" in text):
+            raise ValueError(f"Expected a right side, as '~ x', for {name!r}. Received: {text!r}.")
+    with _as_value_error("right sides, as '~ x'", formulas):
+        return {name: Formula(text.split("~")[-1]) for name, text in formulas.items()}
+
+
+@contextlib.contextmanager
+def _as_value_error(expected, received):
+    """Turn what formulaic raises into an error of ours."""
+    try:
+        yield
+    except Exception as error:
+        said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
+        raise ValueError(f"Expected {expected}. Received: {received!r}: {said}") from error
 
 
 def _by_row(name, values, frame):

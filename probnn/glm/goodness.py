@@ -103,9 +103,18 @@ class GoodnessOfFit:
         part.model = self.model.null_model()
         return part._deviance_at(self._null_coef)
 
+    def _check_maximum(self, what):
+        """Raise if the estimates do not maximise the likelihood, as a penalised fit's do not."""
+        if self.penalty is not None or self.method == "firth":
+            raise AttributeError(
+                f"{what} supposes the maximum of the likelihood. This fit is penalised: compare "
+                "such fits on held-out rows."
+            )
+
     @property
     def llr(self):
         """The likelihood-ratio statistic against a constant alone."""
+        self._check_maximum("A likelihood ratio")
         return -2.0 * (self.llnull - self.llf)
 
     @property
@@ -123,7 +132,7 @@ class GoodnessOfFit:
     def pseudo_rsquared(self, kind="cs"):
         """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden)."""
         if str(kind).lower() in ("cs", "lr", "cox"):
-            return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.nobs)
+            return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.model.nobs)
         if str(kind).lower().startswith("mcf"):
             return self.prsquared
         raise ValueError(f"Expected kind 'cs' or 'mcf'. Received: {kind!r}.")
@@ -131,11 +140,13 @@ class GoodnessOfFit:
     @property
     def aic(self):
         """-2 llf + 2 p, with p the number of `params`."""
+        self._check_maximum("aic")
         return -2.0 * self.llf + 2.0 * len(self.coef)
 
     @property
     def bic(self):
         """-2 llf + log(n) p."""
+        self._check_maximum("bic")
         return -2.0 * self.llf + np.log(self.model.nobs) * len(self.coef)
 
     bic_llf = bic

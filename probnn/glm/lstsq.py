@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 _ROWS = 8192  # taken at once: a block and its products stay in cache
+_ILL = 1e4  # condition number above which standard errors are refined too
+_EXACT = 20_000_000  # numbers n p^2 up to which they are
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class LeastSquares:
         y - X b, rounded once.
     ssr : float
         The sum of their squares.
+    normalized_cov : numpy.ndarray, shape (p, p)
+        (X'X)^-1: times the residual variance, the covariance of the coefficients.
     inverse_root : numpy.ndarray, shape (p, p)
         R with R R' = (X'X)^-1.
     condition_number : float
@@ -32,13 +36,9 @@ class LeastSquares:
     coef: np.ndarray
     residuals: np.ndarray
     ssr: float
+    normalized_cov: np.ndarray
     inverse_root: np.ndarray
     condition_number: float
-
-    @property
-    def normalized_cov(self):
-        """(X'X)^-1, (p, p): times the residual variance, the covariance of the coefficients."""
-        return self.inverse_root @ self.inverse_root.T
 
 
 def lstsq(x, y, max_iterations=20):
@@ -109,26 +109,36 @@ def lstsq(x, y, max_iterations=20):
             f"scaled, is {singular[0] / singular[-1]:.1e}. Leave columns out, or penalise them."
         )
 
-    coef, residuals = _refine(scaled, y, q, r, max_iterations)
+    coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
+    root = lapack.dtrtri(r)[0]
+    inverse = root @ root.T
+    if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
+        columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
+        inverse = 0.5 * (np.array(columns) + np.array(columns).T)
     true = np.linalg.svd(np.ldexp(r, -power), compute_uv=False)
     return LeastSquares(
         coef=np.ldexp(coef, power),
         residuals=residuals,
         ssr=float(np.sum(residuals * residuals)),
-        inverse_root=np.ldexp(lapack.dtrtri(r)[0], power[:, None]),
+        normalized_cov=np.ldexp(inverse, power[:, None] + power),
+        inverse_root=np.ldexp(root, power[:, None]),
         condition_number=float(true[0] / true[-1]) if true[-1] else float("inf"),
     )
 
 
-def _refine(x, y, q, r, max_iterations):
-    """Return coefficients and residuals: those of QR, refined."""
+def _refine(x, y, z, q, r, max_iterations):
+    """Return b and e of the augmented system e + X b = y, X'e = -z: those of QR, refined.
+
+    With z = 0 that is least squares; with y = 0 and z a unit vector, b is a column of (X'X)^-1.
+    """
     from scipy.linalg import solve_triangular
 
-    inner = q.T @ y
-    coef, residuals = solve_triangular(r, inner, check_finite=False), y - q @ inner
+    inner = q.T @ y + solve_triangular(r, z, trans="T", check_finite=False)
+    coef = solve_triangular(r, inner, check_finite=False)
+    residuals = y - q @ inner
     last = np.inf
     for _ in range(max_iterations):
-        f, g = _augmented_residuals(x, y, coef, residuals)
+        f, g = _augmented_residuals(x, y, coef, residuals, z)
         inner = q.T @ f - solve_triangular(r, g, trans="T", check_finite=False)
         step = solve_triangular(r, inner, check_finite=False)
         change = np.linalg.norm(step) / (np.linalg.norm(coef + step) or 1.0)
@@ -145,10 +155,10 @@ def _refine(x, y, q, r, max_iterations):
     return coef, residuals
 
 
-def _augmented_residuals(x, y, coef, residuals):
-    """Return y - r - X b and -X'r, each summed as if in twice the precision, and rounded once."""
+def _augmented_residuals(x, y, coef, residuals, z):
+    """Return y - e - X b and -z - X'e, each summed as if in twice the precision, rounded once."""
     f = np.empty(len(y))
-    g, g_lost = np.zeros((2, x.shape[1]))
+    g, g_lost = -z, np.zeros(x.shape[1])
     for start in range(0, len(y), _ROWS):
         rows = slice(start, start + _ROWS)
         columns = np.ascontiguousarray(x[rows].T)
@@ -184,11 +194,6 @@ def two_sum(a, b):
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
-
-
-def two_product(a, b):
-    """Return a * b rounded, and what the rounding lost: Dekker's error-free transformation."""
-    return _product(a, *_split(a), b, *_split(b))
 
 
 def _product(a, a_high, a_low, b, b_high, b_low):

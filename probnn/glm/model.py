@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from probnn import backend, families
-from probnn.glm import separation
+from probnn.glm import covariance, separation
 from probnn.glm.data import check_rank, constant_columns, is_labelled
 from probnn.glm.newton import Optimum, Progress, newton
 from probnn.glm.specification import Specification
@@ -263,16 +263,24 @@ class GLM(Specification):
             raise ValueError(f"Expected method 'newton' or 'firth'. Received: {method!r}.")
         if engine not in ("auto", "host", "device"):
             raise ValueError(f"Expected engine 'auto', 'host' or 'device'. Received: {engine!r}.")
+        if not (maxiter >= 1 and 0.0 < tol < np.inf):
+            raise ValueError(
+                f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
+            )
+        covariance.check(cov_type, cov_kwds)
+        progress = Progress(verbose)
         if method == "firth":
             from probnn.glm.penalised import firth
 
-            optimum = firth(self, self._start(start_params), maxiter, tol, Progress(verbose))
+            optimum = firth(self, self._start(start_params), maxiter, tol, progress)
         elif self.is_linear:
             optimum = self._least_squares()
         else:
             start = self._start(start_params)
-            optimum = self._newton(start, maxiter, tol, Progress(verbose), engine)
+            optimum = self._newton(start, maxiter, tol, progress, engine)
+        progress.close()
         warn_unless(optimum, maxiter)
+        self._warn_at_boundary(optimum)
         return self._results()(
             self,
             optimum,
@@ -283,6 +291,19 @@ class GLM(Specification):
             information=information,
             method=method,
         )
+
+    def _warn_at_boundary(self, optimum):
+        """Warn of a negative binomial model whose dispersion went to 0."""
+        if self.family.name != "negative_binomial" or "dispersion" not in self.constants.values():
+            return
+        at = next(j for j, name in self.constants.items() if name == "dispersion")
+        if self.family.links["dispersion"].inverse(optimum.coef[at]) < 1e-6:
+            warnings.warn(
+                "The dispersion went to 0: the counts vary no more than those of a Poisson model. "
+                "Its standard error and z-test mean nothing; fit family='poisson'.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     @property
     def is_linear(self):
@@ -295,12 +316,14 @@ class GLM(Specification):
 
     def _check_identified(self, separated=True):
         """Raise if columns are dependent or, where that is asked, classes are separated."""
-        seen = []
+        seen, weights = [], self.data.weights
+        used = None if weights is None or weights.all() else weights > 0
         for a, x in enumerate(self.designs):
             if x is not None and x.shape[1] > 1 and not any(x is z for z in seen):
                 seen.append(x)
                 first = self.likelihood().slices[a].start
-                check_rank(x, self.parameter_names[first : first + x.shape[1]])
+                names = self.parameter_names[first : first + x.shape[1]]
+                check_rank(x if used is None else x[used], names)
         if separated:
             kinds = {"bernoulli": "binary", "categorical": "categorical"}
             log = self.family.links[self.family.location].name == "log"
@@ -308,10 +331,9 @@ class GLM(Specification):
             if kind is None and self.family.support is families.FAMILIES["poisson"].support and log:
                 kind = "counts"
             if kind is not None:
-                y, x, weights = self.y, self.X, self.data.weights
-                if weights is not None and not weights.all():
-                    y, x = y[weights > 0], x[weights > 0]
-                separation.check(y, x, kind, self.x_names)
+                y, x = (self.y, self.X) if used is None else (self.y[used], self.X[used])
+                link = self.family.links[self.family.location].name
+                separation.check(y, x, kind, self.x_names, firth=link == "logit")
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""
@@ -381,6 +403,7 @@ class GLM(Specification):
             converged=True,
             history={"nll": [value], "decrement": [0.0], "score_norm": [0.0], "step": [1.0]},
             inverse_root=solved.inverse_root,
+            inverse=solved.normalized_cov,
             ssr=solved.ssr,
         )
 
@@ -426,15 +449,18 @@ class GLM(Specification):
 
 def warn_unless(optimum, maxiter):
     """Warn, with the remedy, if an optimum was not reached."""
-    if not optimum.converged:
-        warnings.warn(
-            f"Newton's method stopped after {optimum.iterations} of at most {maxiter} iterations, "
-            f"{optimum.decrement:.2g} standard errors from the optimum of its quadratic model. "
-            "Raise maxiter, rescale the columns to similar size, or start elsewhere: "
-            "fit(start_params=...).",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+    if optimum.converged:
+        return
+    why, first = f"made all of {maxiter} iterations", "Raise maxiter, rescale"
+    if optimum.history["step"] and optimum.history["step"][-1] == 0.0:
+        why, first = "found no step that gains more than rounding", "Rescale"
+    warnings.warn(
+        f"Newton's method {why}, {optimum.decrement:.2g} standard errors from the optimum of its "
+        f"quadratic model. {first} or centre the columns, or start elsewhere: "
+        "fit(start_params=...).",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 class OLS(GLM):

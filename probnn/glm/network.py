@@ -1,5 +1,6 @@
 """The bridge between networks and models: a head on features is a generalized linear model."""
 
+import warnings
 from dataclasses import dataclass
 
 import keras
@@ -7,17 +8,17 @@ import numpy as np
 
 from probnn import data
 from probnn.glm.affine import collapse
-from probnn.glm.data import is_labelled
-from probnn.glm.model import GLM, OLS, Logit
+from probnn.glm.data import is_labelled, read_column
+from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
 from probnn.glm.newton import Curvature, Optimum, newton
 from probnn.glm.separation import PerfectSeparationError
 from probnn.heads import Head
 
 _NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
 _NO_OPTIMUM = (
-    "Newton's method found no optimum in {} iterations: the likelihood may grow without bound, as "
-    "that of a normal family does where its scale can follow single rows. Make the scale constant, "
-    "use fewer features, or raise maxiter."
+    "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
+    "without bound, as where a scale can follow single rows: make it constant, or use fewer "
+    "features."
 )
 
 
@@ -36,9 +37,10 @@ def inference(model, x, y, *, sample_weight=None, **kwargs):
     y : array_like, shape (n,)
         The responses.
     sample_weight : array_like, shape (n,), optional
-        Weights of the rows in the likelihood, as `var_weights`.
+        What the log-likelihood of each row is multiplied by, as in Keras's `fit`.
     **kwargs
-        `cov_type`, `cov_kwds`, `use_t`, `scale`, `information`: as for `GLM.fit`.
+        `cov_type`, `cov_kwds`, `use_t`, `scale`, `information`: as for `GLM.fit`. The certificate
+        is that of the likelihood, whatever they are.
 
     Returns
     -------
@@ -98,17 +100,30 @@ def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
         If no optimum was reached; the weights are as they were.
     """
     bridge = Bridge(model, x, y, sample_weight)
-    if bridge.head.kernel_regularizer is not None:
-        raise ValueError(
-            "Expected a head without a penalty: polish finds the maximum of the likelihood. "
-            f"Received: kernel_regularizer={bridge.head.kernel_regularizer}. Make the head without "
-            "it, or fit the penalised model: GLM(...).fit_regularized(alpha=...)."
-        )
+    linear = [] if bridge.chain is None else bridge.chain.layers
+    for layer in (bridge.head, *linear):
+        if getattr(layer, "kernel_regularizer", None) is not None:
+            raise ValueError(
+                "Expected layers without a penalty: polish finds the maximum of the likelihood. "
+                f"Received: kernel_regularizer={layer.kernel_regularizer} of {layer.name!r}. Make "
+                "it without, or fit the penalised model: GLM(...).fit_regularized(alpha=...)."
+            )
     best = bridge.optimum(bridge.coef(), maxiter, tol)
     if not best.converged:
         raise RuntimeError(f"{_NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
+    bridge.results(best.coef, None, kwargs)  # raises what there is to raise before weights change
     bridge.assign(best.coef)
-    return inference(model, x, y, sample_weight=sample_weight, **kwargs)
+    found = inference(model, x, y, sample_weight=sample_weight, **kwargs)
+    if not found.certificate.converged:
+        warnings.warn(
+            f"The head's {bridge.head.variable_dtype} weights cannot hold the optimum: "
+            f"{found.certificate.largest:.2g} standard errors, Newton decrement "
+            f"{found.certificate.decrement:.2g}. Standardise x: put keras.layers.Normalization "
+            "before the head.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -138,8 +153,12 @@ class Certificate:
 
     @property
     def converged(self):
-        """Whether every coefficient is within a hundredth of a standard error of the optimum."""
-        return self.largest <= _NEAR
+        """Whether the coefficients, each and together, are near enough to the optimum.
+
+        That is within a hundredth of a standard error, by their distance, the score and Newton's
+        decrement.
+        """
+        return max(self.largest, self.decrement, self.score_norm) <= _NEAR
 
     def __str__(self):
         if self.problem:
@@ -166,8 +185,8 @@ class Bridge:
         if family.location in head.fixed:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
         names = [str(c) for c in x.columns] if getattr(x, "columns", None) is not None else None
-        index = getattr(x, "index", None)
         self.labelled = is_labelled(x)
+        index = getattr(x, "index", None) if self.labelled else None
         x = data.features(x)
         if np.ndim(x) != 2:
             raise ValueError(
@@ -179,6 +198,8 @@ class Bridge:
         y = data.response(y, head)
         x = np.asarray(x, dtype="float64")
         self.chain = collapse(layers, x.shape[1], head._kinds.count("predicted"))
+        if self.chain is not None and not head.use_bias and self.chain.shift.any():
+            self.chain = None  # its constant goes with the coefficients: no model of x alone
         self.is_conditional = self.chain is None
         if self.is_conditional:
             features = np.asarray(body.predict(x, verbose=0), dtype="float64")
@@ -204,20 +225,21 @@ class Bridge:
         kinds = dict(zip(_raw_names(family), head._kinds, strict=True))
         location = frame if kinds[family.location] == "predicted" else one
         others = {n: frame for n, k in kinds.items() if k == "predicted" and n != family.location}
-        options = {"family": family, "fixed": head.fixed, "var_weights": sample_weight}
+        options = {"family": family, "fixed": head.fixed}
         self.glm = GLM(y, location, designs=others, **options)
         link = family.links[family.location].name
         if self.glm.is_linear:
-            self.glm = OLS(y, location, var_weights=sample_weight)
+            self.glm = OLS(y, location)
         elif family.name == "bernoulli" and link == "logit":
-            self.glm = Logit(y, location, var_weights=sample_weight)
+            self.glm = Logit(y, location)
         self.glm.labelled, self.glm.y_name = self.labelled, self.y_name
         self.full = self.glm
         if self.glm.dispersion is not None:
-            options.pop("var_weights")
             free = {**others, self.glm.dispersion: one}
             self.full = GLM(y, location, designs=free, **options)
-            self.full.data.var_weights = self.glm.data.var_weights
+        # What Keras does with sample weights: they multiply the likelihood of rows.
+        weights = read_column(sample_weight, len(frame), "sample_weight", minimum=0.0)
+        self.glm.data.var_weights = self.full.data.var_weights = weights
         self.kinds = kinds
 
     # ---- weights and coefficients -----------------------------------------------------------
@@ -338,9 +360,9 @@ class Bridge:
             value,
             gradient,
             hessian,
-            certificate.decrement,
-            certificate.score_norm,
-            certificate.converged,
+            np.nan if certificate is None else certificate.decrement,
+            np.nan if certificate is None else certificate.score_norm,
+            certificate is None or certificate.converged,
             {name: [] for name in ("nll", "decrement", "score_norm", "step")},
         )
         found = self.glm._results()(
@@ -415,6 +437,11 @@ def from_results(results):
     from probnn.models import Sequential
 
     model, family = results.model, results.family
+    if model.data is not None and any(np.any(v) for v in model.data.offsets.values()):
+        raise ValueError(
+            "Expected a model without an offset or exposure. Received one with: a network of X "
+            "alone cannot know it. Use results.predict(X, offset=...)."
+        )
     constant = [*model.constants.values()]
     fixed = dict(model.fixed)
     if model.dispersion is not None:

@@ -33,6 +33,8 @@ class Optimum:
         Lists of `nll`, `decrement`, `score_norm` and `step`, an entry for each iteration.
     inverse_root : numpy.ndarray, shape (p, p), optional
         A square root R of the inverse R R' of the Hessian, where it is known to more digits.
+    inverse : numpy.ndarray, shape (p, p), optional
+        That inverse itself, likewise.
     ssr : float, optional
         The sum of squared residuals of a linear model, where it is known to more digits.
     """
@@ -46,6 +48,7 @@ class Optimum:
     converged: bool
     history: dict = field(default_factory=dict)
     inverse_root: np.ndarray | None = None
+    inverse: np.ndarray | None = None
     ssr: float | None = None
 
     @property
@@ -245,3 +248,8 @@ class Progress:
             )
         values = [("nll", history["nll"][-1]), ("decrement", history["decrement"][-1])]
         self.bar.update(len(history["nll"]), values)
+
+    def close(self):
+        """End the line, if there is one."""
+        if self.bar is not None:
+            print()

@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn.glm import rows
 from probnn.glm.data import is_labelled
+from probnn.glm.wrap import Labels
 from probnn.predictive import Predictive
 
 
@@ -28,7 +29,15 @@ def predict(results, exog=None, which="mean", **kwargs):
     _, raw = _raw(results, exog, kwargs)
     size = results.family.params[results.family.location].size
     linear = raw[:, 0] if size is None else raw[:, :size]
-    return rows.means(results.family, raw) if which == "mean" else linear
+    values = rows.means(results.family, raw) if which == "mean" else linear
+    return Labels(results.model, _index_of(results, exog)).rows(values)
+
+
+def _index_of(results, exog):
+    """Return the pandas index of rows, or None."""
+    if exog is None:
+        return results.model.index
+    return getattr(exog, "index", None) if is_labelled(exog) else None
 
 
 def predict_distribution(results, exog=None, **kwargs):
@@ -90,9 +99,7 @@ class Prediction:
         self.results, family = results, results.family
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}
         self._data, self._raw = _raw(results, exog, kwargs)
-        self._index = results.model.index if exog is None else None
-        if is_labelled(exog):
-            self._index = getattr(exog, "index", None)
+        self._index = _index_of(results, exog)
         self._covariance = self._raw_covariance()
         mean, slope, _ = family.mean_derivatives(self._raw, second=False)
         self.predicted_mean = mean
@@ -115,11 +122,6 @@ class Prediction:
                     "ij,jk,ik->i", data.designs[a], block, data.designs[b], optimize=True
                 )
         return found
-
-    @property
-    def var_pred_mean(self):
-        """The squares of `se_mean`."""
-        return self.se_mean**2
 
     def conf_int(self, alpha=0.05, obs=False):
         """Return intervals (n, 2) of the means or, with `obs`, of new responses.
@@ -166,8 +168,12 @@ class Prediction:
 
     def _nodes(self):
         """Return raw values (n, m, k) and weights (m,) that stand for their normal distribution."""
-        uncertain = self._covariance.any(axis=(0, 2))
+        # A parameter that may be anything, as a dispersion at its edge, is taken at its estimate.
+        spread = np.sqrt(np.einsum("naa->na", self._covariance)).max(axis=0)
+        uncertain = (spread > 0) & (spread < 10.0 * (1.0 + np.abs(self._raw).max(axis=0)))
         d = int(uncertain.sum())
+        if d == 0:
+            return self._raw[:, None, :], np.ones(1)
         points, weights = np.polynomial.hermite_e.hermegauss({1: 21, 2: 9}.get(d, 5))
         grid = np.stack(np.meshgrid(*[points] * d, indexing="ij"), axis=-1).reshape(-1, d)
         total = np.prod(np.stack(np.meshgrid(*[weights] * d, indexing="ij"), -1).reshape(-1, d), 1)

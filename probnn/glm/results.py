@@ -64,17 +64,16 @@ class Results(GoodnessOfFit, Hypotheses):
         penalty=None,
         certificate=None,
     ):
-        if cov_type not in covariance.COV_TYPES:
-            raise ValueError(
-                f"Expected cov_type to be one of {', '.join(covariance.COV_TYPES)}. Received: "
-                f"{cov_type!r}."
-            )
+        covariance.check(cov_type, cov_kwds)
         if information not in (None, "expected", "observed"):
             raise ValueError(
                 f"Expected information 'expected' or 'observed'. Received: {information!r}."
             )
-        if not (scale in (None, "X2", "dev", "ml") or (np.ndim(scale) == 0 and np.isreal(scale))):
-            raise ValueError(f"Expected scale 'X2', 'dev', 'ml' or a number. Received: {scale!r}.")
+        is_number = isinstance(scale, (int, float, np.number)) and 0.0 < scale < np.inf
+        if scale not in (None, "X2", "dev", "ml") and not is_number:
+            raise ValueError(
+                f"Expected scale 'X2', 'dev', 'ml' or a positive number. Received: {scale!r}."
+            )
         self.model, self.method, self.penalty = model, method, penalty
         self.family = model.family
         self.coef = np.asarray(optimum.coef)  # on the raw scale
@@ -84,7 +83,7 @@ class Results(GoodnessOfFit, Hypotheses):
         self.is_conditional = False
         self.k_constant, self.nobs = model.k_constant, len(model)
         self._optimum = optimum
-        self._labels = Labels(model)
+        self._labels = Labels(model, model.index)
         # Models of the mean alone are GLMs; the likelihood of several parameters is its own.
         is_mean = set(model.predicted) == {self.family.location}
         self.information = information or ("expected" if is_mean else "observed")
@@ -133,7 +132,8 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def normalized_cov_params(self):
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
-        return self._root @ self._root.T
+        known = self._optimum.inverse
+        return self._root @ self._root.T if known is None else known
 
     @cached_property
     def _root(self):
@@ -211,7 +211,10 @@ class Results(GoodnessOfFit, Hypotheses):
     def hat_matrix_diag(self):
         """The leverage of each row: the diagonal of the hat matrix, for models of the mean."""
         if not self._is_mean or self.family.params[self.family.location].size is not None:
-            raise AttributeError("Leverages are for models of a single mean.")
+            raise ValueError(
+                "Expected a model of a single mean: its rows have leverages, which HC2, HC3 and "
+                "influence need. Received one of several parameters or classes."
+            )
         weights = covariance.expected_weights(self.family, self._data, self._raw)
         return weights * ((self.model.X @ self._root) ** 2).sum(axis=1)
 
@@ -243,6 +246,8 @@ class Results(GoodnessOfFit, Hypotheses):
 
     def conf_int(self, alpha=0.05):
         """Return confidence intervals of the estimates at level 1 - alpha, (p, 2)."""
+        if not 0.0 < alpha < 1.0:
+            raise ValueError(f"Expected alpha between 0 and 1. Received: {alpha}.")
         half = self._reference.ppf(1.0 - alpha / 2.0) * np.sqrt(np.diag(self._cov))
         center = self._natural[0]
         return self._labels.intervals(np.column_stack([center - half, center + half]))
@@ -411,4 +416,7 @@ def load(path):
         The file. It is a pickle, which can run code: load what you trust.
     """
     with open(path, "rb") as file:
-        return pickle.load(file)
+        found = pickle.load(file)
+    if not isinstance(found, Results):
+        raise ValueError(f"Expected a file of Results. Received: a {type(found).__name__}.")
+    return found

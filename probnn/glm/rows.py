@@ -22,8 +22,9 @@ def log_likelihood(family, data, raw, phi=None):
     """Return the log-likelihood of each row, at dispersion phi if given; no frequencies in it."""
     dispersed = {}
     if phi is not None:
-        precision = 1.0 if data.var_weights is None else data.var_weights
-        dispersed = family.with_dispersion(phi / precision)
+        precision = np.ones(len(data)) if data.var_weights is None else data.var_weights
+        # A row without precision says nothing: it has any dispersion, and counts for 0 below.
+        dispersed = family.with_dispersion(phi / np.where(precision > 0, precision, 1.0))
     if not dispersed:
         found = family.log_prob(data.y, raw)
         if data.trials is not None:
@@ -40,7 +41,7 @@ def log_likelihood(family, data, raw, phi=None):
     for a, name in enumerate(family.params):
         if name in dispersed:
             raw[:, a] = family.links[name].forward(dispersed[name])
-    return family.log_prob(data.y, raw)
+    return np.where(precision > 0, family.log_prob(data.y, raw), 0.0)
 
 
 def deviances(family, data, raw):

@@ -31,7 +31,7 @@ class PerfectSeparationError(ValueError):
         self.columns, self.complete = list(columns), complete
 
 
-def check(y, x, kind, names, classes=None, hint=None):
+def check(y, x, kind, names, classes=None, firth=True):
     """Raise an error if the responses are separated, completely or quasi-completely.
 
     Parameters
@@ -47,8 +47,8 @@ def check(y, x, kind, names, classes=None, hint=None):
         The names of the columns.
     classes : sequence, optional
         The labels of the classes of a categorical response; by default the codes up to the largest.
-    hint : str, optional
-        What the error says to do, in place of the default.
+    firth : bool
+        Whether the error offers Firth's penalty for a binary response, as it is for the logit link.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def check(y, x, kind, names, classes=None, hint=None):
     every = np.ones(system.shape, bool)
     b = system.search(every)
     if b is not None:
-        raise _explain(system, every, b, kind, names, classes, hint)
+        raise _explain(system, every, b, kind, names, classes, firth)
 
 
 def _few_rows_overlap(y, x, kind, classes):
@@ -321,7 +321,7 @@ def _blocks(n, p=1):
     return (slice(i, i + size) for i in range(0, n, size))
 
 
-def _explain(system, every, b, kind, names, labels, hint):
+def _explain(system, every, b, kind, names, labels, firth):
     """Return the error: what separates, told by few columns, and what to do."""
     n, p = system.x.shape
     complete = not system.sizes[-1] and system.search(every, complete=True) is not None
@@ -333,7 +333,7 @@ def _explain(system, every, b, kind, names, labels, hint):
         return PerfectSeparationError(
             "Expected y to take every value, so that maximum-likelihood estimates exist. Received: "
             f"{n} rows without {missing}: separation by the constant alone. "
-            + (hint or "Check how y is coded, or leave out a class that never occurs."),
+            "Check how y is coded, or leave out a class that never occurs.",
             [name for name, constant in zip(names, base[:, 0], strict=True) if constant],
             complete,
         )
@@ -356,8 +356,12 @@ def _explain(system, every, b, kind, names, labels, hint):
     how = "quasi-complete" if best is None else "complete"
     best = system.search(base | union) if best is None else best
     strict = "some" if best is None else system.scan(best)[1]
-    firth = 'fit(method="firth"), which penalises the likelihood, or ' if kind == "binary" else ""
-    hint = hint or (
+    firth = (
+        'fit(method="firth"), which penalises the likelihood, or '
+        if kind == "binary" and firth
+        else ""
+    )
+    hint = (
         f"Use {firth}fit_regularized(alpha=..., L1_wt=0), a ridge; or leave columns out, or merge "
         "rare categories."
     )

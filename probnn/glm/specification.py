@@ -7,6 +7,7 @@ import numpy as np
 
 from probnn.glm.data import (
     Observations,
+    check_aligned,
     check_finite,
     constant_columns,
     has_constant,
@@ -45,6 +46,8 @@ class Specification:
                 f"Expected each parameter once: X is the design of {family.location!r}, `designs` "
                 f"are those of others, `fixed` their values. Received twice: {both}."
             )
+        for what, other in (("y", y), *((f"designs[{n!r}]", z) for n, z in designs.items())):
+            check_aligned(X, other, what)
         y, trials, self.y_name = read_response(y, family)
         self.X, self.x_names = read_design(X)
         others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
@@ -105,6 +108,9 @@ class Specification:
                 f"a modelled or fixed {next(iter(dispersion))!r}: put what is known of it into "
                 "its design."
             )
+        for name, values in columns.items():
+            if self.index is not None:
+                check_aligned(self, values, name)
         for name, values in weights.items():
             if values is not None and not values.any():
                 raise ValueError(f"Expected {name} with a value above 0. Received: all are 0.")
@@ -187,7 +193,7 @@ class Specification:
     @property
     def nobs(self):
         """The number of observations: the sum of freq_weights, or the number of rows."""
-        return self.data.nobs
+        return self._nobs if self.data is None else self.data.nobs
 
     @property
     def p(self):
@@ -201,7 +207,7 @@ class Specification:
         return [name for name, width in pairs if width is not None]
 
     def __len__(self):
-        return len(self.data)
+        return self._rows if self.data is None else len(self.data)
 
     def parts(self):
         """Yield the `Observations`: all at once."""
@@ -227,6 +233,6 @@ class Specification:
     def without_data(self):
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)
-        light._nobs = self.nobs
+        light._nobs, light._rows = self.nobs, len(self)
         light.X = light.data = light.designs = light.index = None
         return light

@@ -71,9 +71,9 @@ def _ols(results):
         ("F-statistic:", [f"{results.fvalue:#8.4g}"]),
         ("Prob (F-statistic):", [f"{results.f_pvalue:#6.3g}"]),
         ("Log-Likelihood:", None),
-        ("AIC:", [f"{results.aic:#8.4g}"]),
-        ("BIC:", [f"{results.bic:#8.4g}"]),
     ]
+    if results.penalty is None:
+        top += [("AIC:", [f"{results.aic:#8.4g}"]), ("BIC:", [f"{results.bic:#8.4g}"])]
     return [*left, *right, _covariance(results)], top, "OLS Regression Results"
 
 
@@ -83,8 +83,9 @@ def _logit(results):
         ("Pseudo R-squ.:", [f"{results.prsquared:#6.4g}"]),
         ("Log-Likelihood:", None),
         ("LL-Null:", [f"{results.llnull:#8.5g}"]),
-        ("LLR p-value:", [f"{results.llr_pvalue:#6.4g}"]),
     ]
+    if results.penalty is None and results.method != "firth":
+        right.append(("LLR p-value:", [f"{results.llr_pvalue:#6.4g}"]))
     left += [("converged:", [str(results.converged)]), _covariance(results)]
     return left, right, "Logit Regression Results"
 

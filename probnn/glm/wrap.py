@@ -6,8 +6,8 @@ import numpy as np
 class Labels:
     """Gives arrays of coefficients and of rows their names, where the data had names."""
 
-    def __init__(self, model):
-        self.labelled, self.index = model.labelled, model.index
+    def __init__(self, model, index):
+        self.labelled, self.index = model.labelled, index
         self.names, self.columns = model.parameter_names, model.x_names
         size = model.family.params[model.family.location].size
         levels = np.arange((size or 0) + 1) if model.classes is None else model.classes
