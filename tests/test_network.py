@@ -132,7 +132,7 @@ class TestOneNeuron:
             head = model.layers[-1]
             for variable in head.trainable_variables:
                 value = np.array(keras.ops.convert_to_numpy(variable.value))
-                for step in (-0.1, 0.1):
+                for step in (-0.1 * (1 + np.abs(value)), 0.1 * (1 + np.abs(value))):
                     variable.assign(value + step)
                     assert model.evaluate(x, y, sample_weight=weight, verbose=0) > best
                 variable.assign(value)
