@@ -24,16 +24,22 @@ def _repeatable():
 
 
 @pytest.fixture
-def read_data():
-    """Return a function that reads a CSV of the shared data, or skips the test."""
+def shared_data():
+    """Return a function that finds a file of the shared data, or skips the test."""
 
-    def read(name):
+    def find(name):
         path = DATA / name
         if not path.exists():
             pytest.skip(f"{path} is absent: set PROBNN_DATA to the folder that has it")
-        return pd.read_csv(path)
+        return path
 
-    return read
+    return find
+
+
+@pytest.fixture
+def read_data(shared_data):
+    """Return a function that reads a CSV of the shared data, or skips the test."""
+    return lambda name: pd.read_csv(shared_data(name))
 
 
 @pytest.fixture
