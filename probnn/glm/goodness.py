@@ -37,6 +37,14 @@ class GoodnessOfFit:
         return self._deviance_at(self.coef)
 
     @cached_property
+    def condition_number(self):
+        """The ratio of the largest to the smallest singular value of X; not of batches: NaN."""
+        if self.model.data is None:
+            return float("nan")
+        singular = np.linalg.svd(self.model.X, compute_uv=False)
+        return float(singular[0] / singular[-1])
+
+    @cached_property
     def pearson_chi2(self):
         """The sum of squared Pearson residuals."""
         if self._optimum.ssr is not None:

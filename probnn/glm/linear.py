@@ -22,8 +22,6 @@ class OLSResults(Results):
         The F-test of all coefficients but the constant.
     mse_model, mse_resid, mse_total : float
         Mean squares.
-    condition_number : float
-        The ratio of the largest to the smallest singular value of X.
     """
 
     @property
@@ -136,12 +134,6 @@ class OLSResults(Results):
         shift = self.llf + 0.5 * n * np.log(self.ssr)
         return float(shift - 0.5 * n * np.log(self.centered_tss))
 
-    @cached_property
-    def condition_number(self):
-        """The condition number of X."""
-        singular = np.linalg.svd(self.model.X, compute_uv=False)
-        return float(singular[0] / singular[-1])
-
     def compare_f_test(self, restricted):
         """Return the F statistic against a nested model, its p-value, and df; as statsmodels."""
         from scipy import stats
@@ -151,7 +143,7 @@ class OLSResults(Results):
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 
     def _scalars(self):
-        return [*SCALARS, "centered_tss", "uncentered_tss", "condition_number"]
+        return [*SCALARS, "centered_tss", "uncentered_tss"]
 
 
 class LogitResults(Results):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probnn.glm.parallel import share
+
 _ROWS = 8192  # taken at once: a block and its products stay in cache
 _ILL = 1e4  # condition number above which standard errors are refined too
 _EXACT = 20_000_000  # numbers n p^2 up to which they are
@@ -95,12 +97,12 @@ def lstsq(x, y, max_iterations=20):
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("Expected finite x and y. Received: NaN or infinity. Drop those rows.")
 
-    norms = np.sqrt(np.sum(x**2, axis=0))
+    norms = np.sqrt(np.einsum("ij,ij->j", x, x))
     zero = np.flatnonzero(norms == 0)
     if zero.size:
         raise ValueError(f"Expected no column of zeros. Received: column {zero[0]}. Leave it out.")
     power = -np.round(np.log2(norms)).astype(int)
-    scaled = np.ldexp(x, power)
+    scaled = x * np.ldexp(1.0, power)
     q, r = qr(scaled, mode="economic", check_finite=False)
     singular = np.linalg.svd(r, compute_uv=False)
     if singular[-1] <= singular[0] * np.finfo(np.float64).eps:
@@ -158,24 +160,39 @@ def _refine(x, y, z, q, r, max_iterations):
 def _augmented_residuals(x, y, coef, residuals, z):
     """Return y - e - X b and -z - X'e, each summed as if in twice the precision, rounded once."""
     f = np.empty(len(y))
-    g, g_lost = -z, np.zeros(x.shape[1])
-    for start in range(0, len(y), _ROWS):
-        rows = slice(start, start + _ROWS)
-        columns = np.ascontiguousarray(x[rows].T)
-        high, low = _split(columns)
-        r_high, r_low = _split(residuals[rows])
-        total, error = two_sum(y[rows], -residuals[rows])
-        for j, b in enumerate(coef):
-            product, lost = _product(columns[j], high[j], low[j], -b, *_split(-b))
-            total, more = two_sum(total, product)
-            error += lost
-            error += more
-            product, lost = _product(columns[j], high[j], low[j], residuals[rows], r_high, r_low)
-            part, more = _sum(product)
-            g[j], again = two_sum(g[j], -part)
-            g_lost[j] += again - more - lost.sum()
-        f[rows] = total + error
-    return f, g + g_lost
+
+    def add(rows):
+        g, lost = np.zeros((2, x.shape[1]))
+        for start in range(rows.start, rows.stop, _ROWS):
+            block = slice(start, min(start + _ROWS, rows.stop))
+            f[block], part, more = _block(x[block], y[block], coef, residuals[block])
+            g, again = two_sum(g, part)
+            lost += more + again
+        return g, lost
+
+    g, lost = -z, 0.0
+    for part, more in share(add, *x.shape):
+        g, again = two_sum(g, part)
+        lost = lost + more + again
+    return f, g + lost
+
+
+def _block(x, y, coef, residuals):
+    """Return y - e - X b of some rows; of -X'e the sums, and what their rounding lost."""
+    columns = np.ascontiguousarray(x.T)
+    high, low = _split(columns)
+    r_high, r_low = _split(residuals)
+    total, error = two_sum(y, -residuals)
+    g, g_lost = np.empty((2, len(columns)))
+    for j, b in enumerate(coef):
+        product, lost = _product(columns[j], high[j], low[j], -b, *_split(-b))
+        total, more = two_sum(total, product)
+        error += lost
+        error += more
+        product, lost = _product(columns[j], high[j], low[j], residuals, r_high, r_low)
+        part, more = _sum(product)
+        g[j], g_lost[j] = -part, -more - lost.sum()
+    return total + error, g, g_lost
 
 
 def _sum(values):

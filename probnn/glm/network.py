@@ -58,14 +58,15 @@ def inference(model, x, y, *, sample_weight=None, **kwargs):
     Examples
     --------
     >>> import keras, numpy as np, probnn as pn
-    >>> x, y = np.array([[0.0], [0.0], [1.0], [1.0], [1.0]]), np.array([0, 1, 0, 1, 1])
+    >>> x = np.array([[0.0], [0.0], [0.0], [1.0], [1.0], [1.0]])
+    >>> y = np.array([0, 0, 1, 0, 1, 1])
     >>> neuron = pn.Sequential([keras.Input((1,)), pn.Head("bernoulli")])
     >>> results = pn.inference(neuron, x, y)
     >>> results.certificate.converged
     False
     >>> _ = pn.polish(neuron, x, y)
     >>> pn.inference(neuron, x, y).params.round(3).tolist()
-    [0.0, 0.693]
+    [-0.693, 1.386]
     """
     bridge = Bridge(model, x, y, sample_weight)
     coef = bridge.coef()

@@ -13,6 +13,7 @@ from probnn.glm.wrap import Labels
 
 SCALARS = (
     *("llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "scale", "scale_ml"),
+    "condition_number",
     *("nobs", "df_model", "df_resid", "converged"),
 )
 
@@ -44,6 +45,8 @@ class Results(GoodnessOfFit, Hypotheses):
         Goodness of fit.
     nobs, df_model, df_resid : float
         Rows, and degrees of freedom.
+    condition_number : float
+        The ratio of the largest to the smallest singular value of X.
     converged : bool
         Whether the optimum was reached.
     fit_history : dict
