@@ -2,7 +2,8 @@
 
 from probnn.glm.decision import decision_line
 from probnn.glm.formula import glm, logit, ols
-from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm.linear import OLS, Logit
+from probnn.glm.model import GLM, ConvergenceWarning
 from probnn.glm.results import Results, load
 from probnn.glm.separation import PerfectSeparationError
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from probnn import families
 from probnn.data import to_numpy
-from probnn.glm.model import GLM, OLS, Logit
+from probnn.glm.linear import OLS, Logit
+from probnn.glm.model import GLM
 
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights", "weights")
 

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from probnn.glm import covariance, rows
-from probnn.glm.model import OLS
+from probnn.glm.linear import OLS
 
 
 class Influence:

@@ -1,10 +1,45 @@
-"""What a regression says besides, after the names that its own class in statsmodels has."""
+"""Linear and logistic regression: models, and results with their own names in statsmodels."""
 
 from functools import cached_property
 
 import numpy as np
 
+from probnn.glm.model import GLM
 from probnn.glm.results import SCALARS, Results
+
+
+class OLS(GLM):
+    """Linear regression: the normal family with the identity link.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        The response.
+    X : array_like, shape (n, p)
+        The design; no constant is added.
+    **kwargs
+        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
+
+    Notes
+    -----
+    Solved by `probnn.glm.lstsq`: QR of the scaled columns, refined in twice the precision. Results
+    have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> results = pn.glm.OLS([1.0, 3.0, 5.0], [[1, 0], [1, 1], [1, 2]]).fit()
+    >>> results.params.tolist(), results.df_resid
+    ([1.0, 2.0], 1.0)
+    """
+
+    _use_t = True
+
+    def __init__(self, y, X, **kwargs):
+        super().__init__(y, X, "normal", **kwargs)
+
+    def _results(self):
+        return OLSResults
 
 
 class OLSResults(Results):
@@ -144,6 +179,33 @@ class OLSResults(Results):
 
     def _scalars(self):
         return [*SCALARS, "centered_tss", "uncentered_tss"]
+
+
+class Logit(GLM):
+    """Logistic regression: the Bernoulli family with the logit link.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        0 and 1; or (n, 2), successes and failures.
+    X : array_like, shape (n, p)
+        The design; no constant is added.
+    **kwargs
+        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> results = pn.glm.Logit([0, 1, 1, 0, 1, 1], [[1]] * 6).fit()
+    >>> float(results.params[0].round(6))  # log(4 / 2)
+    0.693147
+    """
+
+    def __init__(self, y, X, **kwargs):
+        super().__init__(y, X, "bernoulli", **kwargs)
+
+    def _results(self):
+        return LogitResults
 
 
 class LogitResults(Results):

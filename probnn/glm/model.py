@@ -258,7 +258,6 @@ class GLM(Specification):
         ConvergenceWarning
             If the iterations end before the optimum.
         """
-        self._check_identified(separated=method != "firth")
         if method not in ("newton", "firth"):
             raise ValueError(f"Expected method 'newton' or 'firth'. Received: {method!r}.")
         if engine not in ("auto", "host", "device"):
@@ -268,6 +267,7 @@ class GLM(Specification):
                 f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
             )
         covariance.check(cov_type, cov_kwds)
+        self._check_identified(separated=method != "firth")
         progress = Progress(verbose)
         if method == "firth":
             from probnn.glm.penalised import firth
@@ -349,7 +349,7 @@ class GLM(Specification):
                 start[j] = self.family.links[name].forward(start[j])
             return start
         y = self.y if self.data.trials is None else np.round(self.y)
-        raw = self.family.marginal(y, np.where(np.isnan(self.known), np.nan, self.known))
+        raw = self.family.marginal(y, self.known)
         start = np.zeros(likelihood.size)
         for a, (x, where) in enumerate(zip(self.designs, likelihood.slices, strict=True)):
             if x is None:
@@ -461,68 +461,3 @@ def warn_unless(optimum, maxiter):
         ConvergenceWarning,
         stacklevel=3,
     )
-
-
-class OLS(GLM):
-    """Linear regression: the normal family with the identity link.
-
-    Parameters
-    ----------
-    y : array_like, shape (n,)
-        The response.
-    X : array_like, shape (n, p)
-        The design; no constant is added.
-    **kwargs
-        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
-
-    Notes
-    -----
-    Solved by `probnn.glm.lstsq`: QR of the scaled columns, refined in twice the precision. Results
-    have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> results = pn.glm.OLS([1.0, 3.0, 5.0], [[1, 0], [1, 1], [1, 2]]).fit()
-    >>> results.params.tolist(), results.df_resid
-    ([1.0, 2.0], 1.0)
-    """
-
-    _use_t = True
-
-    def __init__(self, y, X, **kwargs):
-        super().__init__(y, X, "normal", **kwargs)
-
-    def _results(self):
-        from probnn.glm.linear import OLSResults
-
-        return OLSResults
-
-
-class Logit(GLM):
-    """Logistic regression: the Bernoulli family with the logit link.
-
-    Parameters
-    ----------
-    y : array_like, shape (n,)
-        0 and 1; or (n, 2), successes and failures.
-    X : array_like, shape (n, p)
-        The design; no constant is added.
-    **kwargs
-        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> results = pn.glm.Logit([0, 1, 1, 0, 1, 1], [[1]] * 6).fit()
-    >>> float(results.params[0].round(6))  # log(4 / 2)
-    0.693147
-    """
-
-    def __init__(self, y, X, **kwargs):
-        super().__init__(y, X, "bernoulli", **kwargs)
-
-    def _results(self):
-        from probnn.glm.linear import LogitResults
-
-        return LogitResults

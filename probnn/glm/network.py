@@ -9,7 +9,8 @@ import numpy as np
 from probnn import data
 from probnn.glm.affine import collapse
 from probnn.glm.data import is_labelled, read_column
-from probnn.glm.model import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm.linear import OLS, Logit
+from probnn.glm.model import GLM, ConvergenceWarning
 from probnn.glm.newton import Curvature, Optimum, newton
 from probnn.glm.separation import PerfectSeparationError
 from probnn.heads import Head
@@ -241,7 +242,6 @@ class Bridge:
         # What Keras does with sample weights: they multiply the likelihood of rows.
         weights = read_column(sample_weight, len(frame), "sample_weight", minimum=0.0)
         self.glm.data.var_weights = self.full.data.var_weights = weights
-        self.kinds = kinds
 
     # ---- weights and coefficients -----------------------------------------------------------
 
