@@ -281,6 +281,8 @@ class TestTests:
             )
         with pytest.raises(ValueError, match="fewer coefficients"):
             ours[1].compare_lr_test(ours[0])
+        with pytest.raises(ValueError, match="fewer coefficients"):
+            ours[1].compare_f_test(ours[0])
 
     @pytest.mark.parametrize(
         ("name", "family", "theirs"),
@@ -297,6 +299,10 @@ class TestTests:
         found = GLM(y, less, family).fit().score_test(extra)
         np.testing.assert_allclose(found[:2], [np.squeeze(v) for v in want[:2]], rtol=1e-7)
         assert found[2] == 2
+        with pytest.raises(ValueError, match="rows, as the model"):
+            GLM(y, less, family).fit().score_test(extra[:-1])
+        with pytest.raises(ValueError, match="linearly independent"):
+            GLM(y, less, family).fit().score_test(less.iloc[:, [1]].to_numpy())
 
     def test_terms_without_a_formula_are_columns(self):
         y, x = data("longley")

@@ -284,6 +284,8 @@ class TestErrors:
         neuron = network(3, pn.Head("bernoulli"))
         with pytest.raises(ValueError, match="support"):
             pn.inference(neuron, x, y + 1)
+        with pytest.raises(ValueError, match=r"shape \(n, 3\)"):
+            pn.inference(neuron, x[["GPA"]], y)
         with pytest.raises(ValueError, match="linearly independent"):
             pn.inference(neuron, x.assign(TUCE=2 * x.GPA), y)
 

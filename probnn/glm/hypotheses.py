@@ -97,11 +97,16 @@ class Hypotheses:
         """
         from scipy import stats
 
-        from probnn.glm.data import read_design
+        from probnn.glm.data import check_rank, read_design
 
         if self.family.params[self.family.location].size is not None:
             raise ValueError("Expected a model of one location. Received: one of classes.")
-        extra, _ = read_design(exog_extra, "exog_extra")
+        extra, names = read_design(exog_extra, "exog_extra")
+        if len(extra) != self.nobs:
+            raise ValueError(
+                f"Expected exog_extra with {self.nobs} rows, as the model. Received: {len(extra)}."
+            )
+        check_rank(np.column_stack([self.model.X, extra]), [*self.model.x_names, *names])
         data = copy.copy(self._data)
         data.designs = [np.column_stack([self.model.X, extra]), *data.designs[1:]]
         likelihood = data.likelihood(self.family, self.model.known)

@@ -174,6 +174,12 @@ class OLSResults(Results):
         from scipy import stats
 
         df = restricted.df_resid - self.df_resid
+        if df <= 0 or restricted.nobs != self.nobs:
+            raise ValueError(
+                "Expected a restricted model of the same rows with fewer coefficients. Received: "
+                f"{restricted.nobs} rows and {len(restricted.coef)} coefficients, against "
+                f"{self.nobs} and {len(self.coef)}."
+            )
         statistic = (restricted.ssr - self.ssr) / df / self.mse_resid
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 

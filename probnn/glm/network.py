@@ -194,6 +194,12 @@ class Bridge:
             raise ValueError(
                 f"Expected x of shape (n, p), one row for each y. Received: shape {np.shape(x)}."
             )
+        width = getattr(model, "input_shape", (None, None))[-1]
+        if width not in (None, x.shape[1]):
+            raise ValueError(
+                f"Expected x of shape (n, {width}), as the network takes. Received: shape "
+                f"{x.shape}."
+            )
         if not head.built:
             model(x[:1])
         self.y_name = getattr(y, "name", None) or "y"
