@@ -11,30 +11,30 @@ from probnn.glm import rows
 class GoodnessOfFit:
     """The part of `Results` that sums over rows, whether they are in memory or in batches."""
 
-    def _total(self, function, coef=None):
+    def _total(self, function):
         """Return the sum over rows, each as often as its frequency says."""
-        total, coef = 0.0, self.coef if coef is None else coef
+        total = 0.0
         for data in self.model.parts():
-            raw = data.likelihood(self.family, self.model.known).raw(coef)
+            raw = data.likelihood(self.family, self.model.known).raw(self.coef)
             values = function(data, raw)
             total += float(
                 np.sum(values if data.freq_weights is None else data.freq_weights * values)
             )
         return total
 
-    def _deviance_at(self, coef):
+    def _sum_of_deviances(self):
         def deviance(data, raw):
             found = rows.deviances(self.family, data, raw)
             return found if data.precision is None else data.precision * found
 
-        return self._total(deviance, coef)
+        return self._total(deviance)
 
     @cached_property
     def deviance(self):
         """Twice the log-likelihood lacking to a perfect fit, at dispersion 1."""
         if self._optimum.ssr is not None:
             return self._optimum.ssr
-        return self._deviance_at(self.coef)
+        return self._sum_of_deviances()
 
     @cached_property
     def condition_number(self):
@@ -75,41 +75,38 @@ class GoodnessOfFit:
 
         start = np.log(self.pearson_chi2 / self.model.nobs)
         found = minimize_scalar(
-            lambda log_phi: -self._llf_at(self.coef, np.exp(log_phi)),
+            lambda log_phi: -self._llf_at(np.exp(log_phi)),
             bracket=(start - 0.1, start + 0.1),
             options={"xtol": 1e-12},
         )
         return float(np.exp(found.x))
 
-    def _llf_at(self, coef, phi):
+    def _llf_at(self, phi):
         phi = phi if self.model.dispersion else None
-        return self._total(lambda data, raw: rows.log_likelihood(self.family, data, raw, phi), coef)
+        return self._total(lambda data, raw: rows.log_likelihood(self.family, data, raw, phi))
 
     @cached_property
     def llf(self):
         """The log-likelihood, at `scale`; of a linear model, at its maximum over the dispersion."""
-        return self._llf_at(self.coef, self.scale_ml if self.model.is_linear else self.scale)
+        return self._llf_at(self.scale_ml if self.model.is_linear else self.scale)
 
     @cached_property
-    def _null_coef(self):
-        """The coefficients of the model with a constant alone, in a model of that form."""
-        null = self.model.null_model()
-        return null._newton(null._start(), 100, 1e-9).coef
+    def _null(self):
+        """These results with a constant alone for a model, at its optimum."""
+        null = copy.copy(self)
+        null.model = self.model.null_model()
+        null.coef = null.model._newton(null.model._start(), 100, 1e-9).coef
+        return null
 
     @cached_property
     def llnull(self):
         """The log-likelihood with a constant alone, at the same dispersion."""
-        null, coef = self.model.null_model(), self._null_coef
-        part = copy.copy(self)
-        part.model = null
-        return part._llf_at(coef, self.scale)
+        return self._null._llf_at(self.scale)
 
     @cached_property
     def null_deviance(self):
         """The deviance with a constant alone."""
-        part = copy.copy(self)
-        part.model = self.model.null_model()
-        return part._deviance_at(self._null_coef)
+        return self._null._sum_of_deviances()
 
     def _check_maximum(self, what):
         """Raise if the estimates do not maximise the likelihood, as a penalised fit's do not."""

@@ -77,7 +77,7 @@ class Hypotheses:
             )
         # Each at its own maximum, over the dispersion too.
         tops = [
-            r._llf_at(r.coef, r.scale_ml) if mine is not None and its is not None else r.llf
+            r._llf_at(r.scale_ml) if mine is not None and its is not None else r.llf
             for r in (self, restricted)
         ]
         statistic = 2.0 * (tops[0] - tops[1])

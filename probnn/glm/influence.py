@@ -96,7 +96,7 @@ class Influence:
 
     def _table(self, values):
         labels = self.results._labels
-        return labels._frame(values, labels.index, self.results.model.x_names)
+        return labels.frame(values, labels.index, self.results.model.x_names)
 
     # ---- each row ---------------------------------------------------------------------------
 

@@ -178,8 +178,8 @@ class Margins:
     def _named(self, values):
         labels = self.results._labels
         if self._locations is None:
-            return labels._series(values[:, 0], self.names)
-        return labels._frame(values, self.names, range(values.shape[1]))
+            return labels.series(values[:, 0], self.names)
+        return labels.frame(values, self.names, range(values.shape[1]))
 
     @property
     def margeff(self):
@@ -189,7 +189,7 @@ class Margins:
         if self._locations is not None:
             return self._effects
         labels = self.results._labels
-        return labels._frame(self._effects[:, :, 0], labels.index, self.names)
+        return labels.frame(self._effects[:, :, 0], labels.index, self.names)
 
     @property
     def margeff_se(self):
@@ -202,7 +202,7 @@ class Margins:
         names = self.names
         if self._locations is not None:
             names = [f"{name} [{c}]" for c in range(self._locations + 1) for name in names]
-        return self.results._labels._frame(self._cov, names, names)
+        return self.results._labels.frame(self._cov, names, names)
 
     @property
     def tvalues(self):
@@ -219,7 +219,7 @@ class Margins:
         intervals = self._interval(alpha)
         if self._locations is not None:
             return intervals
-        return self.results._labels._frame(intervals[:, :, 0], self.names, [0, 1])
+        return self.results._labels.frame(intervals[:, :, 0], self.names, [0, 1])
 
     def _tables(self, alpha):
         """Yield, for each class, effects, standard errors, z, p-values, and intervals."""

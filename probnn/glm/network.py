@@ -115,17 +115,18 @@ def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
         raise RuntimeError(f"{_NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
     bridge.results(best.coef, None, kwargs)  # raises what there is to raise before weights change
     bridge.assign(best.coef)
-    found = inference(model, x, y, sample_weight=sample_weight, **kwargs)
-    if not found.certificate.converged:
+    coef = bridge.coef()  # as rounded to the weights' precision
+    certificate = bridge.certify(coef, best)
+    if not certificate.converged:
         warnings.warn(
             f"The head's {bridge.head.variable_dtype} weights cannot hold the optimum: "
-            f"{found.certificate.largest:.2g} standard errors, Newton decrement "
-            f"{found.certificate.decrement:.2g}. Standardise x: put keras.layers.Normalization "
-            "before the head.",
+            f"{certificate.largest:.2g} standard errors, Newton decrement "
+            f"{certificate.decrement:.2g}. Standardise x: put keras.layers.Normalization before "
+            "the head.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    return found
+    return bridge.results(coef, certificate, kwargs)
 
 
 @dataclass(frozen=True)
@@ -321,15 +322,15 @@ class Bridge:
         start = np.insert(fitted.coef, int(np.sum(widths[:at])), raw)
         return newton(self.full.likelihood(), start, maxiter, tol)
 
-    def certify(self, coef):
-        """Return the `Certificate` of coefficients of the full model."""
+    def certify(self, coef, best=None):
+        """Return the `Certificate` of coefficients of the full model, given the optimum or not."""
         likelihood = self.full.likelihood()
         value, gradient, hessian = likelihood(coef)
         curvature = Curvature(hessian)
         decrement = float(np.sqrt(max(gradient @ curvature.solve(gradient), 0.0)))
         score_norm = float(np.max(np.abs(gradient) / curvature.scale))
         try:
-            best = self.optimum(coef)
+            best = self.optimum(coef) if best is None else best
         except PerfectSeparationError as separated:
             return Certificate(np.inf, np.inf, "", decrement, score_norm, str(separated))
         if not best.converged:
@@ -353,13 +354,9 @@ class Bridge:
         """Return the `Results` of the tabulated model at coefficients of the full one."""
         if self.full is not self.glm:
             likelihood = self.full.likelihood()
-            names = self.full.predicted
-            keep = [
-                np.arange(where.start, where.stop)
-                for a, where in zip(likelihood.predicted, _used(likelihood), strict=True)
-                if names[likelihood.predicted.index(a)] != self.glm.dispersion
-            ]
-            coef = coef[np.concatenate(keep)]
+            named = zip(self.full.predicted, likelihood.predicted, strict=True)
+            tabulated = [a for name, a in named if name != self.glm.dispersion]
+            coef = np.concatenate([coef[likelihood.slices[a]] for a in tabulated])
         self.glm._check_identified(separated=False)
         value, gradient, hessian = self.glm.likelihood()(coef)
         optimum = Optimum(
@@ -377,10 +374,6 @@ class Bridge:
         )
         found.is_conditional = self.is_conditional
         return found
-
-
-def _used(likelihood):
-    return [likelihood.slices[a] for a in likelihood.predicted]
 
 
 def _raw_names(family):

@@ -16,17 +16,17 @@ class Labels:
     def params(self, values):
         """Return (p,) values by name; for classes, (p, C - 1)."""
         if self.classes is None:
-            return self._series(values, self.names)
+            return self.series(values, self.names)
         table = np.reshape(values, (len(self.classes), -1)).T
-        return self._frame(table, self.columns, self.classes)
+        return self.frame(table, self.columns, self.classes)
 
     def matrix(self, values):
         """Return a (p, p) matrix with names on both sides."""
-        return self._frame(values, self.names, self.names)
+        return self.frame(values, self.names, self.names)
 
     def intervals(self, values):
         """Return (p, 2) intervals."""
-        return self._frame(values, self.names, [0, 1])
+        return self.frame(values, self.names, [0, 1])
 
     def rows(self, values):
         """Return one value, or several, for each row of the data."""
@@ -36,14 +36,16 @@ class Labels:
 
         return (pd.Series if np.ndim(values) == 1 else pd.DataFrame)(values, index=self.index)
 
-    def _series(self, values, index):
+    def series(self, values, index):
+        """Return values with these names."""
         if not self.labelled:
             return values
         import pandas as pd
 
         return pd.Series(values, index=index)
 
-    def _frame(self, values, index, columns):
+    def frame(self, values, index, columns):
+        """Return a table with these names of rows and of columns."""
         if not self.labelled:
             return values
         import pandas as pd
