@@ -16,10 +16,11 @@ A Keras network ends in a `Head`, is fitted by negative log-likelihood, and pred
 
 import importlib
 
-from probnn import backend, domains, families, glm, links
+from probnn import backend, domains, families, glm, links, training
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.models import Model, Sequential
+from probnn.training import fit
 
 __version__ = "0.1.0"
 
@@ -33,10 +34,12 @@ __all__ = [
     "compare",
     "domains",
     "families",
+    "fit",
     "glm",
     "inference",
     "links",
     "polish",
+    "training",
 ]
 
 # Where the names live that are imported when they are first used.

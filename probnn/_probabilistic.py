@@ -10,6 +10,7 @@ import numpy as np
 from probnn import data, streams
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
+from probnn.training.fitting import train
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
@@ -100,12 +101,22 @@ class Probabilistic:
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        whole_epoch="auto",
+        on_divergence="raise",
     ):
         """Fit the weights by minimising the negative log-likelihood.
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
         A head that is still new first adapts to y, or to the y of the first batch of a stream.
         Masked time steps are checked too: fill them with any value that the family supports.
+
+        Parameters
+        ----------
+        x, y, batch_size, ..., validation_freq
+            As in `keras.Model.fit`.
+        whole_epoch, on_divergence
+            As in `probnn.fit`: whether epochs run as compiled programs, and what a loss does that
+            is no longer finite.
 
         Raises
         ------
@@ -131,7 +142,9 @@ class Probabilistic:
                 first_x, first_y = stream.first()
                 self._build_heads(first_x)
                 self._adapt_new_heads(data.responses(first_y, self.heads))
-            return super().fit(
+            return train(
+                self,
+                super().fit,
                 x=x,
                 y=y,
                 batch_size=batch_size,
@@ -148,6 +161,8 @@ class Probabilistic:
                 validation_steps=validation_steps,
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
+                whole_epoch=whole_epoch,
+                on_divergence=on_divergence,
             )
 
     def evaluate(

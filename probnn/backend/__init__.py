@@ -14,6 +14,15 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `derivatives(f)`    a compiled function of rows, with its gradient and Hessian in each, in float64
 `float64()`         a context in which float64 arrays become float64 tensors
 `map_batches`       a function applied on the host to every batch of a `tf.data` dataset
+`train_step(model)` the model's training step, as a function of a batch that assigns variables
+`test_step(model)`  its test step
+`step(f, vars)`     a function of a batch that assigns variables, ready for a loop
+`loop(...)`         a loop whose body may assign Keras variables
+`program(f, vars)`  a function that may assign Keras variables, as one compiled program
+`gather(x, index)`  rows by their numbers
+`free_memory()`     the bytes free where tensors live
+`members(f)`        a function over the first axis of its arguments, all at once
+`members_value_and_grad(f)` the same with gradients
 ==================  ============================================================================
 """
 
@@ -41,6 +50,15 @@ float64 = _module.float64
 compiled = _module.compiled
 row_derivatives = _module.row_derivatives
 has_gpu = _module.has_gpu
+train_step = _module.train_step
+test_step = _module.test_step
+step = _module.step
+loop = _module.loop
+program = _module.program
+gather = _module.gather
+free_memory = _module.free_memory
+members = _module.members
+members_value_and_grad = _module.members_value_and_grad
 
 
 def math(x):

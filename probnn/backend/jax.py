@@ -115,3 +115,107 @@ def has_gpu():
 def float64():
     """Return a context in which float64 arrays become float64 tensors."""
     return jax.enable_x64(True)
+
+
+# ---- training: steps, loops and programs that read and assign Keras variables -------------------
+
+
+def train_step(model):
+    """Return a function of a batch that runs the model's own training step."""
+    return _stateful(
+        model.train_step,
+        lambda: (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        ),
+    )
+
+
+def test_step(model):
+    """Return a function of a batch that runs the model's own test step."""
+    return _stateful(
+        model.test_step,
+        lambda: (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.metrics_variables,
+        ),
+    )
+
+
+def _stateful(step, groups):
+    """Return Keras's step of a state and a batch as one that assigns the variables."""
+
+    def stepped(batch):
+        variables = groups()
+        _, state = step(tuple([v.value for v in group] for group in variables), batch)
+        for group, values in zip(variables, state, strict=True):
+            _assign(group, values)
+
+    return stepped
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def step(body, variables, optimizer=None):
+    """Return `body`, a function of a batch that assigns variables: a program compiles it whole."""
+    del variables, optimizer
+    return body
+
+
+def loop(variables, start, stop, body, carry):
+    """Run `carry = body(i, carry)` for i from `start` to `stop`; it may assign `variables`."""
+
+    def step(i, state):
+        values, carry = state
+        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+            carry = body(i, carry)
+            return [v.value for v in variables], carry
+
+    start, stop = (jax.numpy.asarray(i, "int32") for i in (start, stop))
+    values, carry = jax.lax.fori_loop(start, stop, step, ([v.value for v in variables], carry))
+    _assign(variables, values)
+    return carry
+
+
+def program(function, variables):
+    """Return `function` of arrays, which may assign `variables`, as one compiled program."""
+
+    @jax.jit
+    def compiled(values, arguments):
+        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+            result = function(*arguments)
+            return [v.value for v in variables], result
+
+    def run(*arguments):
+        values, result = compiled([v.value for v in variables], arguments)
+        _assign(variables, values)
+        return result
+
+    return run
+
+
+def gather(x, index):
+    """Return the rows of `x` with these numbers."""
+    return x.at[index].get(mode="promise_in_bounds")
+
+
+def free_memory():
+    """Return the bytes free on the device that holds tensors, or None where it does not tell."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
+
+
+def members(function):
+    """Return `function` over the first axis of all its arguments, all at once."""
+    return jax.vmap(function)
+
+
+def members_value_and_grad(function):
+    """Return a function of members that gives (value, extra), and the gradients in the first."""
+    return jax.vmap(jax.value_and_grad(function, has_aux=True))

@@ -139,3 +139,74 @@ def map_batches(dataset, function):
         return batch if len(batch) > 1 else batch[0]
 
     return dataset.enumerate().map(check).prefetch(tf.data.AUTOTUNE)
+
+
+# ---- training: steps, loops and programs that read and assign Keras variables -------------------
+
+
+def train_step(model):
+    """Return a function of a batch that runs the model's own training step."""
+    return model.train_step
+
+
+def test_step(model):
+    """Return a function of a batch that runs the model's own test step."""
+    return model.test_step
+
+
+def step(body, variables, optimizer=None):
+    """Return `body`, a function of a batch that assigns variables: a program compiles it whole."""
+    del variables, optimizer
+    return body
+
+
+def loop(variables, start, stop, body, carry):
+    """Run `carry = body(i, carry)` for i from `start` to `stop`; it may assign `variables`."""
+    del variables  # TensorFlow sees by itself what a loop assigns
+    leaves = tf.nest.flatten(carry)
+
+    def step(i, *leaves):
+        after = body(i, tf.nest.pack_sequence_as(carry, leaves))
+        return (i + 1, *tf.nest.flatten(after))
+
+    start, stop = tf.cast(start, tf.int32), tf.cast(stop, tf.int32)
+    _, *leaves = tf.while_loop(lambda i, *_: i < stop, step, [start, *leaves])
+    return tf.nest.pack_sequence_as(carry, leaves)
+
+
+def program(function, variables):
+    """Return `function` of arrays, which may assign `variables`, as one compiled program."""
+    del variables
+    return tf.function(function, autograph=False, jit_compile=True)
+
+
+def gather(x, index):
+    """Return the rows of `x` with these numbers."""
+    return tf.gather(x, index)
+
+
+def free_memory():
+    """Return the bytes free on the device that holds tensors, or None where it does not tell."""
+    return None
+
+
+def members(function):
+    """Return `function` over the first axis of all its arguments, all at once."""
+    return lambda *arguments: tf.vectorized_map(
+        lambda each: function(*each), arguments, fallback_to_while_loop=False
+    )
+
+
+def members_value_and_grad(function):
+    """Return a function of members that gives (value, extra), and the gradients in the first."""
+
+    # The tape is inside of the map: around it, XLA would compile anew for every value.
+    def wrapped(values, *others):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss, extra = function(values, *others)
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, values, unconnected_gradients=zero)
+        return (loss, extra), [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    return members(wrapped)

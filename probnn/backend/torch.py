@@ -111,3 +111,71 @@ def has_gpu():
 def float64():
     """Return a context in which float64 arrays become float64 tensors: here, always."""
     return contextlib.nullcontext()
+
+
+# ---- training: steps, loops and programs that read and assign Keras variables -------------------
+
+
+def step(body, variables, optimizer=None):
+    """Return `body`, a function of a batch that assigns variables, as one graph of operations."""
+    from probnn.backend import torch_steps
+
+    return torch_steps.Traced(body, lambda: variables, optimizer, body)
+
+
+def loop(variables, start, stop, body, carry):
+    """Run `carry = body(i, carry)` for i from `start` to `stop`; it may assign `variables`."""
+    del variables
+    for i in range(int(start), int(stop)):
+        carry = body(i, carry)
+    return carry
+
+
+def program(function, variables):
+    """Return `function` of arrays: torch runs it as it stands, and its steps as traced graphs."""
+    del variables
+    return function
+
+
+def gather(x, index):
+    """Return the rows of `x` with these numbers."""
+    return x[index]
+
+
+def free_memory():
+    """Return the bytes free on the device that holds tensors, or None where it does not tell."""
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
+
+
+def train_step(model):
+    """Return a function of a batch that runs the model's own training step."""
+    from probnn.backend import torch_steps
+
+    return torch_steps.train_step(model)
+
+
+def test_step(model):
+    """Return a function of a batch that runs the model's own test step."""
+    from probnn.backend import torch_steps
+
+    return torch_steps.test_step(model)
+
+
+def members(function):
+    """Return `function` over the first axis of all its arguments, all at once."""
+    return torch.func.vmap(function, randomness="different")
+
+
+def members_value_and_grad(function):
+    """Return a function of members that gives (value, extra), and the gradients in the first."""
+    mapped = members(function)
+
+    def wrapped(values, *others):
+        values = [value.detach().requires_grad_(True) for value in values]
+        with torch.enable_grad():
+            loss, extra = mapped(values, *others)
+            gradients = torch.autograd.grad(loss.sum(), values, materialize_grads=True)
+        loss, extra = keras.tree.map_structure(lambda t: t.detach(), (loss, extra))
+        return (loss, extra), list(gradients)
+
+    return wrapped

@@ -1,0 +1,112 @@
+"""What a fit needs so that its epochs can run as compiled programs, in words."""
+
+import os
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import data_adapter_utils
+from keras.src.trainers.data_adapters.array_data_adapter import can_convert_arrays
+from keras.src.trainers.trainer import model_supports_jit
+from keras.src.utils.python_utils import is_default
+
+from probnn import backend, streams
+
+_HOOKS = [f"on_{when}batch_{edge}" for when in ("", "train_", "test_") for edge in ("begin", "end")]
+
+
+def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=None):
+    """Return why these epochs cannot run as compiled programs, or None if they can.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    arrays : tuple
+        The structures of data, of training and validation.
+    callbacks : list of keras.callbacks.Callback
+    steps_per_epoch, validation_steps : int, optional
+        As in `keras.Model.fit`.
+
+    Returns
+    -------
+    str or None
+    """
+    return (
+        _of_data(arrays)
+        or _of_model(model)
+        or _of_callbacks(callbacks)
+        or _of_steps(steps_per_epoch, validation_steps)
+    )
+
+
+def _of_data(arrays):
+    for leaf in keras.tree.flatten(arrays):
+        if streams.is_stream(leaf):
+            return f"a stream of batches ({type(leaf).__name__}) in place of arrays"
+        if not can_convert_arrays((leaf,)) or data_adapter_utils.is_scipy_sparse(leaf):
+            return f"data of type {type(leaf).__name__}, which is no dense array"
+        if getattr(leaf, "dtype", None) is not None and not _is_number(leaf):
+            return f"data of dtype {leaf.dtype}, which is no number"
+    size = sum(np.prod(leaf.shape) * 4 for leaf in keras.tree.flatten(arrays) if leaf is not None)
+    room = backend.free_memory()
+    if room is None:
+        room = 0.7 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > room:
+        return f"{size / 2**30:.1f} GiB of data, where {room / 2**30:.1f} GiB fit on the device"
+    return None
+
+
+def _is_number(leaf):
+    if type(leaf).__name__ in ("SparseTensor", "RaggedTensor"):
+        return False
+    try:
+        name = keras.backend.standardize_dtype(leaf.dtype)
+    except ValueError:
+        return False
+    return name != "string"
+
+
+def _of_model(model):
+    if model.optimizer is None:
+        return "a model without an optimizer"
+    if model.run_eagerly:
+        return "compile(run_eagerly=True)"
+    if keras.distribution.distribution() is not None:
+        return "a keras.distribution, which spreads the model over devices"
+    if getattr(model, "_distribute_strategy", None) is not None:
+        return "a tf.distribute strategy, which spreads the model over devices"
+    if keras.config.max_steps_per_epoch():
+        return "keras.config.set_max_steps_per_epoch"
+    if backend.name != "torch" and not model_supports_jit(model):
+        return "a model with layers that cannot be compiled (supports_jit is False)"
+    if backend.name == "jax" and not model.jit_compile:
+        return "compile(jit_compile=False)"
+    return None
+
+
+def _of_callbacks(callbacks):
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ProgbarLogger):
+            continue
+        name = type(callback).__name__
+        if isinstance(
+            callback, (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)
+        ):
+            if callback.save_freq != "epoch":
+                return f"a {name} with save_freq={callback.save_freq!r}, which counts batches"
+        elif isinstance(callback, keras.callbacks.TensorBoard):
+            if callback.update_freq != "epoch" or callback._should_trace:
+                return f"a {name} with update_freq or profile_batch, which count batches"
+        else:
+            hooks = [hook for hook in _HOOKS if not is_default(getattr(callback, hook))]
+            if hooks:
+                return f"a {name} callback with {hooks[0]}, which wants every batch"
+    return None
+
+
+def _of_steps(steps_per_epoch, validation_steps):
+    if steps_per_epoch is not None:
+        return f"steps_per_epoch={steps_per_epoch}, which is no whole pass over the data"
+    if validation_steps is not None:
+        return f"validation_steps={validation_steps}, which is no whole pass over the data"
+    return None

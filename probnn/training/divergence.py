@@ -1,0 +1,121 @@
+"""What a fit does when its loss is no longer finite."""
+
+import warnings
+
+import keras
+import numpy as np
+
+ON_DIVERGENCE = ("raise", "warn")
+
+
+class DivergenceError(ArithmeticError):
+    """A loss that is no longer finite; the model has the weights of the last epoch that was."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """As `DivergenceError`, where a fit was asked to warn."""
+
+
+def check_option(on_divergence):
+    """Raise ValueError for an unknown choice of what a divergence does."""
+    if on_divergence not in ON_DIVERGENCE:
+        raise ValueError(
+            f"Expected on_divergence to be 'raise' or 'warn'. Received: {on_divergence!r}."
+        )
+
+
+def report(model, losses, initial_epoch, on_divergence):
+    """Raise or warn about a fit that diverged in the last of these epochs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With the weights put back already.
+    losses : list of float
+        The training loss of each epoch, the last one not finite, or followed by weights that are
+        not.
+    initial_epoch : int
+        The number of the first of them, from 0.
+    on_divergence : {"raise", "warn"}
+
+    Raises
+    ------
+    DivergenceError
+        If `on_divergence` is "raise".
+    """
+    epoch = initial_epoch + len(losses)
+    finite = [loss for loss in losses[:-1] if np.isfinite(loss)]
+    if finite:
+        before = f"The last finite loss was {finite[-1]:.6g}, in epoch {epoch - 1}, whose weights"
+    else:
+        before = "It was the first epoch of this fit, so the weights from before it"
+    rate = learning_rate(model)
+    message = (
+        f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}, with a learning "
+        f"rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning rate: "
+        f"try {rate / 10:.3g}, or the one that "
+        f"probnn.training.suggest_learning_rate(model, x, y) finds.{_about_links(model)}"
+    )
+    if on_divergence == "raise":
+        raise DivergenceError(message)
+    warnings.warn(message, DivergenceWarning, stacklevel=4)
+
+
+def learning_rate(model):
+    """Return the learning rate of a model's optimizer now, as a number."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _about_links(model):
+    """Name the links that let a parameter leave its domain, which makes a likelihood NaN."""
+    found = []
+    for head in keras.tree.flatten(getattr(model, "heads", [])):
+        for name, param in head.family.params.items():
+            link = head.family.links[name]
+            with np.errstate(all="ignore"):
+                reached = link.inverse(np.array([-20.0, -1.0, 1.0, 20.0]))
+            if param.size is None and not param.domain.contains(reached).all():
+                found.append(f"{link.name} of {name}")
+    if not found:
+        return ""
+    return (
+        f" Or a parameter has left its domain, which the link {', '.join(found)} does not prevent: "
+        "a log or logit link would."
+    )
+
+
+class Guard(keras.callbacks.Callback):
+    """Keep the state after each epoch with a finite loss, for Keras's own loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+        self.diverged = False
+
+    def _variables(self):
+        own = [*self.model.trainable_variables, *self.model.non_trainable_variables]
+        return [*own, *self.model.optimizer.variables]
+
+    def _keep(self):
+        self._good = [keras.ops.convert_to_numpy(v.value).copy() for v in self._variables()]
+
+    def on_train_begin(self, logs=None):
+        """Keep the state before the first epoch."""
+        self._keep()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keep the state, or put it back and stop."""
+        loss = (logs or {}).get("loss", 0.0)
+        self.losses.append(float(loss))
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        finite = np.isfinite(loss) and all(
+            np.isfinite(keras.ops.convert_to_numpy(v.value)).all()
+            for v in self.model.trainable_variables
+        )
+        if finite:
+            self._keep()
+            return
+        for variable, value in zip(self._variables(), self._good, strict=True):
+            variable.assign(value)
+        self.diverged = self.model.stop_training = True

@@ -1,0 +1,245 @@
+"""A whole epoch, or several, as one compiled program.
+
+Keras's own loop returns to Python after every batch, which costs a small network more than a
+hundred times its arithmetic. Here the data lie on the device, and a loop inside of one program
+gathers each batch and runs Keras's training step on it.
+"""
+
+import keras
+import numpy as np
+
+from probnn import backend
+
+ops = keras.ops
+
+_ORDERS = 2_000_000  # row numbers sent to the device at once
+_EPOCHS = 128  # epochs in one program
+
+
+class Network:
+    """A compiled Keras model, as what an epoch trains."""
+
+    def __init__(self, model):
+        self.model = model
+        self.train = backend.train_step(model)
+        self.test = backend.test_step(model)
+
+    lead = ()  # the axes before the rows of a batch
+
+    @property
+    def kept(self):
+        """The variables that are put back after a divergence."""
+        own = [*self.model.trainable_variables, *self.model.non_trainable_variables]
+        return [*own, *self.model.optimizer.variables]
+
+    @property
+    def variables(self):
+        """The variables that a step assigns."""
+        return [*self.kept, *self.model.metrics_variables]
+
+    def reset(self):
+        """Set the metrics to zero."""
+        self.model.reset_metrics()
+
+    def results(self):
+        """Return name -> tensor: the loss and the metrics since the last reset."""
+        return self.model.get_metrics_result()
+
+    def always_finite(self):
+        """Return what `finite` returns when all is."""
+        return ops.convert_to_tensor(True)
+
+    def finite(self, loss):
+        """Return whether the loss and all weights are finite."""
+        values = [loss, *(v.value for v in self.model.trainable_variables)]
+        return ops.all(ops.stack([ops.all(ops.isfinite(value)) for value in values]))
+
+    def choose(self, finite, new, old):
+        """Return `new` where training is finite, else `old`."""
+        return ops.where(finite, new, old)
+
+
+class Epochs:
+    """Epochs of training on data that lie on the device.
+
+    Parameters
+    ----------
+    program : Program
+        What runs them.
+    data : tuple of arrays
+        (x, y) or (x, y, sample_weight), each an array or a structure of arrays.
+    validation : tuple of arrays, optional
+        As `data`.
+    """
+
+    def __init__(self, program, data, validation=None):
+        self._program = program
+        self._data, self._validation = _on_device(data), _on_device(validation)
+        trainee = program.trainee
+        self._good = [ops.copy(v.value) for v in trainee.kept]
+        self._finite = trainee.always_finite()
+
+    def run(self, orders, first, last, validate, most):
+        """Run the steps `first` to `last` of each of some epochs.
+
+        Parameters
+        ----------
+        orders : numpy.ndarray, shape (epochs, ..., rows)
+            The order of the rows in each epoch.
+        first, last : int
+            The range of full batches; the epoch's end belongs to it if `last` is the last one.
+        validate : sequence of bool
+            Which of the epochs end with a validation.
+        most : int
+            The epochs that the program has room for: one program serves any number below it.
+
+        Returns
+        -------
+        dict
+            Name -> array (epochs, ...) of losses and metrics, those of validation under "val_..."
+            and `finite`: whether the loss and the weights were finite until then.
+        """
+        epochs = len(orders)
+        room = np.zeros((most, *orders.shape[1:]), "int32")
+        room[:epochs] = orders
+        flags = np.zeros(most, bool)
+        flags[:epochs] = validate
+        numbers = [np.asarray(i, "int32") for i in (epochs, first, last)]
+        logs, self._good, self._finite = self._program.run(
+            self._data, self._validation, room, flags, *numbers, self._good, self._finite
+        )
+        return {name: ops.convert_to_numpy(value)[:epochs] for name, value in logs.items()}
+
+    def restore(self):
+        """Put the weights, and the optimizer's state, back to the last epoch that was finite."""
+        for variable, value in zip(self._program.trainee.kept, self._good, strict=True):
+            variable.assign(value)
+
+
+class Program:
+    """The compiled program of some epochs; it holds no data.
+
+    Parameters
+    ----------
+    trainee : Network
+        What is trained: its `train` and `test` take a batch and assign its `variables`.
+    rows : int
+        The rows in an epoch.
+    batch_size : int
+    validation_batch_size : int, optional
+    """
+
+    def __init__(self, trainee, rows, batch_size, validation_batch_size=None):
+        self.trainee = trainee
+        self.rows = rows
+        self.batch_size = min(batch_size, rows)
+        self.steps, self._rest = divmod(rows, self.batch_size)
+        self.validation_batch_size = validation_batch_size or batch_size
+        self.names = {name: tuple(value.shape) for name, value in trainee.results().items()}
+        self.run = backend.program(self._run, trainee.variables)
+
+    @property
+    def most(self):
+        """The most epochs that one call may run."""
+        return max(1, min(_EPOCHS, _ORDERS // self.rows))
+
+    def _run(self, data, validation, orders, validate, epochs, first, last, good, finite):
+        variables, trainee = self.trainee.variables, self.trainee
+        orders, validate = ops.convert_to_tensor(orders), ops.convert_to_tensor(validate)
+        size = self.batch_size
+
+        def epoch(e, carry):
+            order = ops.take(orders, e, axis=0)
+
+            def begin(_, carry):
+                trainee.reset()
+                return carry
+
+            def step(s, carry):
+                trainee.train(_batch(data, _window(order, s * size, size)))
+                return carry
+
+            def end(_, carry):
+                if self._rest:
+                    trainee.train(_batch(data, order[..., self.steps * size :]))
+                return self._end(e, carry, validation, validate)
+
+            backend.loop(variables, 0, ops.cast(first == 0, "int32"), begin, ())
+            backend.loop(variables, first, last, step, ())
+            return backend.loop(variables, 0, ops.cast(last == self.steps, "int32"), end, carry)
+
+        names = dict(self.names)
+        if validation is not None:
+            names |= {f"val_{name}": shape for name, shape in self.names.items()}
+        logs = {name: ops.zeros((orders.shape[0], *shape)) for name, shape in names.items()}
+        logs["finite"] = ops.zeros((orders.shape[0], *finite.shape), "bool")
+        good, finite, logs = backend.loop(variables, 0, epochs, epoch, (good, finite, logs))
+        return logs, good, finite
+
+    def _end(self, e, carry, validation, validate):
+        """Record the results of an epoch, keep its weights if they are good, and validate."""
+        good, finite, logs = carry
+        trainee = self.trainee
+        results = trainee.results()
+        finite = ops.logical_and(finite, trainee.finite(results["loss"]))
+        logs = _record(logs, e, {**results, "finite": finite})
+        good = [
+            trainee.choose(finite, variable.value, old)
+            for variable, old in zip(trainee.kept, good, strict=True)
+        ]
+        if validation is not None:
+            flag = ops.cast(ops.take(validate, e, axis=0), "int32")
+
+            def check(_, logs):
+                return _record(logs, e, self._validate(validation))
+
+            logs = backend.loop(trainee.variables, 0, flag, check, logs)
+        return good, finite, logs
+
+    def _validate(self, validation):
+        trainee, rows = self.trainee, _count(validation)
+        size = min(self.validation_batch_size, rows)
+        steps, rest = divmod(rows, size)
+        index = ops.broadcast_to(ops.arange(rows, dtype="int32"), (*trainee.lead, rows))
+
+        def step(s, carry):
+            trainee.test(_batch(validation, _window(index, s * size, size)))
+            return carry
+
+        trainee.reset()
+        backend.loop(trainee.variables, 0, steps, step, ())
+        if rest:
+            trainee.test(_batch(validation, index[..., steps * size :]))
+        return {f"val_{name}": value for name, value in trainee.results().items()}
+
+
+def _map(function, tree):
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), tree)
+
+
+def _on_device(data):
+    return _map(ops.convert_to_tensor, data)
+
+
+def _count(data):
+    """Return the number of rows."""
+    return next(leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None)
+
+
+def _batch(data, index):
+    return _map(lambda leaf: backend.gather(leaf, index), data)
+
+
+def _window(order, start, size):
+    """Return `size` entries of the last axis."""
+    starts = [0] * (len(order.shape) - 1) + [start]
+    return ops.slice(order, starts, [*order.shape[:-1], size])
+
+
+def _record(logs, e, values):
+    """Return the logs with values in the row of an epoch."""
+    logs = dict(logs)
+    for name, value in values.items():
+        row = ops.cast(value, logs[name].dtype)[None]
+        logs[name] = ops.scatter_update(logs[name], ops.reshape(e, (1, 1)), row)
+    return logs

@@ -1,0 +1,377 @@
+"""`fit`: Keras's, with each epoch as one compiled program where that is possible."""
+
+import math
+import time
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import array_slicing
+from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+from probnn.training import divergence
+from probnn.training.conditions import obstacle
+from probnn.training.epochs import Epochs, Network, Program
+from probnn.training.interrupt import interruptible
+
+_SECONDS = 0.2  # between two returns to Python: for Ctrl-C and the progress bar
+
+# Callbacks that look at the logs of an epoch alone, so that many epochs may pass at once.
+_LOGS_ONLY = (
+    keras.callbacks.History,
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.CSVLogger,
+)
+
+
+def fit(
+    model,
+    x=None,
+    y=None,
+    batch_size=None,
+    epochs=1,
+    verbose="auto",
+    callbacks=None,
+    validation_split=0.0,
+    validation_data=None,
+    shuffle=True,
+    class_weight=None,
+    sample_weight=None,
+    initial_epoch=0,
+    steps_per_epoch=None,
+    validation_steps=None,
+    validation_batch_size=None,
+    validation_freq=1,
+    whole_epoch="auto",
+    on_divergence="raise",
+):
+    """Fit any compiled Keras model, each epoch as one compiled program where that is possible.
+
+    `probnn.Model.fit` and `probnn.Sequential.fit` do the same for their own models.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    x, y, batch_size, ..., validation_freq
+        As in `keras.Model.fit`.
+    whole_epoch : {"auto", True, False}
+        "auto" runs epochs as compiled programs where the data are arrays that fit on the device
+        and no callback wants every batch, and Keras's own loop elsewhere; True raises in place of
+        that, and says what stands in the way; False always takes Keras's loop.
+    on_divergence : {"raise", "warn"}
+        What a loss that is no longer finite does, after the weights of the last good epoch are
+        put back.
+
+    Returns
+    -------
+    keras.callbacks.History
+
+    Raises
+    ------
+    ValueError
+        If `whole_epoch=True` and something stands in the way.
+    DivergenceError
+        If the loss is no longer finite.
+
+    Notes
+    -----
+    Ctrl-C stops a fit at the end of the current chunk of batches (about 0.2 s), keeps the weights
+    and returns the History so far; a second Ctrl-C raises KeyboardInterrupt.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, probnn as pn
+    >>> x = np.linspace(-1.0, 1.0, 200)[:, None]
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.1), "mse")
+    >>> history = pn.fit(model, x, 2.0 * x + 1.0, epochs=50, verbose=0)
+    >>> [w.round(2).ravel().tolist() for w in model.get_weights()]
+    [[2.0], [1.0]]
+    """
+    arguments = dict(locals())
+    del arguments["model"]
+    if type(model).fit is not keras.Model.fit:  # its own fit: probnn's, or a user's
+        from probnn._probabilistic import Probabilistic
+
+        if not isinstance(model, Probabilistic):
+            if whole_epoch is True:
+                raise ValueError(
+                    f"Expected a model that trains as keras.Model does, for whole_epoch=True. "
+                    f"Received: {type(model).__name__}, which has a fit of its own."
+                )
+            del arguments["whole_epoch"], arguments["on_divergence"]
+        return model.fit(**arguments)
+    return train(model, keras.Model.fit.__get__(model), **arguments)
+
+
+def train(model, keras_fit, whole_epoch="auto", on_divergence="raise", **arguments):
+    """Fit by compiled epochs or by `keras_fit`, with the arguments of `fit`."""
+    divergence.check_option(on_divergence)
+    if whole_epoch not in ("auto", True, False):
+        raise ValueError(
+            f"Expected whole_epoch to be 'auto', True or False. Received: {whole_epoch!r}."
+        )
+    model._assert_compile_called("fit")
+    if whole_epoch:
+        run = WholeEpochFit(model, **arguments)
+        reason = run.obstacle()
+        if reason is None:
+            return run(on_divergence)
+        if whole_epoch is True:
+            raise ValueError(
+                "Expected a fit whose epochs can run as compiled programs, for whole_epoch=True. "
+                f"Received: {reason}. With whole_epoch='auto' Keras's own loop would run."
+            )
+    return _guarded(model, keras_fit, on_divergence, arguments)
+
+
+def _guarded(model, keras_fit, on_divergence, arguments):
+    """Run Keras's own loop, and keep the last good weights if it diverges."""
+    guard = divergence.Guard()
+    given = arguments.pop("callbacks")
+    if isinstance(given, keras.callbacks.CallbackList):
+        given.callbacks.insert(0, guard)
+        guard.set_model(model)
+        callbacks = given
+    else:
+        callbacks = [guard, *keras.tree.flatten(given or [])]
+
+    def stop():
+        model.stop_training = True
+
+    with interruptible(stop) as interrupt:
+        history = keras_fit(callbacks=callbacks, **arguments)
+    if interrupt.asked:
+        _say_interrupted(arguments["verbose"], history)
+    if guard.diverged:
+        divergence.report(model, guard.losses, arguments["initial_epoch"], on_divergence)
+    return history
+
+
+class WholeEpochFit:
+    """A fit by compiled epochs: the arguments of `fit`, checked, and the loop over them."""
+
+    def __init__(
+        self,
+        model,
+        x,
+        y,
+        batch_size,
+        epochs,
+        verbose,
+        callbacks,
+        validation_split,
+        validation_data,
+        shuffle,
+        class_weight,
+        sample_weight,
+        initial_epoch,
+        steps_per_epoch,
+        validation_steps,
+        validation_batch_size,
+        validation_freq,
+    ):
+        limit = keras.config.max_epochs()
+        self.model = model
+        self.epochs = min(epochs, limit) if limit else epochs
+        self.initial_epoch = initial_epoch
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.shuffle = shuffle
+        self.validation_freq = validation_freq
+        self._data = (x, y, sample_weight)
+        self._class_weight = class_weight
+        self._batch_size, self._validation_batch_size = batch_size, validation_batch_size
+        self._validation = validation_data
+        self._split = validation_split if validation_data is None else 0.0
+        self._steps = steps_per_epoch, validation_steps
+
+    def obstacle(self):
+        """Return why Keras's own loop must run, or None; then all is compiled."""
+        given = self.callbacks
+        flat = (
+            given.callbacks
+            if isinstance(given, keras.callbacks.CallbackList)
+            else keras.tree.flatten(given or [])
+        )
+        reason = obstacle(self.model, (self._data, self._validation), flat, *self._steps)
+        if reason is not None:
+            return reason
+        self._prepare()
+        try:
+            self._run_nothing()
+        except Exception as error:  # whatever the compiler of a backend raises
+            first = str(error).strip().split("\n", 1)[0][:300]
+            return f"a training step that does not compile ({type(error).__name__}: {first})"
+        return None
+
+    def _prepare(self):
+        """Put the data on the device, and build what a first batch builds."""
+        data, validation = self._data, self._validation
+        if self._split:
+            data, validation = array_slicing.train_validation_split(data, self._split)
+        train = ArrayDataAdapter(
+            *data,
+            batch_size=self._batch_size,
+            shuffle=self.shuffle,
+            class_weight=self._class_weight,
+        )
+        size = train.batch_size
+        arrays = _arrays(train)
+        held_out = None
+        if validation is not None:
+            held_out = _arrays(
+                ArrayDataAdapter(*keras.utils.unpack_x_y_sample_weight(validation), batch_size=size)
+            )
+        self.model._symbolic_build(
+            data_batch=keras.tree.map_structure(
+                lambda leaf: None if leaf is None else leaf[:size], arrays
+            )
+        )
+        self._rows, self._size = train._num_samples, size
+        self._program = self._program_of(self._validation_batch_size or size)
+        self._epochs = Epochs(self._program, arrays, held_out)
+        self._has_validation = held_out is not None
+
+    def _program_of(self, validation_batch_size):
+        """Return the program of an earlier fit, if it would be the same one."""
+        model = self.model
+        # `compile` makes a new tracker of the loss: it stands for everything that was compiled.
+        key = (
+            model._loss_tracker,
+            *map(id, model.trainable_variables),
+            *(self._rows, self._size, validation_batch_size),
+        )
+        kept = model.__dict__.get("_probnn_program")
+        if kept is None or kept[0] != key:
+            program = Program(Network(model), self._rows, self._size, validation_batch_size)
+            kept = model.__dict__["_probnn_program"] = (key, program)
+        return kept[1]
+
+    def _run_nothing(self):
+        """Compile, and run no step."""
+        self._most = self._program.most if self._many_at_once() else 1
+        nothing = np.empty((0, self._rows), "int32")
+        self._epochs.run(nothing, 0, self._program.steps, [], self._most)
+
+    def _many_at_once(self):
+        given = self.callbacks
+        if isinstance(given, keras.callbacks.CallbackList):
+            given = given.callbacks
+        return all(type(callback) in _LOGS_ONLY for callback in keras.tree.flatten(given or []))
+
+    # ---- the loop ---------------------------------------------------------------------------
+
+    def __call__(self, on_divergence):
+        """Train, and return the History."""
+        model = self.model
+        callbacks = self.callbacks
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = keras.callbacks.CallbackList(
+                callbacks,
+                add_history=True,
+                add_progbar=self.verbose != 0,
+                verbose=self.verbose,
+                epochs=self.epochs,
+                steps=math.ceil(self._rows / self._size),
+                model=model,
+            )
+        model.stop_training = False
+        callbacks.on_train_begin()
+        first = model._initial_epoch or self.initial_epoch
+        with interruptible() as interrupt:
+            losses, logs, diverged = self._loop(callbacks, first, interrupt)
+        if self.epochs > 0:
+            model.optimizer.finalize_variable_values(model.trainable_weights)
+        callbacks.on_train_end(logs)
+        if interrupt.asked:
+            _say_interrupted(self.verbose, model.history)
+        if diverged:
+            divergence.report(model, losses, first, on_divergence)
+        return model.history
+
+    def _loop(self, callbacks, epoch, interrupt):
+        """Run chunks of epochs, or of an epoch, until the end; return losses, logs, divergence."""
+        program, model = self._program, self.model
+        losses, logs, diverged = [], None, False
+        step, pace = 0, None  # where in an epoch; seconds for a step
+        while epoch < self.epochs and not (model.stop_training or interrupt.asked):
+            if step == 0:
+                callbacks.on_epoch_begin(epoch)
+                orders = [self._order()]
+            budget = 256 if pace is None else max(1, int(_SECONDS / pace))
+            last = min(program.steps, step + budget)
+            if step == 0 and last == program.steps:
+                most = min(self._most, self.epochs - epoch, budget // max(1, program.steps))
+                orders += [self._order() for _ in range(most - 1)]
+            flags = [self._validates(epoch + i) for i in range(len(orders))]
+            began = time.perf_counter()
+            found = self._epochs.run(np.stack(orders), step, last, flags, self._most)
+            found = {name: np.asarray(values) for name, values in found.items()}
+            taken = (time.perf_counter() - began) / max(1, (last - step) * len(orders))
+            pace = taken if pace is None else max(taken, 0.25 * pace)
+            if last < program.steps:
+                step = last
+                self._show(callbacks, last)
+                continue
+            step = 0
+            for i, flag in enumerate(flags):
+                if i:
+                    callbacks.on_epoch_begin(epoch)
+                if not found["finite"][i]:
+                    self._epochs.restore()
+                    diverged = model.stop_training = True
+                logs = self._logs(found, i, flag)
+                losses.append(logs["loss"])
+                if flag:
+                    callbacks.on_test_begin()
+                    callbacks.on_test_end({k[4:]: v for k, v in logs.items() if k[:4] == "val_"})
+                callbacks.on_epoch_end(epoch, logs)
+                epoch += 1
+                if model.stop_training:
+                    break
+        return losses, logs, diverged
+
+    def _order(self):
+        """Return the numbers of the rows in the order of an epoch, as Keras draws them."""
+        order = np.arange(self._rows, dtype="int32")
+        if self.shuffle == "batch":
+            for start in range(0, self._rows, self._size):
+                np.random.shuffle(order[start : start + self._size])  # noqa: NPY002
+        elif self.shuffle:
+            # The generator that keras.utils.set_random_seed seeds.
+            order = np.random.permutation(self._rows).astype("int32")  # noqa: NPY002
+        return order
+
+    def _validates(self, epoch):
+        return self._has_validation and self.model._should_eval(epoch, self.validation_freq)
+
+    def _logs(self, found, i, validated):
+        return {
+            name: float(values[i]) if values[i].ndim == 0 else values[i]
+            for name, values in found.items()
+            if name != "finite" and (validated or not name.startswith("val_"))
+        }
+
+    def _show(self, callbacks, step):
+        """Move the progress bar inside of an epoch."""
+        for callback in callbacks.callbacks:
+            if isinstance(callback, keras.callbacks.ProgbarLogger):
+                callback.on_train_batch_end(step - 1, self.model.get_metrics_result())
+
+
+def _arrays(adapter):
+    """Return the (x, y, sample_weight) of an adapter as NumPy arrays, floats in Keras's floatx."""
+
+    def convert(sliceable):
+        if sliceable is None:
+            return None
+        return np.asarray(sliceable.convert_to_numpy(sliceable[:]))
+
+    sliceables = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="numpy")
+    return keras.tree.map_structure(convert, sliceables, none_is_leaf=True)
+
+
+def _say_interrupted(verbose, history):
+    if verbose != 0:
+        print(f"Interrupted after {len(history.epoch)} epochs; the weights of now are kept.")
