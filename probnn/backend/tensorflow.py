@@ -176,8 +176,14 @@ def loop(variables, start, stop, body, carry):
 
 def program(function, variables):
     """Return `function` of arrays, which may assign `variables`, as one compiled program."""
+    from probnn.backend import tensorflow_random
+
+    def traced(*arguments):
+        with tensorflow_random.fast():
+            return function(*arguments)
+
     del variables
-    return tf.function(function, autograph=False, jit_compile=True)
+    return tf.function(traced, autograph=False, jit_compile=True)
 
 
 def gather(x, index):
