@@ -20,11 +20,12 @@ from probnn import backend, domains, families, glm, links, training
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.models import Model, Sequential
-from probnn.training import fit
+from probnn.training import DeepEnsemble, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DeepEnsemble",
     "Head",
     "Model",
     "NegativeLogLikelihood",

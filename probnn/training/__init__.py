@@ -1,6 +1,17 @@
 """Training by whole epochs as compiled programs, and what helps when it goes wrong."""
 
+from probnn.training.cross_validation import cross_val_score
 from probnn.training.divergence import DivergenceError, DivergenceWarning
+from probnn.training.ensemble import DeepEnsemble
 from probnn.training.fitting import fit
+from probnn.training.learning_rate import LearningRateSweep, suggest_learning_rate
 
-__all__ = ["DivergenceError", "DivergenceWarning", "fit"]
+__all__ = [
+    "DeepEnsemble",
+    "DivergenceError",
+    "DivergenceWarning",
+    "LearningRateSweep",
+    "cross_val_score",
+    "fit",
+    "suggest_learning_rate",
+]

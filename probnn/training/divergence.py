@@ -24,7 +24,7 @@ def check_option(on_divergence):
         )
 
 
-def report(model, losses, initial_epoch, on_divergence):
+def report(model, losses, initial_epoch, on_divergence, which=""):
     """Raise or warn about a fit that diverged in the last of these epochs.
 
     Parameters
@@ -37,6 +37,8 @@ def report(model, losses, initial_epoch, on_divergence):
     initial_epoch : int
         The number of the first of them, from 0.
     on_divergence : {"raise", "warn"}
+    which : str
+        Which of several models it was, for the message.
 
     Raises
     ------
@@ -51,8 +53,8 @@ def report(model, losses, initial_epoch, on_divergence):
         before = "It was the first epoch of this fit, so the weights from before it"
     rate = learning_rate(model)
     message = (
-        f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}, with a learning "
-        f"rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning rate: "
+        f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}{which}, with a "
+        f"learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning rate: "
         f"try {rate / 10:.3g}, or the one that "
         f"probnn.training.suggest_learning_rate(model, x, y) finds.{_about_links(model)}"
     )

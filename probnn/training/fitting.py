@@ -107,10 +107,7 @@ def fit(
 def train(model, keras_fit, whole_epoch="auto", on_divergence="raise", **arguments):
     """Fit by compiled epochs or by `keras_fit`, with the arguments of `fit`."""
     divergence.check_option(on_divergence)
-    if whole_epoch not in ("auto", True, False):
-        raise ValueError(
-            f"Expected whole_epoch to be 'auto', True or False. Received: {whole_epoch!r}."
-        )
+    check_choice("whole_epoch", whole_epoch)
     model._assert_compile_called("fit")
     if whole_epoch:
         run = WholeEpochFit(model, **arguments)
@@ -123,6 +120,12 @@ def train(model, keras_fit, whole_epoch="auto", on_divergence="raise", **argumen
                 f"Received: {reason}. With whole_epoch='auto' Keras's own loop would run."
             )
     return _guarded(model, keras_fit, on_divergence, arguments)
+
+
+def check_choice(name, value):
+    """Raise ValueError for a choice of how to train that is none of the three."""
+    if value not in ("auto", True, False):
+        raise ValueError(f"Expected {name} to be 'auto', True or False. Received: {value!r}.")
 
 
 def _guarded(model, keras_fit, on_divergence, arguments):

@@ -1,0 +1,76 @@
+"""Copies of compiled models: fresh ones, which start anew, and exact ones."""
+
+import contextlib
+import random
+
+import keras
+import numpy as np
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Seed the generators that Keras draws its seeds and its shuffles from, for a while.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+    """
+    state, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(legacy)  # noqa: NPY002
+
+
+def fresh(model, seed):
+    """Return a compiled copy of a model with weights drawn anew.
+
+    What training does not draw is copied: frozen layers, and layers that adapt to data before
+    training, as Normalization; a `probnn.Head` adapts to the data of its own fit.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    seed : int or sequence of int
+        For the initial weights, and the random numbers of layers.
+    """
+    with seeded(seed):
+        copy = _from_config(model)
+    if model.built:
+        for old, new in zip(_layers(model), _layers(copy), strict=True):
+            prepared = hasattr(old, "adapt") and not hasattr(old, "family")
+            if old.built and new.built and (prepared or not old.trainable):
+                new.set_weights(old.get_weights())
+    return copy
+
+
+def exact(model):
+    """Return a compiled copy of a built model with the same weights, and a new optimizer."""
+    copy = _from_config(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _from_config(model):
+    if not model.compiled:
+        raise ValueError(
+            f"Expected a compiled model. Received: {model.name!r}, which is not. Call compile first."
+        )
+    try:
+        copy = type(model).from_config(model.get_config())
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(
+            "Expected a model that can be made again from its configuration, as Sequential and "
+            f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
+        ) from error
+    copy.compile_from_config(model.get_compile_config())
+    return copy
+
+
+def _layers(model):
+    return list(model._flatten_layers(include_self=False, recursive=True))

@@ -1,0 +1,190 @@
+"""The loop over epochs of networks that are trained at once."""
+
+import copy
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from probnn import backend
+from probnn.training import conditions, divergence, members
+from probnn.training.epochs import Epochs, Program
+from probnn.training.interrupt import interruptible
+
+_SECONDS = 0.2  # between two returns to Python
+
+
+def obstacle(models, arrays, callbacks):
+    """Return why networks cannot be trained at once, or None if they can."""
+    reason = conditions.obstacle(models[0], arrays, callbacks) or members.obstacle(models)
+    if reason is None and any(type(c) is not keras.callbacks.EarlyStopping for c in callbacks):
+        names = ", ".join(type(callback).__name__ for callback in callbacks)
+        return f"callbacks other than EarlyStopping ({names})"
+    return reason
+
+
+class Crew:
+    """Networks of one shape that are trained at once, each on its own rows.
+
+    Parameters
+    ----------
+    models : list of keras.Model
+        Compiled and built.
+    data : tuple of arrays
+        (x, y) or (x, y, sample_weight).
+    rows : numpy.ndarray, shape (members, n)
+        The rows of the data that each trains on.
+    batch_size : int
+    validation : tuple of arrays, optional
+        The same for all.
+    callbacks : list of keras.callbacks.EarlyStopping
+        Each member has its own copies.
+    seed : int or sequence of int
+        For the shuffles.
+    """
+
+    def __init__(self, models, data, rows, batch_size, validation, callbacks, shuffle, seed):
+        self.models = models
+        self.rows = rows
+        self._shuffle = shuffle
+        self._generators = [np.random.default_rng([*np.ravel(seed), i]) for i in range(len(models))]
+        self._callbacks = callbacks
+        self._validation = validation
+        batch = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else leaf[:batch_size], data
+        )
+        for model in models:
+            model._symbolic_build(data_batch=batch)
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+        parts = np.array_split(np.arange(len(models)), self._groups())
+        self.parts = [members.Members([models[i] for i in part]) for part in parts]
+        self._slices = [slice(part[0], part[-1] + 1) for part in parts]
+        self._programs = [
+            Program(part, rows.shape[1], batch_size, batch_size) for part in self.parts
+        ]
+        self._epochs = [Epochs(program, data, validation) for program in self._programs]
+        most = max(1, self._programs[0].most // len(models))
+        self._most = 1 if callbacks else most
+
+    def _groups(self):
+        """Return into how many programs to divide: a program on a CPU keeps one core busy."""
+        if backend.name == "torch" or backend.has_gpu():
+            return 1
+        return max(1, min(len(os.sched_getaffinity(0)), len(self.models) // 2, 4))
+
+    def compile(self):
+        """Compile, and run no step."""
+        orders = np.empty((0, *self.rows.shape), "int32")
+        for part, epochs, program in zip(self._slices, self._epochs, self._programs, strict=True):
+            epochs.run(orders[:, part], 0, program.steps, [], self._most)
+
+    def fit(self, epochs, verbose, on_divergence):
+        """Train, write the weights into the models, and return a History for each."""
+        for model in self.models:
+            model.stop_training = False
+        histories = [keras.callbacks.History() for _ in self.models]
+        stops = [[copy.deepcopy(each) for each in self._callbacks] for _ in self.models]
+        running = [_Running(self, i) for i in range(len(self.models))]
+        for member, history, own in zip(running, histories, stops, strict=True):
+            for callback in (history, *own):
+                callback.set_model(member)
+                callback.on_train_begin()
+        bar = keras.utils.Progbar(epochs, verbose=verbose, unit_name="epoch", stateful_metrics=[])
+        done, pace = 0, None
+        with interruptible() as interrupt, ThreadPoolExecutor(len(self.parts)) as pool:
+            while done < epochs and not interrupt.asked:
+                if all(member.stop_training for member in running):
+                    break
+                count = 1 if pace is None else int(min(max(1, _SECONDS / pace), self._most))
+                count = min(count, epochs - done)
+                began = time.perf_counter()
+                found = self._run(pool, count)
+                pace = (time.perf_counter() - began) / count
+                for i in range(count):
+                    self._end(done + i, i, found, running, histories, stops)
+                done += count
+                if verbose:
+                    mean = float(np.mean(found["loss"][-1]))
+                    bar.update(done, [("loss", mean)], finalize=done == epochs)
+        self._finish(running, histories, stops, on_divergence)
+        return histories
+
+    def _run(self, pool, count):
+        """Run epochs of all members, each program in a thread of its own."""
+        orders = np.stack([self._order() for _ in range(count)])
+        flags = [self._validation is not None] * count
+
+        def run(part, epochs, program):
+            return epochs.run(orders[:, part], 0, program.steps, flags, self._most)
+
+        found = list(pool.map(run, self._slices, self._epochs, self._programs))
+        return {name: np.concatenate([each[name] for each in found], axis=1) for name in found[0]}
+
+    def _order(self):
+        """Return the rows of each member in the order of an epoch."""
+        if not self._shuffle:
+            return self.rows.astype("int32")
+        pairs = zip(self._generators, self.rows, strict=True)
+        return np.stack([rng.permutation(rows) for rng, rows in pairs]).astype("int32")
+
+    def _end(self, epoch, i, found, running, histories, stops):
+        for j, member in enumerate(running):
+            if member.stop_training:
+                continue
+            logs = {name: float(v[i, j]) for name, v in found.items() if name != "finite"}
+            member.finite = bool(found["finite"][i, j])
+            if not member.finite:
+                member.stop_training = True
+            for callback in (histories[j], *stops[j]):
+                callback.on_epoch_end(epoch, logs)
+            if member.stop_training and member.finite and member.chosen is None:
+                member.chosen = member.get_weights()
+
+    def _finish(self, running, histories, stops, on_divergence):
+        for member, own in zip(running, stops, strict=True):
+            for callback in own:
+                callback.on_train_end()
+        diverged = [j for j, member in enumerate(running) if not member.finite]
+        if diverged:
+            for epochs in self._epochs:
+                epochs.restore()
+        for part in self.parts:
+            part.finish()
+        for member, model in zip(running, self.models, strict=True):
+            if member.chosen is not None:
+                model.set_weights(member.chosen)
+        for history, model in zip(histories, self.models, strict=True):
+            history.set_model(model)
+        if diverged:
+            first = diverged[0]
+            losses = histories[first].history["loss"]
+            which = f" of member {', '.join(map(str, diverged))}"
+            divergence.report(self.models[first], losses, 0, on_divergence, which)
+
+
+class _Running:
+    """A member in training, as its EarlyStopping sees it: a model with weights to read and set."""
+
+    def __init__(self, crew, i):
+        self._crew, self._i = crew, i
+        self.stop_training = False
+        self.finite = True
+        self.chosen = None
+        self.optimizer = crew.models[i].optimizer
+        self.metrics = crew.models[i].metrics
+
+    def get_weights(self):
+        """Return the weights of now."""
+        i = self._i
+        for part in self._crew.parts:
+            if i < len(part):
+                return part.weights(i)
+            i -= len(part)
+        raise AssertionError
+
+    def set_weights(self, weights):
+        """Choose the weights that the model is to have in the end."""
+        self.chosen = weights

@@ -1,0 +1,306 @@
+"""Deep ensembles: several networks that start apart, and the mixture of what they believe."""
+
+import copy
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import array_slicing
+
+from probnn.training import copies, crew, divergence
+from probnn.training.fitting import check_choice
+
+_INDEX = "ensemble.json"
+
+
+class DeepEnsemble:
+    """Networks of one shape that start from different weights and see the data in different orders.
+
+    Parameters
+    ----------
+    model : probnn.Model or probnn.Sequential
+        Compiled: the configuration of every member. It is not trained itself.
+    members : int
+        How many, at least 2.
+    seed : int
+        For the initial weights, the shuffles and the bootstrap: the same seed, the same ensemble.
+    bootstrap : bool
+        Whether each member trains on rows drawn with replacement, as many as there are.
+
+    Attributes
+    ----------
+    members : list of probnn.Model
+        The networks: models like any other.
+
+    Notes
+    -----
+    Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", arXiv:1612.01474. The prediction is the mixture of the
+    members' distributions with equal weights.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, probnn as pn
+    >>> x = np.linspace(-1.0, 1.0, 200)[:, None]
+    >>> y = x[:, 0] ** 3 + 0.1 * np.random.default_rng(0).normal(size=200)
+    >>> layers = [keras.Input((1,)), keras.layers.Dense(16, "tanh"), pn.Head("normal")]
+    >>> model = pn.Sequential(layers)
+    >>> model.compile(keras.optimizers.Adam(0.01))
+    >>> ensemble = pn.DeepEnsemble(model, members=3, seed=0)
+    >>> histories = ensemble.fit(x, y, epochs=50, verbose=0)
+    >>> d = ensemble.predict_distribution(np.array([[0.0], [3.0]]), verbose=0)
+    >>> far = d.epistemic_variance() / d.variance()  # the members disagree where there are no data
+    >>> bool(far[1] > far[0])
+    True
+    """
+
+    def __init__(self, model, members=5, seed=0, bootstrap=False):
+        if not hasattr(model, "predict_distribution"):
+            raise ValueError(
+                f"Expected a probnn.Model or probnn.Sequential. Received: {type(model).__name__}."
+            )
+        if not (isinstance(members, (int, np.integer)) and members >= 2):
+            raise ValueError(f"Expected at least 2 members. Received: members={members!r}.")
+        self.seed = seed
+        self.bootstrap = bootstrap
+        self.members = [copies.fresh(model, [seed, i]) for i in range(members)]
+
+    def __len__(self):
+        return len(self.members)
+
+    def __repr__(self):
+        return f"<DeepEnsemble of {len(self)}: {self.members[0]!r}>"
+
+    # ---- training ---------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x,
+        y,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        sample_weight=None,
+        at_once="auto",
+        on_divergence="raise",
+    ):
+        """Train all members, where possible at once in one compiled program.
+
+        Parameters
+        ----------
+        x, y, batch_size, epochs, verbose, validation_split, validation_data, shuffle, sample_weight
+            As in `keras.Model.fit`, of arrays.
+        callbacks : list of keras.callbacks.Callback, optional
+            Each member has copies of its own: EarlyStopping stops it alone.
+        at_once : {"auto", True, False}
+            "auto" trains members at once where that is possible, and one after another elsewhere;
+            True raises in place of that, and says what stands in the way; False trains them one
+            after another.
+        on_divergence : {"raise", "warn"}
+            As in `probnn.fit`.
+
+        Returns
+        -------
+        list of keras.callbacks.History
+            One for each member.
+
+        Raises
+        ------
+        ValueError
+            As `probnn.Model.fit`; or if `at_once=True` and something stands in the way.
+        """
+        divergence.check_option(on_divergence)
+        check_choice("at_once", at_once)
+        first = self.members[0]
+        x, y, sample_weight = first._checked_arrays(x, y, sample_weight)
+        if validation_data is not None:
+            validation_data = first._checked_validation(validation_data)
+        elif validation_split:
+            (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
+                (x, y, sample_weight), validation_split
+            )
+        count = len(keras.tree.flatten(y)[0])
+        rng = np.random.default_rng(self.seed)
+        rows = np.tile(np.arange(count), (len(self), 1))
+        if self.bootstrap:
+            rows = rng.integers(0, count, rows.shape)
+        return train_on_rows(
+            self.members,
+            (x, y, sample_weight),
+            rows,
+            validation=validation_data,
+            callbacks=callbacks,
+            seed=self.seed,
+            at_once=at_once,
+            batch_size=batch_size or 32,
+            epochs=epochs,
+            verbose=1 if verbose == "auto" else verbose,
+            shuffle=shuffle,
+            on_divergence=on_divergence,
+        )
+
+    # ---- prediction -------------------------------------------------------------------------
+
+    def predict(self, x, **kwargs):
+        """Return the mean of every row's mixture, in the shape of `probnn.Model.predict`."""
+        means = [member.predict(x, **kwargs) for member in self.members]
+        return keras.tree.map_structure(lambda *each: np.mean(each, axis=0), *means)
+
+    def predict_distribution(self, x, **kwargs):
+        """Return the mixture of the members' distributions, for every row of x.
+
+        Parameters
+        ----------
+        x, **kwargs
+            As in `probnn.Model.predict_distribution`.
+
+        Returns
+        -------
+        PooledPredictive
+            A Predictive, whose variance splits into `aleatoric_variance()` and
+            `epistemic_variance()`; a list or dict of them for a model with several heads.
+        """
+        from probnn.pooled import PooledPredictive
+
+        believed = [member.predict_distribution(x, **kwargs) for member in self.members]
+        return keras.tree.map_structure(lambda *each: PooledPredictive(each), *believed)
+
+    # ---- files ------------------------------------------------------------------------------
+
+    def save(self, path):
+        """Save the ensemble: a zip file with one `.keras` file for each member.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+        """
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as archive:
+            index = {"members": len(self), "seed": self.seed, "bootstrap": self.bootstrap}
+            archive.writestr(_INDEX, json.dumps(index))
+            for i, member in enumerate(self.members):
+                name = f"member_{i}.keras"
+                member.save(Path(folder) / name)
+                archive.write(Path(folder) / name, name)
+
+    @classmethod
+    def load(cls, path):
+        """Return the ensemble that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved ensemble.
+        """
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"Expected a file that DeepEnsemble.save wrote. Received: {path}.")
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+            if _INDEX not in archive.namelist():
+                raise ValueError(
+                    f"Expected a file that DeepEnsemble.save wrote. Received: {path}, without "
+                    f"{_INDEX}. One model is loaded by keras.saving.load_model."
+                )
+            index = json.loads(archive.read(_INDEX))
+            ensemble = cls.__new__(cls)
+            ensemble.seed, ensemble.bootstrap = index["seed"], index["bootstrap"]
+            names = [f"member_{i}.keras" for i in range(index["members"])]
+            ensemble.members = [
+                keras.saving.load_model(archive.extract(name, folder)) for name in names
+            ]
+        return ensemble
+
+
+def train_on_rows(
+    models, data, rows, *, validation, callbacks, seed, at_once, verbose, on_divergence, **options
+):
+    """Train each model on its rows of the data, at once where that is possible.
+
+    Parameters
+    ----------
+    models : list of probnn.Model
+    data : tuple
+        (x, y, sample_weight), checked.
+    rows : numpy.ndarray, shape (models, n)
+    validation : tuple of arrays, optional
+    callbacks : list of keras.callbacks.Callback, optional
+    seed : int or sequence of int
+        For the shuffles.
+    at_once : {"auto", True, False}
+    verbose, on_divergence, **options
+        As in `DeepEnsemble.fit`.
+
+    Returns
+    -------
+    list of keras.callbacks.History
+    """
+    callbacks = keras.tree.flatten(callbacks or [])
+    parts = []
+    for model, own in zip(models, rows, strict=True):
+        parts.append(_take(data, own))
+        model._build_heads(parts[-1][0])
+        model._adapt_new_heads(parts[-1][1])
+    if at_once:
+        team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
+        if team is not None:
+            return team.fit(options["epochs"], verbose, on_divergence)
+        if at_once is True:
+            raise ValueError(
+                "Expected members that can be trained at once, for at_once=True. Received: "
+                f"{reason}. With at_once='auto' they would be trained one after another."
+            )
+    histories = []
+    for i, (model, (x, y, sample_weight)) in enumerate(zip(models, parts, strict=True)):
+        if verbose:
+            print(f"Member {i + 1} of {len(models)}")
+        with copies.seeded([*np.ravel(seed), i]):
+            history = model.fit(
+                x,
+                y,
+                sample_weight=sample_weight,
+                validation_data=validation,
+                callbacks=copy.deepcopy(callbacks),
+                verbose=verbose,
+                on_divergence=on_divergence,
+                **options,
+            )
+        histories.append(history)
+    return histories
+
+
+def _crew(models, data, rows, validation, callbacks, seed, options):
+    """Return what trains models at once, compiled; or None, and what stands in the way."""
+    if data[2] is None:
+        data = data[:2]
+    reason = crew.obstacle(models, (data, validation), callbacks)
+    if reason is not None:
+        return None, reason
+    try:
+        team = crew.Crew(
+            models,
+            data,
+            rows,
+            options["batch_size"],
+            validation,
+            callbacks,
+            options["shuffle"],
+            seed,
+        )
+        team.compile()
+    except Exception as error:  # whatever the compiler of a backend raises
+        first = str(error).strip().split("\n", 1)[0][:300]
+        return None, f"a training step that does not compile ({type(error).__name__}: {first})"
+    return team, None
+
+
+def _take(data, rows):
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else leaf[rows], data)
