@@ -3,7 +3,6 @@
 import contextlib
 import random
 
-import keras
 import numpy as np
 
 
@@ -59,7 +58,7 @@ def exact(model):
 def _from_config(model):
     if not model.compiled:
         raise ValueError(
-            f"Expected a compiled model. Received: {model.name!r}, which is not. Call compile first."
+            f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
         )
     try:
         copy = type(model).from_config(model.get_config())

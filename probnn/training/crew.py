@@ -92,12 +92,11 @@ class Crew:
             for callback in (history, *own):
                 callback.set_model(member)
                 callback.on_train_begin()
-        bar = keras.utils.Progbar(epochs, verbose=verbose, unit_name="epoch", stateful_metrics=[])
+        bar = keras.utils.Progbar(epochs, verbose=verbose, unit_name="epoch")
         done, pace = 0, None
         with interruptible() as interrupt, ThreadPoolExecutor(len(self.parts)) as pool:
-            while done < epochs and not interrupt.asked:
-                if all(member.stop_training for member in running):
-                    break
+            stopped = False
+            while done < epochs and not stopped:
                 count = 1 if pace is None else int(min(max(1, _SECONDS / pace), self._most))
                 count = min(count, epochs - done)
                 began = time.perf_counter()
@@ -106,9 +105,9 @@ class Crew:
                 for i in range(count):
                     self._end(done + i, i, found, running, histories, stops)
                 done += count
-                if verbose:
-                    mean = float(np.mean(found["loss"][-1]))
-                    bar.update(done, [("loss", mean)], finalize=done == epochs)
+                stopped = interrupt.asked or all(member.stop_training for member in running)
+                mean = float(np.mean(found["loss"][-1]))
+                bar.update(done, [("loss", mean)], finalize=stopped or done == epochs)
         self._finish(running, histories, stops, on_divergence)
         return histories
 
@@ -144,9 +143,8 @@ class Crew:
                 member.chosen = member.get_weights()
 
     def _finish(self, running, histories, stops, on_divergence):
-        for member, own in zip(running, stops, strict=True):
-            for callback in own:
-                callback.on_train_end()
+        for callback in keras.tree.flatten(stops):
+            callback.on_train_end()
         diverged = [j for j, member in enumerate(running) if not member.finite]
         if diverged:
             for epochs in self._epochs:

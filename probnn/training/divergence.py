@@ -54,9 +54,9 @@ def report(model, losses, initial_epoch, on_divergence, which=""):
     rate = learning_rate(model)
     message = (
         f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}{which}, with a "
-        f"learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning rate: "
-        f"try {rate / 10:.3g}, or the one that "
-        f"probnn.training.suggest_learning_rate(model, x, y) finds.{_about_links(model)}"
+        f"learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning "
+        f"rate: try {rate / 10:.3g}, or the one that probnn.training.suggest_learning_rate(model, "
+        f"x, y) finds.{_about_links(model)}"
     )
     if on_divergence == "raise":
         raise DivergenceError(message)

@@ -12,6 +12,7 @@ from keras.src.trainers.data_adapters import array_slicing
 
 from probnn.training import copies, crew, divergence
 from probnn.training.fitting import check_choice
+from probnn.training.interrupt import interruptible
 
 _INDEX = "ensemble.json"
 
@@ -259,21 +260,24 @@ def train_on_rows(
                 f"{reason}. With at_once='auto' they would be trained one after another."
             )
     histories = []
-    for i, (model, (x, y, sample_weight)) in enumerate(zip(models, parts, strict=True)):
-        if verbose:
-            print(f"Member {i + 1} of {len(models)}")
-        with copies.seeded([*np.ravel(seed), i]):
-            history = model.fit(
-                x,
-                y,
-                sample_weight=sample_weight,
-                validation_data=validation,
-                callbacks=copy.deepcopy(callbacks),
-                verbose=verbose,
-                on_divergence=on_divergence,
-                **options,
-            )
-        histories.append(history)
+    with interruptible() as interrupt:
+        for i, (model, (x, y, sample_weight)) in enumerate(zip(models, parts, strict=True)):
+            if interrupt.asked:
+                break
+            if verbose:
+                print(f"Member {i + 1} of {len(models)}")
+            with copies.seeded([*np.ravel(seed), i]):
+                model.fit(
+                    x,
+                    y,
+                    sample_weight=sample_weight,
+                    validation_data=validation,
+                    callbacks=copy.deepcopy(callbacks),
+                    verbose=verbose,
+                    on_divergence=on_divergence,
+                    **options,
+                )
+            histories.append(model.history)
     return histories
 
 

@@ -4,29 +4,56 @@ import contextlib
 import signal
 import threading
 
+_current = None  # the request that the outermost of nested fits waits for
+
 
 class Interrupt:
     """Whether Ctrl-C was pressed."""
 
     def __init__(self):
         self.asked = False
+        self._actions = []
+
+    def request(self, *_):
+        """Note the first Ctrl-C; the next one raises KeyboardInterrupt as always."""
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for action in self._actions:
+            action()
+
+    @contextlib.contextmanager
+    def calling(self, action):
+        """Call `action`, unless it is None, when the request comes in this context."""
+        if action is not None:
+            self._actions.append(action)
+        try:
+            yield self
+        finally:
+            if action is not None:
+                self._actions.remove(action)
 
 
 @contextlib.contextmanager
-def interruptible(on_request=None):
-    """Turn the first Ctrl-C into a request; the second raises KeyboardInterrupt as always.
+def interruptible(action=None):
+    """Turn the first Ctrl-C into a request.
 
     Parameters
     ----------
-    on_request : callable, optional
+    action : callable, optional
         Called when the request comes.
 
     Yields
     ------
     Interrupt
         Its `asked` says whether the request has come. Outside of the main thread, and where the
-        program handles the signal itself, it never does.
+        program handles the signal itself, it never does. Within another such context it is the
+        same request.
     """
+    global _current
+    if _current is not None and threading.current_thread() is threading.main_thread():
+        with _current.calling(action) as interrupt:
+            yield interrupt
+        return
     interrupt = Interrupt()
     ours = (
         threading.current_thread() is threading.main_thread()
@@ -35,15 +62,11 @@ def interruptible(on_request=None):
     if not ours:
         yield interrupt
         return
-
-    def request(*_):
-        interrupt.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if on_request is not None:
-            on_request()
-
-    signal.signal(signal.SIGINT, request)
+    signal.signal(signal.SIGINT, interrupt.request)
+    _current = interrupt
     try:
-        yield interrupt
+        with interrupt.calling(action):
+            yield interrupt
     finally:
+        _current = None
         signal.signal(signal.SIGINT, signal.default_int_handler)
