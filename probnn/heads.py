@@ -37,7 +37,8 @@ class Head(keras.layers.Layer):
         A penalty on the kernel.
     **kwargs
         `name`, `dtype`, `trainable`: as for any Keras layer. With a family's name, also its
-        options: `Head("categorical", classes=3)`, `Head("bernoulli", link="probit")`.
+        options: `Head("categorical", classes=3)`, `Head("bernoulli", link="probit")`,
+        `Head("mixture", family="normal", components=3)`.
 
     Raises
     ------
@@ -57,8 +58,9 @@ class Head(keras.layers.Layer):
     makes it the marginal distribution of y. A location with the identity link is in the units of y;
     it trains in standard units instead, so that no learning rate depends on them: raw = raw_shift +
     raw_scale * (features @ kernel + bias), with two weights that are not trained and that `adapt`
-    sets to the mean and the standard deviation of y (elsewhere to 0 and 1). `coefficients()` gives
-    the kernel and the bias in the units of the data.
+    sets to the mean and the standard deviation of y (elsewhere to 0 and 1); in a mixture, the shift
+    of each component's location is its own start. `coefficients()` gives the kernel and the bias in
+    the units of the data.
 
     Examples
     --------
@@ -71,7 +73,8 @@ class Head(keras.layers.Layer):
 
     def __init__(
         self,
-        family,
+        family=None,
+        /,
         units=1,
         constant=(),
         fixed=None,
@@ -81,6 +84,8 @@ class Head(keras.layers.Layer):
     ):
         options = {name: kwargs.pop(name) for name in [*kwargs] if name not in _OF_LAYER}
         super().__init__(**{"autocast": False, **kwargs})
+        if family is None:  # positional, since a mixture's option has that name too
+            family = options.pop("family", None)
         self.family = families.get(family, **options)
         if isinstance(constant, str):
             raise ValueError(
@@ -117,7 +122,7 @@ class Head(keras.layers.Layer):
         # How each raw column of one response is made, and its value where no weight can change it.
         self._kinds, known = [], []
         for name, param in self.family.params.items():
-            size, kind = param.size or 1, "predicted"
+            size, kind = param.columns, "predicted"
             value = float("nan") if use_bias else 0.0
             if name in self.constant_names:
                 kind, value = "constant", float("nan")
@@ -304,11 +309,12 @@ class Head(keras.layers.Layer):
             self._check_precision(column, start)
         start = {}
         if self._standardised:
-            location = np.arange(len(kinds)) == 0
-            scale = [[spread(*each)] for each in zip(y.T, raw[:, 0], strict=True)]
+            location = np.arange(len(kinds)) < self.family.params[self.family.location].columns
+            center = raw[:, location].mean(axis=1)
+            scale = [[spread(*each)] for each in zip(y.T, center, strict=True)]
             start["raw_shift"] = np.where(location, raw, 0.0)
             start["raw_scale"] = np.where(location, scale, 1.0)
-            raw[:, 0] = 0.0
+            raw[:, location] = 0.0
         start["bias"] = raw[:, kinds == "predicted"]
         start["constant"] = raw[:, kinds == "constant"]
         self._start = {name: value.reshape(-1) for name, value in start.items()}

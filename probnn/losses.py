@@ -50,7 +50,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def __init__(
         self,
-        family,
+        family=None,
+        /,
         check=True,
         reduction="sum_over_batch_size",
         name="negative_log_likelihood",
@@ -58,6 +59,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
         **options,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if family is None:  # positional, since a mixture's option has that name too
+            family = options.pop("family", None)
         self.family = families.get(family, **options)
         self.check = check
 

@@ -18,7 +18,7 @@ class Predictive:
         The family of all rows.
     params : dict
         Name -> array, shape (n,), or (n, d) for d responses, or (n, classes) for a parameter that
-        is a vector; or a number for all rows. The family's natural parameters.
+        is a vector; or a number, or one vector, for all rows. The family's natural parameters.
 
     Raises
     ------
@@ -48,15 +48,12 @@ class Predictive:
                 f"Expected the parameters {', '.join(self.family.params)} of the "
                 f"{self.family.name} family. Received none for {', '.join(missing)}."
             )
-        self.params = {
-            name: np.atleast_1d(np.asarray(params[name], dtype="float64"))
-            for name in self.family.params
-        }
-        shapes = {
-            values.shape if self.family.params[name].size is None else values.shape[:-1]
+        self.params = {name: self._read(name, params[name]) for name in self.family.params}
+        leads = {
+            name: values.shape[: values.ndim - len(self.family.params[name].shape)]
             for name, values in self.params.items()
-            if np.ndim(params[name])
-        } or {(1,)}
+        }
+        shapes = {lead for lead in leads.values() if lead} or {(1,)}
         if len(shapes) > 1:
             listed = ", ".join(f"{name} {values.shape}" for name, values in self.params.items())
             raise ValueError(
@@ -71,9 +68,22 @@ class Predictive:
                     f"Expected {name} of the {self.family.name} family to lie in {domain}. "
                     f"Received: {values[bad][0]}, and {int(bad.sum())} such value(s) in all."
                 )
-            if not np.ndim(params[name]):
-                self.params[name] = np.broadcast_to(values, self._shape)
+            if not leads[name]:
+                shape = (*self._shape, *self.family.params[name].shape)
+                self.params[name] = np.broadcast_to(values, shape)
         self._frozen = None
+
+    def _read(self, name, values):
+        """Return one parameter as an array, whose last axis is that of a vector."""
+        values, shape = np.asarray(values, dtype="float64"), self.family.params[name].shape
+        if not values.ndim:
+            return np.broadcast_to(values, shape)
+        if shape and values.shape[-1:] != shape:
+            raise ValueError(
+                f"Expected {name} of the {self.family.name} family with {shape[0]} values in each "
+                f"row. Received: shape {values.shape}."
+            )
+        return values
 
     @property
     def frozen(self):

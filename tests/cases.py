@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scoringrules as sr
 import statsmodels.genmod.families.links as sm_links
-from scipy import stats
+from scipy import special, stats
 
 import probnn as pn
 
@@ -59,6 +59,12 @@ class FamilyCase:
 
 def _categorical_log_prob(y, probs):
     return np.log(probs[np.arange(len(y)), y.astype(int)])
+
+
+def _poisson_mixture_crps(y, rate, weights):
+    k = np.arange(1000.0)[:, None]
+    cdf = (weights * stats.poisson.cdf(k[..., None], rate)).sum(axis=-1)
+    return ((cdf - (y <= k)) ** 2).sum(axis=0)
 
 
 FAMILIES = [
@@ -131,6 +137,43 @@ FAMILIES = [
         variance=lambda mean, shape: mean**2 / shape,
         log_prob=lambda y, mean, shape: stats.gamma.logpdf(y, shape, scale=mean / shape),
         crps=lambda y, mean, shape: sr.crps_gamma(y, shape, shape / mean),
+    ),
+    FamilyCase(
+        name="mixture",
+        family=pn.families.Mixture("normal", components=3),
+        params={
+            "loc": [[-2.0, 0.0, 3.0], [100.0, 0.0, 0.5], [1.0, 1.0, 1.0]],
+            "scale": [[0.5, 1.0, 0.2], [30.0, 1.0, 0.01], [1.0, 3.0, 0.3]],
+            "weights": [[0.2, 0.3, 0.5], [0.3, 0.699, 0.001], [1 / 3, 1 / 3, 1 / 3]],
+        },
+        y=[0.0, -2.1, 2.9, 70.0],
+        outside=[np.nan, np.inf, -np.inf],
+        mean=lambda loc, scale, weights: (weights * loc).sum(axis=-1),
+        variance=lambda loc, scale, weights: (
+            (weights * (loc**2 + scale**2)).sum(axis=-1) - (weights * loc).sum(axis=-1) ** 2
+        ),
+        log_prob=lambda y, loc, scale, weights: special.logsumexp(
+            stats.norm.logpdf(y[:, None], loc, scale), axis=-1, b=weights
+        ),
+        crps=lambda y, loc, scale, weights: sr.crps_mixnorm(y, loc, scale, weights),
+    ),
+    FamilyCase(
+        name="mixture",
+        family=pn.families.Mixture("poisson", components=2),
+        params={
+            "rate": [[1.0, 6.0], [0.01, 150.0], [4.0, 4.0]],
+            "weights": [[0.4, 0.6], [0.9, 0.1], [0.5, 0.5]],
+        },
+        y=[0.0, 1.0, 4.0, 140.0],
+        outside=[-1.0, 1.5, np.nan, np.inf],
+        mean=lambda rate, weights: (weights * rate).sum(axis=-1),
+        variance=lambda rate, weights: (
+            (weights * (rate + rate**2)).sum(axis=-1) - (weights * rate).sum(axis=-1) ** 2
+        ),
+        log_prob=lambda y, rate, weights: special.logsumexp(
+            stats.poisson.logpmf(y[:, None], rate), axis=-1, b=weights
+        ),
+        crps=_poisson_mixture_crps,
     ),
 ]
 

@@ -195,9 +195,12 @@ def test_bernoulli_takes_proportions(link):
 @pytest.mark.backend
 @each_family
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 80.0), ("float64", 500.0)])
-def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound):
+def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound, rng):
     levels = bound * np.array([-1.0, -0.5, -0.2, -0.01, 0.0, 0.01, 0.2, 0.5, 1.0])
-    combinations = np.array(list(itertools.product(levels, repeat=case.family.size)))
+    if case.family.size <= 4:
+        combinations = np.array(list(itertools.product(levels, repeat=case.family.size)))
+    else:  # a part of them
+        combinations = rng.choice(levels, size=(9**4, case.family.size))
     large = [1e5 if case.family.support.high > 1e5 else case.y[0]]
     raw = np.repeat(combinations, len(case.y) + 1, axis=0)
     y = np.tile(case.y + large, len(combinations))
@@ -215,7 +218,9 @@ def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound):
     assert np.isfinite(gradient).all(), raw[~np.isfinite(gradient).all(axis=1)][:5]
 
 
-@each_family
+@pytest.mark.parametrize(
+    "case", [c for c in FAMILIES if c.name != "mixture"], ids=lambda c: c.name
+)  # the likelihood of mixtures has many maxima
 def test_start_is_the_marginal_maximum(case, rng):
     params = {k: v[:1] for k, v in case.arrays().items()}
     y = case.family.frozen(**params).rvs(size=400, random_state=rng)

@@ -8,6 +8,7 @@ from probnn.families._base import FAMILIES, Family, Linked, Param, get, register
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.categorical import Categorical
 from probnn.families.gamma import Gamma
+from probnn.families.mixture import Mixture
 from probnn.families.negative_binomial import NegativeBinomial
 from probnn.families.normal import Normal
 from probnn.families.poisson import Poisson
@@ -19,6 +20,7 @@ __all__ = [
     "Family",
     "Gamma",
     "Linked",
+    "Mixture",
     "NegativeBinomial",
     "Normal",
     "Param",

@@ -117,11 +117,24 @@ class Param:
         The values it may have.
     size : int, optional
         For a parameter that is a vector, how many raw columns it takes; a number takes one.
+    length : int, optional
+        For a vector with more values than raw columns, how many it has.
     """
 
     link: str | Link
     domain: domains.Domain
     size: int | None = None
+    length: int | None = None
+
+    @property
+    def columns(self):
+        """How many raw columns it takes."""
+        return 1 if self.size is None else self.size
+
+    @property
+    def shape(self):
+        """The shape of its value in one row: () of a number, (length,) of a vector."""
+        return () if self.size is None else (self.length or self.size,)
 
 
 class Linked:
@@ -211,6 +224,8 @@ class Family(ABC):
     parameters: ClassVar[dict[str, Param]]
     support: ClassVar[domains.Domain]
     discrete: ClassVar[bool] = False
+    classes: ClassVar[int | None] = None  # how many, where y is the code of one
+    closed_under_mixing: ClassVar[bool] = False  # whether its mixtures are of the family itself
 
     def __init__(self, link=None, links=None):
         self.params = self._parameters()
@@ -226,7 +241,7 @@ class Family(ABC):
         self.links = {
             name: get_link(chosen.get(name, param.link)) for name, param in self.params.items()
         }
-        self.size = sum(param.size or 1 for param in self.params.values())
+        self.size = sum(param.columns for param in self.params.values())
 
     def _parameters(self):
         """Return name -> `Param`; overridden where the sizes depend on an argument."""
@@ -337,9 +352,9 @@ class Family(ABC):
         """Split raw outputs (..., size) by parameter: name -> `Linked`."""
         linked, start = {}, 0
         for name, param in self.params.items():
-            index = start if param.size is None else slice(start, start + param.size)
+            index = start if param.size is None else slice(start, start + param.columns)
             linked[name] = Linked(raw[..., index], self.links[name])
-            start += param.size or 1
+            start += param.columns
         return linked
 
     def by_response(self, raw):

@@ -32,6 +32,7 @@ class Bernoulli(Family):
     parameters = {"probs": Param("logit", domains.PROBABILITY)}
     support = domains.BINARY
     discrete = True
+    closed_under_mixing = True
 
     def distribution(self, probs):
         """Return the backend's Bernoulli."""

@@ -25,11 +25,12 @@ class MultinomialLogit(Link):
 
     def log_inverse(self, eta):
         """Return the logarithms of the (..., C) probabilities."""
+        first = [(0, 0)] * (len(eta.shape) - 1) + [(1, 0)]  # a column of zeros before the others
         if isinstance(eta, np.ndarray):
             from scipy.special import log_softmax
 
-            return log_softmax(np.concatenate([0.0 * eta[..., :1], eta], axis=-1), axis=-1)
-        return keras.ops.log_softmax(keras.ops.concatenate([0.0 * eta[..., :1], eta], axis=-1))
+            return log_softmax(np.pad(eta, first), axis=-1)
+        return keras.ops.log_softmax(keras.ops.pad(eta, first))
 
 
 @register
@@ -59,6 +60,7 @@ class Categorical(Family):
 
     name = "categorical"
     discrete = True
+    closed_under_mixing = True
 
     def __init__(self, classes=2):
         if int(classes) != classes or classes < 2:
@@ -68,7 +70,8 @@ class Categorical(Family):
         super().__init__()
 
     def _parameters(self):
-        return {"probs": Param(MultinomialLogit(), domains.PROBABILITY, size=self.classes - 1)}
+        size, length = self.classes - 1, self.classes
+        return {"probs": Param(MultinomialLogit(), domains.PROBABILITY, size, length)}
 
     def distribution(self, probs):
         """Return the backend's Categorical."""

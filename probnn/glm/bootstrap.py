@@ -90,7 +90,7 @@ class Bootstrap:
                 stacklevel=3,
             )
         self.params = np.array(found)
-        for j, name in model.constants.items():
+        for j, name in model.natural.items():
             self.params[:, j] = model.family.links[name].inverse(self.params[:, j])
 
     def _refit(self, model):

@@ -100,7 +100,7 @@ class Hypotheses:
         from probnn.glm.data import check_rank, read_design
 
         if self.family.params[self.family.location].size is not None:
-            raise ValueError("Expected a model of one location. Received: one of classes.")
+            raise ValueError("Expected a model of one location. Received: several.")
         extra, names = read_design(exog_extra, "exog_extra")
         if len(extra) != self.nobs:
             raise ValueError(

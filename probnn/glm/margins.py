@@ -335,8 +335,7 @@ def _mean_derivatives(family, raw, log, second=True):
     There is one mean of numbers; of classes the means are the probabilities, whose logarithms are
     the log-likelihoods of rows in those classes.
     """
-    size = family.params[family.location].size
-    if size is None:
+    if family.classes is None:
         mean, slope, curvature = family.mean_derivatives(raw, second)
         if log and mean.min() <= 0:
             raise ValueError(
@@ -345,7 +344,8 @@ def _mean_derivatives(family, raw, log, second=True):
             )
         found = [_of_log(mean, slope, curvature) if log else (mean, slope, curvature)]
     else:
-        found = [family.derivatives(np.full(len(raw), float(c)), raw) for c in range(size + 1)]
+        codes = np.arange(float(family.classes))
+        found = [family.derivatives(np.full(len(raw), c), raw) for c in codes]
         found = [(-nll, -slope, -curvature) for nll, slope, curvature in found]
         found = found if log else [_of_exp(*one) for one in found]
     return [None if one[0] is None else np.stack(one, axis=-1) for one in zip(*found, strict=True)]

@@ -345,7 +345,7 @@ class GLM(Specification):
                     f"Expected start_params of shape ({likelihood.size},), finite. Received: "
                     f"{start_params!r}."
                 )
-            for j, name in self.constants.items():
+            for j, name in self.natural.items():
                 start[j] = self.family.links[name].forward(start[j])
             return start
         y = self.y if self.data.trials is None else np.round(self.y)

@@ -442,7 +442,7 @@ def from_results(results):
             "Expected a model without an offset or exposure. Received one with: a network of X "
             "alone cannot know it. Use results.predict(X, offset=...)."
         )
-    constant = [*model.constants.values()]
+    constant = [*dict.fromkeys(model.constants.values())]
     fixed = dict(model.fixed)
     if model.dispersion is not None:
         constant.append(model.dispersion)

@@ -93,8 +93,8 @@ class Prediction:
     def __init__(self, results, exog=None, *, offset=None, exposure=None, designs=None):
         if results.family.params[results.family.location].size is not None:
             raise ValueError(
-                "Expected a model of a number. Received: one of classes, whose probabilities are "
-                "results.predict(exog)."
+                "Expected a model of one location. Received: one of classes or components, whose "
+                "probabilities or means are results.predict(exog)."
             )
         self.results, family = results, results.family
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}

@@ -118,7 +118,7 @@ class Results(GoodnessOfFit, Hypotheses):
     def _natural(self):
         """The coefficients, constants in natural units, and the derivatives of that."""
         params, slope = self.coef.copy(), np.ones(len(self.coef))
-        for j, name in self.model.constants.items():
+        for j, name in self.model.natural.items():
             from probnn import backend
 
             link = self.family.links[name]

@@ -64,18 +64,19 @@ class Specification:
         self.parameter_names, self.constants, self.raw_names = [], {}, []
         self.modelled = {name: labels for name, (_, labels) in others.items()}
         for name, param in family.params.items():
-            for j in range(param.size or 1):
-                a = len(self.designs)
+            for j in range(param.columns):
+                a, which = len(self.designs), _which(param, j)
                 design, labels = None, []
                 if name == family.location:
-                    design, labels = self.X, [f"{x}{self._class(j)}" for x in self.x_names]
+                    design, labels = self.X, [f"{x}{which}" for x in self.x_names]
                 elif name in others:
-                    design, labels = others[name][0], [f"{name}: {z}" for z in others[name][1]]
+                    design, labels = others[name]
+                    labels = [f"{name}: {z}{which}" for z in labels]
                 elif name in unit:
                     self._check_fixed(name, unit[name])
                     self.known[a] = family.links[name].forward(np.float64(unit[name]))
                 else:
-                    design, labels = np.broadcast_to(1.0, (len(y), 1)), [name]
+                    design, labels = np.broadcast_to(1.0, (len(y), 1)), [name + which]
                     self.constants[len(self.parameter_names)] = name
                 self.designs.append(design)
                 self.raw_names.append(name)
@@ -86,11 +87,9 @@ class Specification:
         self.k_constant = int(bool(constant) or has_constant(self.X))
         return trials, y
 
-    def _class(self, j):
-        """Return what tells the columns of one class from those of another."""
-        return "" if self.family.params[self.family.location].size is None else f" [{j + 1}]"
-
     def _check_fixed(self, name, value):
+        if self.family.params[name].length is not None:
+            raise ValueError(f"Expected fixed parameters that are numbers. Received: {name!r}.")
         domain = self.family.links[name].domain
         if not domain.contains(np.float64(value)):
             raise ValueError(f"Expected fixed {name!r} to lie in {domain}. Received: {value}.")
@@ -201,6 +200,12 @@ class Specification:
         return len(self.x_names)
 
     @property
+    def natural(self):
+        """The constants that are told in natural units: log-odds of several classes are not."""
+        params = self.family.params
+        return {j: name for j, name in self.constants.items() if params[name].length is None}
+
+    @property
     def predicted(self):
         """The names of the parameters that coefficients make, in order."""
         pairs = zip(self.raw_names, self.widths, strict=True)
@@ -236,3 +241,8 @@ class Specification:
         light._nobs, light._rows = self.nobs, len(self)
         light.X = light.data = light.designs = light.index = None
         return light
+
+
+def _which(param, j):
+    """Return what tells raw column j of a vector from the others: the number of its value."""
+    return "" if param.size is None else f" [{j + param.shape[0] - param.size}]"

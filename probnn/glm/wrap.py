@@ -9,8 +9,8 @@ class Labels:
     def __init__(self, model, index):
         self.labelled, self.index = model.labelled, index
         self.names, self.columns = model.parameter_names, model.x_names
-        size = model.family.params[model.family.location].size
-        levels = np.arange((size or 0) + 1) if model.classes is None else model.classes
+        size = model.family.classes
+        levels = np.arange(size or 0) if model.classes is None else model.classes
         self.classes = None if size is None else levels[1:]
 
     def params(self, values):

@@ -1,0 +1,280 @@
+"""SciPy-like functions of finite mixtures, in NumPy."""
+
+import numpy as np
+
+_CHUNK = 1_000_000  # densities held at once in an integral
+
+# Levels whose quantiles, from either end, cut the line into panels on which every component's cdf
+# is smooth; what lies outside of them is nothing to float64.
+_LEVELS = np.array([1e-18, 1e-15, 1e-12, 1e-10, *10.0 ** np.arange(-8, 0), 0.03, 0.2, 0.3, 0.5])
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
+
+
+class FrozenMixture:
+    """The methods of a frozen SciPy distribution, for mixtures of K distributions of one family.
+
+    Parameters
+    ----------
+    family : Family
+        The family of the components.
+    weights : array_like, shape (..., K)
+        Their probabilities.
+    params : dict
+        Name -> array, shape (..., K).
+    """
+
+    def __init__(self, family, weights, params):
+        weights = np.asarray(weights, dtype="float64")
+        shape = np.broadcast_shapes(weights.shape, *map(np.shape, params.values()))
+        self.family, self.shape = family, shape[:-1]
+        self.weights = np.broadcast_to(weights / weights.sum(axis=-1, keepdims=True), shape)
+        self.params = {name: np.broadcast_to(values, shape) for name, values in params.items()}
+        self.components = family.frozen(**self.params)
+
+    def _average(self, values):
+        """Return the mean over components, whatever those of weight 0 have."""
+        return np.where(self.weights > 0, self.weights * values, 0.0).sum(axis=-1)
+
+    def _log_average(self, logs):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(self.weights > 0, np.log(self.weights) + logs, -np.inf)
+        return np.logaddexp.reduce(terms, axis=-1)
+
+    def _flat(self, rows):
+        """Return the mixtures of some rows, numbered as in a raveled array."""
+        weights, *values = (
+            v.reshape(-1, v.shape[-1])[rows] for v in (self.weights, *self.params.values())
+        )
+        return FrozenMixture(self.family, weights, dict(zip(self.params, values, strict=True)))
+
+    # ---- densities and tails ----------------------------------------------------------------
+
+    def pdf(self, y):
+        """Return the density."""
+        return self._average(self.components.pdf(np.asarray(y)[..., None]))
+
+    def pmf(self, y):
+        """Return P(Y = y)."""
+        return self._average(self.components.pmf(np.asarray(y)[..., None]))
+
+    def logpdf(self, y):
+        """Return the logarithm of the density."""
+        return self._log_average(self.components.logpdf(np.asarray(y)[..., None]))
+
+    def logpmf(self, y):
+        """Return log P(Y = y)."""
+        return self._log_average(self.components.logpmf(np.asarray(y)[..., None]))
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return self._average(self.components.cdf(np.asarray(y)[..., None]))
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return self._average(self.components.sf(np.asarray(y)[..., None]))
+
+    # ---- moments ----------------------------------------------------------------------------
+
+    def mean(self):
+        """Return the mean."""
+        return self._average(self.components.mean())
+
+    def var(self):
+        """Return the variance: that of the components, and that of their means."""
+        gap = self.components.mean() - self.mean()[..., None]
+        return self._average(self.components.var() + gap**2)
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def support(self):
+        """Return the ends of the support."""
+        low, high = (np.broadcast_to(end, self.weights.shape) for end in self.components.support())
+        return low.min(axis=-1), high.max(axis=-1)
+
+    # ---- quantiles --------------------------------------------------------------------------
+
+    def ppf(self, p):
+        """Return the smallest y with cdf(y) >= p."""
+        return self._quantile(p, upper=False)
+
+    def isf(self, q):
+        """Return the smallest y with sf(y) <= q."""
+        return self._quantile(q, upper=True)
+
+    def _quantile(self, level, upper):
+        level = np.asarray(level, dtype="float64")
+        shape = np.broadcast_shapes(level.shape, self.shape)
+        rows = np.arange(int(np.prod(self.shape))).reshape(self.shape)
+        level, rows, low, high = (
+            np.broadcast_to(each, shape).ravel() for each in (level, rows, *self.support())
+        )
+        first, last = (high, low) if upper else (low, high)
+        found = np.where(level == 0, first, np.where(level == 1, last, np.nan))
+        solve = FrozenMixture._count if self.family.discrete else FrozenMixture._root
+        # Each from its nearer tail, whose digits the other one would round away.
+        near = (level > 0) & (level <= 0.5)
+        far = (level > 0.5) & (level < 1)
+        if near.any():
+            found[near] = solve(self._flat(rows[near]), level[near], upper)
+        if far.any():
+            found[far] = solve(self._flat(rows[far]), 1.0 - level[far], not upper, other=True)
+        return found.reshape(shape)[()]
+
+    def _bracket(self, level, upper):
+        """Return the least and the largest of the components' quantiles: the mixture's is between.
+
+        And where it is if one component alone makes the tail: a bound as well, and near in tails.
+        """
+        quantile = self.components.isf if upper else self.components.ppf
+        with np.errstate(all="ignore"):
+            ends = quantile(np.broadcast_to(level[:, None], self.weights.shape))
+            alone = quantile(np.minimum(level[:, None] / self.weights, 1.0))
+        ends = np.where((self.weights > 0) & np.isfinite(ends), ends, np.nan)
+        alone = np.where((self.weights > 0) & np.isfinite(alone), alone, np.nan)
+        low, high = np.fmin.reduce(ends, axis=-1), np.fmax.reduce(ends, axis=-1)
+        start = (np.fmax if upper else np.fmin).reduce(alone, axis=-1)
+        return low, high, np.where(np.isnan(start), high, np.clip(start, low, high))
+
+    def _count(self, level, upper, other=False):
+        """Return the smallest counts at which the cdf is at least, or the sf at most, a level.
+
+        Or, by the other tail, its complement: on a plateau of the cdf only one may be rounded so.
+        """
+
+        def reached(k):
+            p, q = (1.0 - level, level) if upper else (level, 1.0 - level)
+            by_cdf = self.cdf(k) >= p if other or not upper else False
+            by_sf = self.sf(k) <= q if other or upper else False
+            return by_cdf | by_sf
+
+        low, high, _ = self._bracket(level, upper)
+        first = self.support()[0]
+        low = np.where(np.isnan(low), first, low) - 1.0
+        high = np.where(np.isnan(high), first, high)
+        while (short := ~reached(high) & (high < 1e300)).any():  # SciPy's quantile may fail
+            low, high = np.where(short, high, low), np.where(short, 2.0 * high + 1.0, high)
+        while (high - low > np.maximum(1.0, 1e-15 * high)).any():
+            middle = np.floor(0.5 * (low + high))
+            there = reached(middle)
+            low, high = np.where(there, low, middle), np.where(there, middle, high)
+        return high
+
+    def _root(self, level, upper, other=False):
+        """Return where a tail has a probability: Newton's steps in its logarithm, or bisection."""
+        low, high, x = self._bracket(level, upper)
+        bound = self.support()[0]
+        margin = 1e-9 * np.maximum(np.maximum(abs(low), abs(high)), high - low)
+        low, high = np.maximum(low - margin, bound), high + margin
+        found, last, rows, part = x.copy(), high - low, np.arange(len(x)), self
+        for _ in range(200):
+            tail, density = (part.sf if upper else part.cdf)(x), part.pdf(x)
+            with np.errstate(all="ignore"):
+                gap = np.log(tail / level)
+                above = (gap > 0) != upper
+                low, high = np.where(above, low, x), np.where(above, x, high)
+                step = (gap if upper else -gap) * tail / density
+                newton = x + step
+                good = (newton >= low) & (newton <= high) & (abs(step) < 0.5 * last)
+                wide = (bound == 0) & (high > 4.0 * low)
+                middle = 0.5 * (low + high)
+                middle = np.where(wide, np.sqrt(np.maximum(low, 1e-300)) * np.sqrt(high), middle)
+                new = np.where(good, newton, middle)
+                done = (tail == level) | (abs(step) <= 2e-16 * abs(x))
+                new = np.where(done, x, new)
+                done |= high - low <= 4e-16 * abs(new)
+                done |= (abs(gap) < 1e-12) & ((high - low) * density < 2e-16 * tail)
+            found[rows] = new
+            if done.all():
+                break
+            left = ~done
+            last, x, low, high = (v[left] for v in (abs(new - x), new, low, high))
+            level, bound, rows = level[left], bound[left], rows[left]
+            part = self._flat(rows)
+        return found
+
+    # ---- integrals --------------------------------------------------------------------------
+
+    def _panels(self):
+        """Return points (n, m), in order, between which every component's cdf is smooth."""
+        ends = [side(p) for side in (self.components.ppf, self.components.isf) for p in _LEVELS]
+        ends = np.stack(ends, axis=-1)
+        ends = np.where((self.weights > 0)[..., None] & np.isfinite(ends), ends, np.nan)
+        ends = ends.reshape(len(ends), -1)
+        return np.sort(np.fmin(ends, np.fmax.reduce(ends, axis=-1)[:, None]), axis=-1)
+
+    def _integral(self, integrand):
+        """Return the integrals of integrand(mixtures, rows, edges) over panels, a chunk at once."""
+        n = int(np.prod(self.shape))
+        step = max(1, _CHUNK // (2 * len(_LEVELS) * self.weights.shape[-1] ** 2))
+        total = np.empty(n)
+        for first in range(0, n, step):
+            rows = np.arange(first, min(first + step, n))
+            part = self._flat(rows)
+            total[rows] = integrand(part, rows, part._panels())
+        return total.reshape(self.shape)[()]
+
+    def entropy(self):
+        """Return the (differential) entropy, in nats."""
+        from scipy.special import entr
+
+        if self.family.discrete:
+            low, high = np.min(self.ppf(1e-16)), np.max(self.isf(1e-16))
+            counts = np.arange(low, high + 1).reshape(-1, *[1] * len(self.shape))
+            return entr(self.pmf(counts)).sum(axis=0)
+        positive = self._is_positive()
+
+        def integral(part, rows, edges):
+            if positive:  # in log(y): densities may have any power of y near 0
+                start = np.log(np.maximum(edges, 1e-300))
+                width = np.diff(start)
+                x = [np.exp(start[:, :-1] + width * s) for s in _NODES]
+                weights = [w * width * each for w, each in zip(_WEIGHTS, x, strict=True)]
+            else:
+                width = np.diff(edges)
+                x = [edges[:, :-1] + width * s for s in _NODES]
+                weights = [w * width for w in _WEIGHTS]
+            return sum(
+                (w * entr(part.pdf(each.T).T)).sum(axis=-1)
+                for w, each in zip(weights, x, strict=True)
+            )
+
+        return self._integral(integral)
+
+    def crps(self, y):
+        """Return the CRPS of continuous mixtures: the integral of (cdf(x) - 1{y <= x})^2."""
+        y = np.broadcast_to(y, self.shape).ravel()
+        power = 5 if self._is_positive() else 1  # the cdf may be as any power of y near 0
+
+        def integral(part, rows, edges):
+            inside = np.clip(y[rows], edges[:, 0], edges[:, -1])
+            edges = np.sort(np.column_stack([edges, inside]), axis=-1)
+            width, total = np.diff(edges), abs(y[rows] - inside)
+            for s, w in zip(_NODES, _WEIGHTS, strict=True):
+                x = edges[:, :-1] + width * s**power
+                gap = part.cdf(x.T).T - (x >= inside[:, None])
+                total += (w * power * s ** (power - 1) * width * gap**2).sum(axis=-1)
+            return total
+
+        return self._integral(integral)
+
+    def _is_positive(self):
+        return np.all(self.support()[0] == 0)
+
+    # ---- draws ------------------------------------------------------------------------------
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws: of components, then of those."""
+        rng = np.random.default_rng(random_state)
+        size = self.shape if size is None else size
+        size = (size,) if np.ndim(size) == 0 else tuple(size)
+        cumulative = np.cumsum(self.weights, axis=-1)
+        below = cumulative[..., :-1] <= cumulative[..., -1:] * rng.random(size)[..., None]
+        chosen = below.sum(axis=-1)[..., None]
+        params = {
+            name: np.take_along_axis(np.broadcast_to(v, (*size, v.shape[-1])), chosen, -1)[..., 0]
+            for name, v in self.params.items()
+        }
+        return self.family.frozen(**params).rvs(size=size, random_state=rng)

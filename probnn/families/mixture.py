@@ -1,0 +1,193 @@
+"""Finite mixtures of distributions of one family."""
+
+from numbers import Integral
+
+import keras
+import numpy as np
+
+from probnn import backend, domains
+from probnn.families._base import Family, Param, get, register
+from probnn.families._numerics import spread
+from probnn.families.categorical import MultinomialLogit
+from probnn.families.normal import Normal
+
+
+@register
+class Mixture(Family):
+    """A mixture of K distributions of one family: a mixture density network, under a network.
+
+    Parameters are those of the family, each a vector with a value for every component, then
+    `weights`, the K probabilities of the components, from K - 1 raw log-odds against the first.
+
+    Parameters
+    ----------
+    family : str, dict or Family
+        The family of the components: "normal", "gamma", "poisson", ...
+    components : int
+        The number of components K, at least 1.
+    link, links
+        Of the components' parameters, as for any family.
+
+    Raises
+    ------
+    ValueError
+        For a number of components that is none; or a family whose parameters are vectors, or whose
+        mixtures are of the same family.
+
+    Notes
+    -----
+    p(y) = sum of weights[k] p(y | parameters[k]): McLachlan and Peel, *Finite Mixture Models*,
+    2000, doi:10.1002/0471721182; with parameters that a network predicts: Bishop (1994), "Mixture
+    density networks", technical report NCRG/94/004, Aston University. CRPS of normal components:
+    Grimit et al. (2006), doi:10.1256/qj.05.235.
+
+    The likelihood has the same value for any order of the components, may have several maxima, and
+    with a free scale is infinite for a component on a single y; what training finds is a local
+    maximum. It starts from components fitted to the K parts of y between its quantiles.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> family = pn.families.Mixture("normal", components=2)
+    >>> family
+    <family mixture: 2 x normal, loc (identity), scale (log)>
+    >>> params = {"loc": [[-1.0, 3.0]], "scale": [[1.0, 0.5]], "weights": [[0.75, 0.25]]}
+    >>> pn.Predictive(family, params).mean().tolist()
+    [0.0]
+    >>> model = pn.Sequential([pn.Head("mixture", family="normal", components=2)])
+    """
+
+    name = "mixture"
+
+    def __init__(self, family, components=2, link=None, links=None):
+        if not isinstance(components, Integral) or components < 1:
+            raise ValueError(
+                f"Expected `components` to be a whole number >= 1. Received: {components!r}."
+            )
+        self.family = _with_links(get(family), link, links)
+        self.components = int(components)
+        self.support, self.discrete = self.family.support, self.family.discrete
+        super().__init__()
+
+    def _parameters(self):
+        base = self.family
+        of_components = {
+            name: Param(base.links[name], param.domain, size=self.components)
+            for name, param in base.params.items()
+        }
+        size, length = self.components - 1, self.components
+        weights = Param(MultinomialLogit(), domains.SIMPLEX, size, length)
+        return {**of_components, "weights": weights}
+
+    def distribution(self, weights, **params):
+        """Return the backend's MixtureSameFamily."""
+        mixing = backend.distributions.Categorical(probs=weights)
+        return backend.distributions.MixtureSameFamily(mixing, self.family.distribution(**params))
+
+    def _distribution(self, weights, **linked):
+        mixing = backend.distributions.Categorical(logits=weights.log)
+        return backend.distributions.MixtureSameFamily(mixing, self.family._distribution(**linked))
+
+    def frozen(self, weights, **params):
+        """Return SciPy-like functions of the mixture."""
+        from probnn.families._frozen_mixture import FrozenMixture
+
+        return FrozenMixture(self.family, weights, params)
+
+    def mean(self, weights, **params):
+        """Return the mean, from arrays or tensors of parameters."""
+        terms = weights * self.family.mean(**params)
+        return terms.sum(axis=-1) if isinstance(terms, np.ndarray) else keras.ops.sum(terms, -1)
+
+    def _log_prob(self, y, weights, **linked):
+        terms = weights.log + self.family._log_prob(y[..., None], **linked)
+        if isinstance(terms, np.ndarray):
+            return np.logaddexp.reduce(terms, axis=-1)
+        return keras.ops.logsumexp(terms, axis=-1)
+
+    def _crps(self, y, weights, **params):
+        if type(self.family) is Normal:
+            return _crps_normal(y, weights, **params)
+        return None if self.discrete else self.frozen(weights, **params).crps(y)
+
+    def _start(self, y):
+        y, k = np.sort(y), self.components
+        location = self.family.location
+        whole = self.family._start(y)
+        starts = []
+        for j in range(k):
+            part = y[j * len(y) // k : max((j + 1) * len(y) // k, j * len(y) // k + 1)]
+            start = self.family._start(part)
+            if part[0] == part[-1]:  # it has no spread of its own
+                start = {**whole, location: start[location]}
+            starts.append(start)
+        params = {name: np.array([start[name] for start in starts]) for name in whole}
+        located, width = np.maximum.accumulate(params[location]), spread(y, np.mean(y))
+        apart = (np.diff(located) > 1e-3 * width).all()
+        params[location] = located if apart else self._apart(located, width)
+        return {**params, "weights": np.full(k, 1.0 / k)}
+
+    def inside(self):
+        """Return raw parameters well inside their domains, the components apart."""
+        location = self.family.location
+        middle = np.full(self.components, self.params[location].domain.inside)
+        raw = np.repeat(self.family.inside(), self.components)
+        raw[: self.components] = self.links[location].forward(self._apart(middle, 1.0))
+        return np.concatenate([raw, np.zeros(self.components - 1)])
+
+    def _apart(self, locations, width):
+        """Return increasing locations, moved from equal ones: equal components stay equal."""
+        step = np.arange(self.components) / self.components
+        if self.params[self.location].domain.low == float("-inf"):
+            return locations + width * (step - step.mean())
+        return locations * np.exp(0.5 * (step - step[-1]))
+
+    def _support_hint(self):
+        return self.family._support_hint()
+
+    def get_config(self):
+        """Return the arguments that make this family again, as JSON types, with its name."""
+        return {**super().get_config(), "family": self.family.get_config()}
+
+    def __repr__(self):
+        shown = ", ".join(f"{name} ({link.name})" for name, link in self.family.links.items())
+        return f"<family mixture: {self.components} x {self.family.name}, {shown}>"
+
+
+def _with_links(base, link, links):
+    """Return the family of the components with these links, or raise if it cannot be mixed."""
+    if base.closed_under_mixing:
+        raise ValueError(
+            f"Expected a family whose mixtures are not of the family itself. Received: {base!r}, "
+            f'whose probabilities say as much alone: use probnn.Head("{base.name}").'
+        )
+    if any(param.size is not None for param in base.params.values()):
+        raise ValueError(
+            f"Expected a family whose parameters are numbers. Received: {base!r}. A mixture of "
+            "mixtures is one mixture with more components."
+        )
+    if link is None and not links:
+        return base
+    config, chosen = base.get_config(), dict(links or {})
+    own = {name: value for name, value in config.items() if name not in ("name", "links")}
+    given = {*chosen, *([] if link is None else [base.location])}
+    kept = {name: each for name, each in base.links.items() if name not in given}
+    return type(base)(**own, link=link, links={**kept, **chosen})
+
+
+def _crps_normal(y, weights, loc, scale):
+    """Return sum of w_i A(y - m_i, s_i) - sum of w_i w_j A(m_i - m_j, s_ij) / 2, A(X) = E|X|."""
+    both = np.hypot(scale[..., :, None], scale[..., None, :])
+    pairs = weights[..., :, None] * weights[..., None, :]
+    between = pairs * _mean_size(loc[..., :, None] - loc[..., None, :], both)
+    to_y = weights * _mean_size(np.asarray(y)[..., None] - loc, scale)
+    return to_y.sum(axis=-1) - 0.5 * between.sum(axis=(-2, -1))
+
+
+def _mean_size(loc, scale):
+    """Return E|X| of a normal X."""
+    from scipy.special import ndtr
+
+    z = loc / scale
+    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
+    return loc * (2.0 * ndtr(z) - 1.0) + 2.0 * scale * density
