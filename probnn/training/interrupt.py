@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 
-_current = None  # the request that the outermost of nested fits waits for
+_waiting = []  # the request that the outermost of nested fits waits for
 
 
 class Interrupt:
@@ -49,9 +49,8 @@ def interruptible(action=None):
         program handles the signal itself, it never does. Within another such context it is the
         same request.
     """
-    global _current
-    if _current is not None and threading.current_thread() is threading.main_thread():
-        with _current.calling(action) as interrupt:
+    if _waiting and threading.current_thread() is threading.main_thread():
+        with _waiting[0].calling(action) as interrupt:
             yield interrupt
         return
     interrupt = Interrupt()
@@ -63,10 +62,10 @@ def interruptible(action=None):
         yield interrupt
         return
     signal.signal(signal.SIGINT, interrupt.request)
-    _current = interrupt
+    _waiting.append(interrupt)
     try:
         with interrupt.calling(action):
             yield interrupt
     finally:
-        _current = None
+        _waiting.clear()
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,70 @@
+"""The mixture of what several models believe, and how far they disagree."""
+
+import numpy as np
+
+from probnn import families
+from probnn.predictive import Predictive
+
+
+class PooledPredictive(Predictive):
+    """The mixture, with equal weights, of several models' distributions of the same rows.
+
+    Parameters
+    ----------
+    members : sequence of Predictive
+        Of one family and the same rows.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or families or numbers of rows that differ.
+
+    Notes
+    -----
+    The variance of a mixture is the mean of the members' variances, which more data would not make
+    smaller (aleatoric), plus the variance of their means, which it would (epistemic):
+    Lakshminarayanan et al. (2017), arXiv:1612.01474.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> from probnn.pooled import PooledPredictive
+    >>> members = [pn.Predictive("normal", {"loc": [m], "scale": [1.0]}) for m in (0.0, 2.0)]
+    >>> d = PooledPredictive(members)
+    >>> d.mean().tolist(), d.aleatoric_variance().tolist(), d.epistemic_variance().tolist()
+    ([1.0], [1.0], [1.0])
+    >>> d.cdf(1.0).tolist()
+    [0.5]
+    """
+
+    def __init__(self, members):
+        self.members = list(members)
+        if not self.members:
+            raise ValueError("Expected at least one Predictive. Received: none.")
+        kinds = {repr(each.family) for each in self.members}
+        sizes = {each._shape for each in self.members}
+        if len(kinds) > 1 or len(sizes) > 1:
+            raise ValueError(
+                "Expected members of one family and the same rows. Received: families "
+                f"{', '.join(sorted(kinds))}, with rows {sorted(sizes)}."
+            )
+        base = self.members[0].family
+        each = [member.params for member in self.members]
+        if base.closed_under_mixing:  # of probabilities alone, which are averaged
+            super().__init__(base, {k: np.mean([p[k] for p in each], axis=0) for k in base.params})
+            return
+        params = {name: np.stack([p[name] for p in each], axis=-1) for name in base.params}
+        count = len(self.members)
+        params["weights"] = np.full((*self.members[0]._shape, count), 1.0 / count)
+        super().__init__(families.Mixture(base, components=count), params)
+
+    def aleatoric_variance(self):
+        """Return the mean of the members' variances, shape (n,)."""
+        return np.mean([member.variance() for member in self.members], axis=0)
+
+    def epistemic_variance(self):
+        """Return the variance of the members' means, shape (n,)."""
+        return np.var([member.mean() for member in self.members], axis=0)
+
+    def _rows(self, index):
+        return PooledPredictive([member._rows(index) for member in self.members])
