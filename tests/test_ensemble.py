@@ -16,8 +16,8 @@ pytestmark = pytest.mark.backend
 @pytest.fixture(scope="module")
 def waves():
     rng = np.random.default_rng(7)
-    x = rng.normal(size=(203, 3))
-    return x, np.sin(x[:, 0]) + 0.3 * rng.normal(size=203)
+    x = rng.normal(size=(200, 3))
+    return x, np.sin(x[:, 0]) + 0.3 * rng.normal(size=200)
 
 
 def network(head="normal", optimizer=None, extra=(), metrics=None, **options):
@@ -39,10 +39,8 @@ def assert_same(ours, theirs, rtol=1e-5):
 
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
-    "adam": lambda: keras.optimizers.Adam(0.01),
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.01),
-    "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
-    "schedule": lambda: keras.optimizers.Nadam(
+    "nadam": lambda: keras.optimizers.Nadam(
         keras.optimizers.schedules.ExponentialDecay(0.02, 10, 0.9)
     ),
 }
@@ -53,18 +51,24 @@ def test_members_at_once_are_those_of_keras(name, waves):
     x, y = waves
     model = network(optimizer=OPTIMIZERS[name](), metrics=["mae"])
     at_once, alone = (pn.DeepEnsemble(model, members=3, seed=5) for _ in range(2))
-    options = dict(epochs=4, batch_size=32, shuffle=False, verbose=0, validation_split=0.2)
+    options = dict(epochs=4, batch_size=32, shuffle=False, verbose=0, validation_split=0.15)
     histories = at_once.fit(x, y, at_once=True, **options)
-    weight = np.linspace(0.5, 2.0, len(x))
     for i, member in enumerate(alone.members):
         history = member.fit(x, y, whole_epoch=False, **options).history
         for key, values in history.items():
             np.testing.assert_allclose(histories[i].history[key], values, rtol=1e-4, atol=1e-5)
     assert_same(at_once, alone)
-    # The states of the optimizers are those of the members too: a second fit goes on from there.
-    at_once.fit(x, y, at_once=True, sample_weight=weight, **options)
-    for member in alone.members:
-        member.fit(x, y, whole_epoch=False, sample_weight=weight, **options)
+
+
+def test_a_second_fit_goes_on_from_the_first(waves):
+    x, y = waves
+    at_once, alone = (pn.DeepEnsemble(network(), members=2, seed=5) for _ in range(2))
+    weight = np.linspace(0.5, 2.0, len(x))
+    options = dict(epochs=2, shuffle=False, verbose=0, sample_weight=weight)
+    for _ in range(2):
+        at_once.fit(x, y, at_once=True, **options)
+        for member in alone.members:
+            member.fit(x, y, whole_epoch=False, **options)
     assert_same(at_once, alone)
 
 
@@ -81,14 +85,12 @@ def test_layers_with_a_state_and_random_numbers_of_their_own(waves):
     means = [member.layers[1].moving_mean.numpy() for member in ensemble.members]
     assert np.ptp(means, axis=0).max() > 0.01
     if pn.backend.name != "torch":  # the same masks as each member alone
-        for seed, member in enumerate(pn.DeepEnsemble(model, members=3, seed=5).members):
-            member.fit(x, y, epochs=3, verbose=0, shuffle=False, whole_epoch=True)
-            alone = [w for w in member.get_weights()]
-            if seed == 0:
-                other = pn.DeepEnsemble(model, members=3, seed=5)
-                other.fit(x, y, epochs=3, verbose=0, shuffle=False, at_once=True)
-            for a, b in zip(other.members[seed].get_weights(), alone, strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        at_once, alone = (pn.DeepEnsemble(model, members=2, seed=5) for _ in range(2))
+        at_once.fit(x, y, epochs=3, verbose=0, shuffle=False, at_once=True)
+        alone.members[1].fit(x, y, epochs=3, verbose=0, shuffle=False, whole_epoch=True)
+        pair = (each.members[1].get_weights() for each in (at_once, alone))
+        for a, b in zip(*pair, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_members_differ_and_the_seed_repeats_them(waves):
@@ -128,7 +130,7 @@ def test_early_stopping_of_each_member_alone(restore, waves):
     model = network(optimizer=keras.optimizers.Adam(0.05))
     stop = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=restore)
     options = dict(epochs=30, verbose=0, shuffle=False, validation_split=0.3, callbacks=[stop])
-    at_once, alone = (pn.DeepEnsemble(model, members=4, seed=2) for _ in range(2))
+    at_once, alone = (pn.DeepEnsemble(model, members=3, seed=2) for _ in range(2))
     ours = at_once.fit(x, y, at_once=True, **options)
     theirs = alone.fit(x, y, at_once=False, **options)
     lengths = [len(history.epoch) for history in ours]
@@ -299,7 +301,7 @@ BAD = {
     "at_once to be": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y, at_once="yes"),
     "same number of rows": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y[1:]),
     "every value of x to be finite": lambda model, x, y: pn.DeepEnsemble(model).fit(x * np.nan, y),
-    "2 to 203 folds": lambda model, x, y: pn.training.cross_val_score(model, x, y, cv=1),
+    "2 to 200 folds": lambda model, x, y: pn.training.cross_val_score(model, x, y, cv=1),
     "folds with at least one row": lambda model, x, y: pn.training.cross_val_score(
         model, x, y, cv=[(np.arange(5), np.arange(0))]
     ),
@@ -319,7 +321,7 @@ def test_folds_are_those_of_models_trained_alone(waves):
     x, y = waves
     model = network()
     before = model.get_weights()
-    folds = KFold(4, shuffle=True, random_state=0)  # 203 rows: folds of 51 and of 50
+    folds = KFold(3, shuffle=True, random_state=0)  # folds of 67 and of 66 rows
     options = dict(epochs=3, batch_size=32, shuffle=False, seed=6)
     scores = pn.training.cross_val_score(model, x, y, folds, at_once=True, **options)
     for i, (train, test) in enumerate(folds.split(x)):

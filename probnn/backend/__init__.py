@@ -20,6 +20,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `loop(...)`         a loop whose body may assign Keras variables
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
 `gather(x, index)`  rows by their numbers
+`window(...)`       a range of the last axis, of a size known when it is compiled
 `free_memory()`     the bytes free where tensors live
 `members(f)`        a function over the first axis of its arguments, all at once
 `members_value_and_grad(f)` the same with gradients
@@ -56,6 +57,7 @@ step = _module.step
 loop = _module.loop
 program = _module.program
 gather = _module.gather
+window = _module.window
 free_memory = _module.free_memory
 members = _module.members
 members_value_and_grad = _module.members_value_and_grad

@@ -205,6 +205,11 @@ def gather(x, index):
     return x.at[index].get(mode="promise_in_bounds")
 
 
+def window(order, start, size):
+    """Return `size` entries of the last axis."""
+    return jax.lax.dynamic_slice_in_dim(order, start, size, axis=-1)
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     stats = jax.local_devices()[0].memory_stats() or {}

@@ -191,6 +191,11 @@ def gather(x, index):
     return tf.gather(x, index)
 
 
+def window(order, start, size):
+    """Return `size` entries of the last axis."""
+    return tf.slice(order, [0] * (len(order.shape) - 1) + [start], [*order.shape[:-1], size])
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     return None

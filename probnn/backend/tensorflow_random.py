@@ -8,9 +8,11 @@ XLA and works over members.
 
 import contextlib
 import functools
+import threading
 
 import tensorflow as tf
 
+_patching = threading.RLock()  # programs may be traced in several threads
 _ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 _NAMES = ("stateless_uniform", "stateless_normal", "stateless_truncated_normal")
 
@@ -59,22 +61,24 @@ def uniform(shape, seed):
 @contextlib.contextmanager
 def fast():
     """Let the random numbers of layers that are traced here come from Threefry."""
-    known = tf.nn.experimental.stateless_dropout
-    chosen = {name: getattr(tf.random, name) for name in _NAMES}
-
-    def dropout(x, rate, seed, rng_alg=None, noise_shape=None, name=None):
-        shape = x.shape if noise_shape is None else tf.get_static_value(noise_shape)
-        if shape is None or not tf.TensorShape(shape).is_fully_defined():
-            return known(x, rate, seed, rng_alg, noise_shape, name)
-        keep = uniform(shape, seed) >= rate
-        return tf.where(keep, x / (1.0 - rate), tf.zeros([], x.dtype))
-
-    tf.nn.experimental.stateless_dropout = dropout
-    for name, function in chosen.items():
-        setattr(tf.random, name, functools.partial(function, alg="threefry"))
-    try:
-        yield
-    finally:
-        tf.nn.experimental.stateless_dropout = known
+    with _patching:
+        known = tf.nn.experimental.stateless_dropout
+        chosen = {name: getattr(tf.random, name) for name in _NAMES}
+        tf.nn.experimental.stateless_dropout = functools.partial(_dropout, known)
         for name, function in chosen.items():
-            setattr(tf.random, name, function)
+            setattr(tf.random, name, functools.partial(function, alg="threefry"))
+        try:
+            yield
+        finally:
+            tf.nn.experimental.stateless_dropout = known
+            for name, function in chosen.items():
+                setattr(tf.random, name, function)
+
+
+def _dropout(known, x, rate, seed, rng_alg=None, noise_shape=None, name=None):
+    """Drop elements as `tf.nn.experimental.stateless_dropout` does, which is `known`."""
+    shape = x.shape if noise_shape is None else tf.get_static_value(noise_shape)
+    if shape is None or not tf.TensorShape(shape).is_fully_defined():
+        return known(x, rate, seed, rng_alg, noise_shape, name)
+    keep = uniform(shape, seed) >= rate
+    return tf.where(keep, x / (1.0 - rate), tf.zeros([], x.dtype))

@@ -139,7 +139,12 @@ def program(function, variables):
 
 def gather(x, index):
     """Return the rows of `x` with these numbers."""
-    return x[index]
+    return torch.index_select(x, 0, index) if index.ndim == 1 else x[index]
+
+
+def window(order, start, size):
+    """Return `size` entries of the last axis."""
+    return order[..., start : start + size]
 
 
 def free_memory():

@@ -77,9 +77,8 @@ class Crew:
 
     def compile(self):
         """Compile, and run no step."""
-        orders = np.empty((0, *self.rows.shape), "int32")
-        for part, epochs, program in zip(self._slices, self._epochs, self._programs, strict=True):
-            epochs.run(orders[:, part], 0, program.steps, [], self._most)
+        with ThreadPoolExecutor(len(self.parts)) as pool:
+            self._run(pool, 0)
 
     def fit(self, epochs, verbose, on_divergence):
         """Train, write the weights into the models, and return a History for each."""
@@ -92,7 +91,9 @@ class Crew:
             for callback in (history, *own):
                 callback.set_model(member)
                 callback.on_train_begin()
-        bar = keras.utils.Progbar(epochs, verbose=verbose, unit_name="epoch")
+        bar = keras.utils.Progbar(
+            epochs, verbose=verbose, unit_name="epoch", stateful_metrics=["loss"]
+        )
         done, pace = 0, None
         with interruptible() as interrupt, ThreadPoolExecutor(len(self.parts)) as pool:
             stopped = False
@@ -113,7 +114,9 @@ class Crew:
 
     def _run(self, pool, count):
         """Run epochs of all members, each program in a thread of its own."""
-        orders = np.stack([self._order() for _ in range(count)])
+        orders = np.empty((count, *self.rows.shape), "int32")
+        for each in orders:
+            each[:] = self._order()
         flags = [self._validation is not None] * count
 
         def run(part, epochs, program):

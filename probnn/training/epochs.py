@@ -156,7 +156,7 @@ class Program:
                 return carry
 
             def step(s, carry):
-                trainee.train(_batch(data, _window(order, s * size, size)))
+                trainee.train(_batch(data, backend.window(order, s * size, size)))
                 return carry
 
             def end(_, carry):
@@ -203,7 +203,7 @@ class Program:
         index = ops.broadcast_to(ops.arange(rows, dtype="int32"), (*trainee.lead, rows))
 
         def step(s, carry):
-            trainee.test(_batch(validation, _window(index, s * size, size)))
+            trainee.test(_batch(validation, backend.window(index, s * size, size)))
             return carry
 
         trainee.reset()
@@ -228,12 +228,6 @@ def _count(data):
 
 def _batch(data, index):
     return _map(lambda leaf: backend.gather(leaf, index), data)
-
-
-def _window(order, start, size):
-    """Return `size` entries of the last axis."""
-    starts = [0] * (len(order.shape) - 1) + [start]
-    return ops.slice(order, starts, [*order.shape[:-1], size])
 
 
 def _record(logs, e, values):
