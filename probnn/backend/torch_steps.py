@@ -14,9 +14,10 @@ import warnings
 import keras
 import numpy as np
 import torch
-from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random.seed_generator import global_seed_generator
 from torch.fx.experimental.proxy_tensor import make_fx
+
+_TORCH = "keras.src.backend.torch"
 
 
 def train_step(model):
@@ -161,7 +162,12 @@ def _plain_update(optimizer):
     if optimizer is None:
         yield
         return
-    optimizer._backend_update_step = types.MethodType(BaseOptimizer._backend_update_step, optimizer)
+    plain = next(
+        cls
+        for cls in type(optimizer).__mro__
+        if "_backend_update_step" in vars(cls) and not cls.__module__.startswith(_TORCH)
+    )
+    optimizer._backend_update_step = types.MethodType(plain._backend_update_step, optimizer)
     try:
         yield
     finally:
