@@ -127,10 +127,10 @@ def test_bootstrap_rows_are_drawn_with_replacement():
 @pytest.mark.parametrize("restore", [True, False])
 def test_early_stopping_of_each_member_alone(restore, waves):
     x, y = waves
-    model = network(optimizer=keras.optimizers.Adam(0.05))
-    stop = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=restore)
-    options = dict(epochs=30, verbose=0, shuffle=False, validation_split=0.3, callbacks=[stop])
-    at_once, alone = (pn.DeepEnsemble(model, members=3, seed=2) for _ in range(2))
+    model = network(optimizer=keras.optimizers.Adam(0.03))
+    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=restore)
+    options = dict(epochs=40, verbose=0, shuffle=False, validation_split=0.3, callbacks=[stop])
+    at_once, alone = (pn.DeepEnsemble(model, members=4, seed=2) for _ in range(2))
     ours = at_once.fit(x, y, at_once=True, **options)
     theirs = alone.fit(x, y, at_once=False, **options)
     lengths = [len(history.epoch) for history in ours]
