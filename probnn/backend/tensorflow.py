@@ -183,7 +183,22 @@ def program(function, variables):
             return function(*arguments)
 
     del variables
-    return tf.function(traced, autograph=False, jit_compile=True)
+    compiled = tf.function(traced, autograph=False, jit_compile=True)
+
+    def run(*arguments):
+        # Many models are many programs: TensorFlow takes them for one that is traced too often.
+        logger = tf.get_logger()
+        logger.addFilter(_is_no_retracing)
+        try:
+            return compiled(*arguments)
+        finally:
+            logger.removeFilter(_is_no_retracing)
+
+    return run
+
+
+def _is_no_retracing(record):
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def gather(x, index):

@@ -135,7 +135,8 @@ class Program:
         self.batch_size = min(batch_size, rows)
         self.steps, self._rest = divmod(rows, self.batch_size)
         self.validation_batch_size = validation_batch_size or batch_size
-        self.names = {name: tuple(value.shape) for name, value in trainee.results().items()}
+        results = trainee.results()
+        self.names = {name: tuple(getattr(v, "shape", ())) for name, v in results.items()}
         self.run = backend.program(self._run, trainee.variables)
 
     @property
