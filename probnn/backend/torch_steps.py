@@ -27,9 +27,6 @@ def train_step(model):
         model.train()
         model.train_step(batch)
 
-    if type(model).train_step is not keras.Model.train_step:
-        return eager
-
     def variables():
         return [*_state(model), *model.optimizer.variables]
 
@@ -44,8 +41,6 @@ def test_step(model):
         with torch.no_grad():
             model.test_step(batch)
 
-    if type(model).test_step is not keras.Model.test_step:
-        return eager
     return Traced(lambda batch: _step(model, batch, False), lambda: _state(model), None, eager)
 
 

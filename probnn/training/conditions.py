@@ -69,6 +69,11 @@ def _is_number(leaf):
 def _of_model(model):
     if model.optimizer is None:
         return "a model without an optimizer"
+    for step in ("train_step", "test_step"):
+        if getattr(type(model), step) is not getattr(keras.Model, step):
+            return (
+                f"a {step} of {type(model).__name__}'s own, whose results only Keras's loop knows"
+            )
     if model.run_eagerly:
         return "compile(run_eagerly=True)"
     if keras.distribution.distribution() is not None:
@@ -100,7 +105,7 @@ def _of_callbacks(callbacks):
         else:
             hooks = [hook for hook in _HOOKS if not is_default(getattr(callback, hook))]
             if hooks:
-                return f"a {name} callback with {hooks[0]}, which wants every batch"
+                return f"a {name} callback with {hooks[0]}, which wants to act within an epoch"
     return None
 
 

@@ -70,10 +70,13 @@ class Epochs:
         (x, y) or (x, y, sample_weight), each an array or a structure of arrays.
     validation : tuple of arrays, optional
         As `data`.
+    apart : bool
+        Whether validation is not a part of epochs, but runs when `validate` is called.
     """
 
-    def __init__(self, program, data, validation=None):
+    def __init__(self, program, data, validation=None, apart=False):
         self._program = program
+        self._apart = apart
         self._data, self._validation = _on_device(data), _on_device(validation)
         trainee = program.trainee
         self._good = [ops.copy(v.value) for v in trainee.kept]
@@ -105,10 +108,16 @@ class Epochs:
         flags = np.zeros(most, bool)
         flags[:epochs] = validate
         numbers = [np.asarray(i, "int32") for i in (epochs, first, last)]
+        validation = None if self._apart else self._validation
         logs, self._good, self._finite = self._program.run(
-            self._data, self._validation, room, flags, *numbers, self._good, self._finite
+            self._data, validation, room, flags, *numbers, self._good, self._finite
         )
         return {name: ops.convert_to_numpy(value)[:epochs] for name, value in logs.items()}
+
+    def validate(self):
+        """Return name -> array of losses and metrics on the validation data, under "val_..."."""
+        logs = self._program.validate(self._validation)
+        return {name: ops.convert_to_numpy(value) for name, value in logs.items()}
 
     def restore(self):
         """Put the weights, and the optimizer's state, back to the last epoch that was finite."""
@@ -138,6 +147,7 @@ class Program:
         results = trainee.results()
         self.names = {name: tuple(getattr(v, "shape", ())) for name, v in results.items()}
         self.run = backend.program(self._run, trainee.variables)
+        self.validate = backend.program(self._validate, trainee.variables)
 
     @property
     def most(self):

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -174,9 +175,8 @@ class WholeEpochFit:
         validation_batch_size,
         validation_freq,
     ):
-        limit = keras.config.max_epochs()
         self.model = model
-        self.epochs = min(epochs, limit) if limit else epochs
+        self.epochs = epochs
         self.initial_epoch = initial_epoch
         self.verbose = verbose
         self.callbacks = callbacks
@@ -233,7 +233,10 @@ class WholeEpochFit:
         )
         self._rows, self._size = train._num_samples, size
         self._program = self._program_of(self._validation_batch_size or size)
-        self._epochs = Epochs(self._program, arrays, held_out)
+        # A callback may want to act before a validation: it runs apart, from one epoch to the next.
+        together = self._many_at_once()
+        self._most = self._program.most if together else 1
+        self._epochs = Epochs(self._program, arrays, held_out, apart=not together)
         self._has_validation = held_out is not None
 
     def _program_of(self, validation_batch_size):
@@ -253,7 +256,6 @@ class WholeEpochFit:
 
     def _run_nothing(self):
         """Compile, and run no step."""
-        self._most = self._program.most if self._many_at_once() else 1
         nothing = np.empty((0, self._rows), "int32")
         self._epochs.run(nothing, 0, self._program.steps, [], self._most)
 
@@ -268,6 +270,10 @@ class WholeEpochFit:
     def __call__(self, on_divergence):
         """Train, and return the History."""
         model = self.model
+        limit = keras.config.max_epochs()
+        if limit and limit < self.epochs:
+            warnings.warn(f"Limiting epochs to {limit}", stacklevel=4)
+            self.epochs = limit
         callbacks = self.callbacks
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
@@ -324,11 +330,15 @@ class WholeEpochFit:
                 if not found["finite"][i]:
                     self._epochs.restore()
                     diverged = model.stop_training = True
-                logs = self._logs(found, i, flag)
+                logs = _numbers({name: values[i] for name, values in found.items()})
                 losses.append(logs["loss"])
                 if flag:
                     callbacks.on_test_begin()
+                    if "val_loss" not in found:
+                        logs |= _numbers(self._epochs.validate())
                     callbacks.on_test_end({k[4:]: v for k, v in logs.items() if k[:4] == "val_"})
+                else:
+                    logs = {k: v for k, v in logs.items() if not k.startswith("val_")}
                 callbacks.on_epoch_end(epoch, logs)
                 epoch += 1
                 if model.stop_training:
@@ -349,18 +359,20 @@ class WholeEpochFit:
     def _validates(self, epoch):
         return self._has_validation and self.model._should_eval(epoch, self.validation_freq)
 
-    def _logs(self, found, i, validated):
-        return {
-            name: float(values[i]) if values[i].ndim == 0 else values[i]
-            for name, values in found.items()
-            if name != "finite" and (validated or not name.startswith("val_"))
-        }
-
     def _show(self, callbacks, step):
         """Move the progress bar inside of an epoch."""
         for callback in callbacks.callbacks:
             if isinstance(callback, keras.callbacks.ProgbarLogger):
                 callback.on_train_batch_end(step - 1, self.model.get_metrics_result())
+
+
+def _numbers(logs):
+    """Return the logs of an epoch as Python numbers where they are numbers."""
+    return {
+        name: float(value) if np.ndim(value) == 0 else value
+        for name, value in logs.items()
+        if name != "finite"
+    }
 
 
 def _arrays(adapter):
