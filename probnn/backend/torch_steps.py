@@ -26,6 +26,7 @@ def train_step(model):
     def eager(batch):
         model.train()
         model.train_step(batch)
+        model.eval()
 
     def variables():
         return [*_state(model), *model.optimizer.variables]
@@ -72,6 +73,7 @@ def _step(model, batch, training):
         if training:
             model.optimizer.apply(gradients, model.trainable_variables)
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    model.eval()
 
 
 class Traced:
@@ -129,7 +131,7 @@ class Traced:
             return arguments[0].new_zeros(())  # a graph must return something
 
         def example():
-            return [*(tensor.clone() for tensor in tensors), *present]
+            return [leaf.clone() for leaf in (*tensors, *present)]
 
         before = _host_randomness()
         try:
@@ -141,7 +143,9 @@ class Traced:
             return None, None
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # jit.trace is deprecated where torch.compile works
-            return torch.jit.trace(graph, example(), check_trace=False), tensors
+            with contextlib.suppress(RuntimeError):  # it does not take all operations
+                graph = torch.jit.trace(graph, example(), check_trace=False)
+        return graph, tensors
 
 
 def _host_randomness():

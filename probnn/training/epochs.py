@@ -43,7 +43,7 @@ class Network:
 
     def results(self):
         """Return name -> tensor: the loss and the metrics since the last reset."""
-        return self.model.get_metrics_result()
+        return flat(self.model.get_metrics_result())
 
     def always_finite(self):
         """Return what `finite` returns when all is."""
@@ -222,6 +222,12 @@ class Program:
         if rest:
             trainee.test(_batch(validation, index[..., steps * size :]))
         return {f"val_{name}": value for name, value in trainee.results().items()}
+
+
+def flat(logs):
+    """Return logs with the entries of a metric that has several beside the others."""
+    parts = (flat(v) if isinstance(v, dict) else {name: v} for name, v in logs.items())
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _map(function, tree):

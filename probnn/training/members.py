@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn.training.epochs import flat
 
 ops, optimizers = keras.ops, keras.optimizers
 
@@ -172,7 +173,7 @@ class Members:
 
     def _result(self, tracked):
         with keras.StatelessScope(list(zip(self._metrics, tracked, strict=True))):
-            return self._template.get_metrics_result()
+            return flat(self._template.get_metrics_result())
 
     # ---- between the stack and the models ---------------------------------------------------
 
