@@ -67,9 +67,8 @@ def _step(model, batch, training):
             scaled = model.optimizer.scale_loss(loss)
             gradients = torch.autograd.grad(scaled, weights, allow_unused=True)
     with torch.no_grad():
-        loss, y_pred = keras.tree.map_structure(lambda t: t.detach(), (loss, y_pred))
         rows = keras.tree.flatten(x)[0].shape[0]
-        model._loss_tracker.update_state(loss, sample_weight=rows)
+        model._loss_tracker.update_state(loss.detach(), sample_weight=rows)
         if training:
             model.optimizer.apply(gradients, model.trainable_variables)
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)

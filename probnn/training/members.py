@@ -155,9 +155,8 @@ class Members:
         loss = model._compute_loss(
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
         )
-        held = ops.stop_gradient
-        model._loss_tracker.update_state(held(loss), sample_weight=leaves[0].shape[0])
-        model.compute_metrics(x, y, keras.tree.map_structure(held, y_pred), sample_weight)
+        model._loss_tracker.update_state(loss, sample_weight=leaves[0].shape[0])
+        model.compute_metrics(x, y, y_pred, sample_weight)  # y_pred itself: it carries its mask
         return loss
 
     def _training_loss(self, trainable, rest, tracked, leaves):
