@@ -25,7 +25,7 @@ def seeded(seed):
         np.random.set_state(legacy)  # noqa: NPY002
 
 
-def fresh(model, seed):
+def fresh(model, seed, learning_rate=None):
     """Return a compiled copy of a model with weights drawn anew.
 
     What training does not draw is copied: frozen layers, and layers that adapt to data before
@@ -37,9 +37,11 @@ def fresh(model, seed):
         Compiled.
     seed : int or sequence of int
         For the initial weights, and the random numbers of layers.
+    learning_rate : float, optional
+        In place of the model's own, or its schedule.
     """
     with seeded(seed):
-        copy = _from_config(model)
+        copy = _from_config(model, learning_rate)
     if model.built:
         for old, new in zip(_layers(model), _layers(copy), strict=True):
             prepared = hasattr(old, "adapt") and not hasattr(old, "family")
@@ -48,14 +50,14 @@ def fresh(model, seed):
     return copy
 
 
-def exact(model):
+def exact(model, learning_rate=None):
     """Return a compiled copy of a built model with the same weights, and a new optimizer."""
-    copy = _from_config(model)
+    copy = _from_config(model, learning_rate)
     copy.set_weights(model.get_weights())
     return copy
 
 
-def _from_config(model):
+def _from_config(model, learning_rate):
     if not model.compiled:
         raise ValueError(
             f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
@@ -67,7 +69,13 @@ def _from_config(model):
             "Expected a model that can be made again from its configuration, as Sequential and "
             f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
         ) from error
-    copy.compile_from_config(model.get_compile_config())
+    config = model.get_compile_config()
+    if learning_rate is not None:
+        options = config["optimizer"]["config"]
+        while "inner_optimizer" in options:
+            options = options["inner_optimizer"]["config"]
+        options["learning_rate"] = learning_rate
+    copy.compile_from_config(config)
     return copy
 
 

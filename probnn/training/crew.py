@@ -149,6 +149,7 @@ class Crew:
         for callback in keras.tree.flatten(stops):
             callback.on_train_end()
         diverged = [j for j, member in enumerate(running) if not member.finite]
+        rate = divergence.learning_rate(self.parts[0])
         if diverged:
             for epochs in self._epochs:
                 epochs.restore()
@@ -163,7 +164,7 @@ class Crew:
             first = diverged[0]
             losses = histories[first].history["loss"]
             which = f" of member {', '.join(map(str, diverged))}"
-            divergence.report(self.models[first], losses, 0, on_divergence, which)
+            divergence.report(self.models[first], losses, len(losses), rate, on_divergence, which)
 
 
 class _Running:

@@ -24,8 +24,8 @@ def check_option(on_divergence):
         )
 
 
-def report(model, losses, initial_epoch, on_divergence, which=""):
-    """Raise or warn about a fit that diverged in the last of these epochs.
+def report(model, losses, epoch, rate, on_divergence, which=""):
+    """Raise or warn about a fit that diverged in an epoch.
 
     Parameters
     ----------
@@ -34,8 +34,10 @@ def report(model, losses, initial_epoch, on_divergence, which=""):
     losses : list of float
         The training loss of each epoch, the last one not finite, or followed by weights that are
         not.
-    initial_epoch : int
-        The number of the first of them, from 0.
+    epoch : int
+        The number of the last of them, from 1.
+    rate : float
+        The learning rate in that epoch.
     on_divergence : {"raise", "warn"}
     which : str
         Which of several models it was, for the message.
@@ -45,13 +47,10 @@ def report(model, losses, initial_epoch, on_divergence, which=""):
     DivergenceError
         If `on_divergence` is "raise".
     """
-    epoch = initial_epoch + len(losses)
-    finite = [loss for loss in losses[:-1] if np.isfinite(loss)]
-    if finite:
-        before = f"The last finite loss was {finite[-1]:.6g}, in epoch {epoch - 1}, whose weights"
+    if len(losses) > 1:
+        before = f"The last finite loss was {losses[-2]:.6g}, in epoch {epoch - 1}, whose weights"
     else:
         before = "It was the first epoch of this fit, so the weights from before it"
-    rate = learning_rate(model)
     message = (
         f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}{which}, with a "
         f"learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning "
@@ -86,38 +85,41 @@ def _about_links(model):
     )
 
 
+def variables(model):
+    """Return what is put back after a divergence: the weights, and the optimizer's state."""
+    own = [*model.trainable_variables, *model.non_trainable_variables]
+    return [*own, *model.optimizer.variables]
+
+
 class Guard(keras.callbacks.Callback):
-    """Keep the state after each epoch with a finite loss, for Keras's own loop."""
+    """Keep the state before each epoch and put it back, for Keras's own loop.
+
+    It comes first among the callbacks, so that they see what it puts back; its `keeper` comes last,
+    so that it keeps what they make of the model between epochs.
+    """
 
     def __init__(self):
         super().__init__()
-        self.losses = []
+        self.losses, self.epoch, self.rate = [], None, None
         self.diverged = False
+        self.keeper = keras.callbacks.LambdaCallback(on_epoch_begin=self._keep)
 
-    def _variables(self):
-        own = [*self.model.trainable_variables, *self.model.non_trainable_variables]
-        return [*own, *self.model.optimizer.variables]
-
-    def _keep(self):
-        self._good = [keras.ops.convert_to_numpy(v.value).copy() for v in self._variables()]
-
-    def on_train_begin(self, logs=None):
-        """Keep the state before the first epoch."""
-        self._keep()
+    def _keep(self, epoch, logs=None):
+        model = self.model
+        if model.built and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._good = [(v, keras.ops.convert_to_numpy(v.value).copy()) for v in variables(model)]
 
     def on_epoch_end(self, epoch, logs=None):
-        """Keep the state, or put it back and stop."""
+        """Put the state back and stop, if the loss or a weight is not finite."""
         loss = (logs or {}).get("loss", 0.0)
         self.losses.append(float(loss))
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
         finite = np.isfinite(loss) and all(
             np.isfinite(keras.ops.convert_to_numpy(v.value)).all()
             for v in self.model.trainable_variables
         )
-        if finite:
-            self._keep()
-            return
-        for variable, value in zip(self._variables(), self._good, strict=True):
-            variable.assign(value)
-        self.diverged = self.model.stop_training = True
+        if not finite:
+            self.epoch, self.rate = epoch + 1, learning_rate(self.model)
+            for variable, value in self._good:
+                variable.assign(value)
+            self.diverged = self.model.stop_training = True

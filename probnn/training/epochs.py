@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn.training import divergence
 
 ops = keras.ops
 
@@ -29,8 +30,7 @@ class Network:
     @property
     def kept(self):
         """The variables that are put back after a divergence."""
-        own = [*self.model.trainable_variables, *self.model.non_trainable_variables]
-        return [*own, *self.model.optimizer.variables]
+        return divergence.variables(self.model)
 
     @property
     def variables(self):
@@ -78,9 +78,12 @@ class Epochs:
         self._program = program
         self._apart = apart
         self._data, self._validation = _on_device(data), _on_device(validation)
-        trainee = program.trainee
-        self._good = [ops.copy(v.value) for v in trainee.kept]
-        self._finite = trainee.always_finite()
+        self._finite = program.trainee.always_finite()
+        self.keep()
+
+    def keep(self):
+        """Take the state of now for one that is good."""
+        self._good = [ops.copy(v.value) for v in self._program.trainee.kept]
 
     def run(self, orders, first, last, validate, most):
         """Run the steps `first` to `last` of each of some epochs.

@@ -1,5 +1,6 @@
 """`fit`: Keras's, with each epoch as one compiled program where that is possible."""
 
+import contextlib
 import math
 import time
 import warnings
@@ -133,22 +134,25 @@ def _guarded(model, keras_fit, on_divergence, arguments):
     """Run Keras's own loop, and keep the last good weights if it diverges."""
     guard = divergence.Guard()
     given = arguments.pop("callbacks")
-    if isinstance(given, keras.callbacks.CallbackList):
-        given.callbacks.insert(0, guard)
-        guard.set_model(model)
-        callbacks = given
-    else:
-        callbacks = [guard, *keras.tree.flatten(given or [])]
+    is_list = isinstance(given, keras.callbacks.CallbackList)
+    callbacks = [guard, *(given.callbacks if is_list else keras.tree.flatten(given or []))]
+    callbacks.append(guard.keeper)
 
     def stop():
         model.stop_training = True
 
-    with interruptible(stop) as interrupt:
-        history = keras_fit(callbacks=callbacks, **arguments)
+    with contextlib.ExitStack() as stack:
+        if is_list:
+            for callback in (guard, guard.keeper):
+                callback.set_model(model)
+            stack.callback(setattr, given, "callbacks", given.callbacks)
+            given.callbacks = callbacks
+        interrupt = stack.enter_context(interruptible(stop))
+        history = keras_fit(callbacks=given if is_list else callbacks, **arguments)
     if interrupt.asked:
         _say_interrupted(arguments["verbose"], history)
     if guard.diverged:
-        divergence.report(model, guard.losses, arguments["initial_epoch"], on_divergence)
+        divergence.report(model, guard.losses, guard.epoch, guard.rate, on_divergence)
     return history
 
 
@@ -289,24 +293,29 @@ class WholeEpochFit:
         callbacks.on_train_begin()
         first = model._initial_epoch or self.initial_epoch
         with interruptible() as interrupt:
-            losses, logs, diverged = self._loop(callbacks, first, interrupt)
+            losses, logs, rate = self._loop(callbacks, first, interrupt)
         if self.epochs > 0:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         callbacks.on_train_end(logs)
         if interrupt.asked:
             _say_interrupted(self.verbose, model.history)
-        if diverged:
-            divergence.report(model, losses, first, on_divergence)
+        if rate is not None:
+            divergence.report(model, losses, first + len(losses), rate, on_divergence)
         return model.history
 
     def _loop(self, callbacks, epoch, interrupt):
-        """Run chunks of epochs, or of an epoch, until the end; return losses, logs, divergence."""
+        """Run chunks of epochs, or of an epoch, until the end.
+
+        Returns the losses, the last logs, and the learning rate of an epoch that diverged.
+        """
         program, model = self._program, self.model
-        losses, logs, diverged = [], None, False
+        losses, logs, rate = [], None, None
         step, pace = 0, None  # where in an epoch; seconds for a step
         while epoch < self.epochs and not (model.stop_training or interrupt.asked):
             if step == 0:
                 callbacks.on_epoch_begin(epoch)
+                if self._most == 1 or not losses:
+                    self._epochs.keep()  # what callbacks have made of the model
                 orders = [self._order()]
             budget = 256 if pace is None else max(1, int(_SECONDS / pace))
             last = min(program.steps, step + budget)
@@ -328,8 +337,9 @@ class WholeEpochFit:
                 if i:
                     callbacks.on_epoch_begin(epoch)
                 if not found["finite"][i]:
+                    rate = divergence.learning_rate(model)
                     self._epochs.restore()
-                    diverged = model.stop_training = True
+                    model.stop_training = True
                 logs = _numbers({name: values[i] for name, values in found.items()})
                 losses.append(logs["loss"])
                 if flag:
@@ -343,7 +353,7 @@ class WholeEpochFit:
                 epoch += 1
                 if model.stop_training:
                     break
-        return losses, logs, diverged
+        return losses, logs, rate
 
     def _order(self):
         """Return the numbers of the rows in the order of an epoch, as Keras draws them."""

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from probnn.training import copies
-from probnn.training.divergence import DivergenceWarning
+from probnn.training import copies, divergence
 from probnn.training.fitting import fit
 
 
@@ -77,22 +76,22 @@ def suggest_learning_rate(
     if rates.ndim != 1 or not len(rates) or not (rates > 0).all():
         raise ValueError(f"Expected learning rates above 0. Received: {rates!r}.")
     x, y, sample_weight = _rows((x, y, sample_weight), steps * batch_size)
-    trial = copies.exact(model) if model.built else copies.fresh(model, 0)
-    config = trial.optimizer.get_config()
+    trial = copies.exact(model, 1.0) if model.built else copies.fresh(model, 0, 1.0)
     start = None
     losses = []
     bar = keras.utils.Progbar(len(rates), verbose=verbose, unit_name="rate")
-    trial.optimizer = type(trial.optimizer).from_config({**config, "learning_rate": 1.0})
     for i, rate in enumerate(rates):
         if start is not None:
             for variable, value in start:
                 variable.assign(value)
         with copies.seeded(0), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DivergenceWarning)
+            warnings.simplefilter("ignore", divergence.DivergenceWarning)
             options = {"verbose": 0, "batch_size": batch_size, "on_divergence": "warn"}
             if start is None:  # builds what a first batch builds, and takes no step
                 fit(trial, x, y, sample_weight=sample_weight, epochs=0, **options)
-                start = [(v, keras.ops.convert_to_numpy(v.value)) for v in _state(trial)]
+                start = [
+                    (v, keras.ops.convert_to_numpy(v.value)) for v in divergence.variables(trial)
+                ]
             trial.optimizer.learning_rate = rate
             history = fit(
                 trial,
@@ -113,11 +112,6 @@ def suggest_learning_rate(
         )
     curve = pd.DataFrame({"learning_rate": rates, "loss": losses})
     return LearningRateSweep(curve, float(rates[int(np.argmin(losses))]))
-
-
-def _state(model):
-    own = [*model.trainable_variables, *model.non_trainable_variables]
-    return [*own, *model.optimizer.variables]
 
 
 def _rows(data, most):
