@@ -142,6 +142,7 @@ class Program:
     """
 
     def __init__(self, trainee, rows, batch_size, validation_batch_size=None):
+        self.key = None  # what it was compiled for, where it is kept for another fit
         self.trainee = trainee
         self.rows = rows
         self.batch_size = min(batch_size, rows)

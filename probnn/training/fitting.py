@@ -252,11 +252,12 @@ class WholeEpochFit:
             *map(id, model.trainable_variables),
             *(self._rows, self._size, validation_batch_size),
         )
-        kept = model.__dict__.get("_probnn_program")
-        if kept is None or kept[0] != key:
+        program = model.__dict__.get("_probnn_program")
+        if program is None or program.key != key:
             program = Program(Network(model), self._rows, self._size, validation_batch_size)
-            kept = model.__dict__["_probnn_program"] = (key, program)
-        return kept[1]
+            program.key = key
+            model.__dict__["_probnn_program"] = program  # unseen by what Keras tracks and saves
+        return program
 
     def _run_nothing(self):
         """Compile, and run no step."""

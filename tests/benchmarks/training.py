@@ -44,12 +44,13 @@ BEGAN = time.perf_counter()
 BACKEND = os.environ.get("KERAS_BACKEND")
 BACKENDS = ("tensorflow", "jax", "torch")
 TABLES = ("lecture", "network", "layers", "normal", "ensembles")
-QUICK = ("lecture", "network", "ensembles")
+QUICK = ("lecture", "network")
 LENGTHS = (100, 1000)  # epochs of whole fits
 OFTEN, ONCE = 4.0, 12.0  # seconds: a longer fit is run once only, or is not run at all
 SLOW = 10.0  # seconds: a variant whose repetition takes longer is not repeated
 SIGNAL = 0.3  # seconds that the difference of two fits must take
 LEGEND = """us/step: a step after compilation, the median and the fastest repetition
+cpu us: the time that it has on all cores together, which others at work hardly change
 once: seconds that a fit takes beside its steps, most of them in the compiler
 ep.: seconds of a fit of so many epochs with compilation; ~ is once + epochs at that pace
 x: how many times as long as ours, in the first line"""
@@ -130,15 +131,27 @@ def drop():
 # ---- the clock --------------------------------------------------------------------------------
 
 
+def now():
+    """Return the time, and the time that this process has had on all cores."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def clocked(function, *args, **kwargs):
+    """Return how long a call takes, by both clocks."""
+    start = now()
+    function(*args, **kwargs)
+    return now() - start
+
+
 def seconds(function, *args, **kwargs):
     """Return how long a call takes."""
-    start = time.perf_counter()
-    function(*args, **kwargs)
-    return time.perf_counter() - start
+    return clocked(function, *args, **kwargs)[0]
 
 
 class Variant:
     """A way to train a network, and the seconds found: of an epoch, once, and of whole fits.
+
+    `cpu` has the seconds of an epoch on all cores together.
 
     Parameters
     ----------
@@ -151,8 +164,13 @@ class Variant:
 
     def __init__(self, name, make, fit):
         self.name, self.make, self.fit = name, make, fit
-        self.epoch, self.once, self.whole = [], [], {}
-        self.aside = 0.0  # seconds of fits that are run once only
+        self.epoch, self.cpu, self.once, self.whole = [], [], [], {}
+        self.aside = 0.0  # seconds of the last repetition that are for fits run once only
+
+    def note(self, epoch):
+        """Keep the seconds of an epoch, by both clocks."""
+        self.epoch.append(epoch[0])
+        self.cpu.append(epoch[1])
 
     def total(self, epochs):
         """Return the seconds of a whole fit, and whether it was run."""
@@ -171,11 +189,9 @@ class Stock(Variant):
         if "torch._dynamo" in sys.modules:  # its limit of programs counts all models together
             sys.modules["torch._dynamo"].reset()
         ends = []
-        note = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
-        )
+        note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(now()))
         total = seconds(self.fit, self.make(), 1 + self.epochs, callbacks=[note])
-        self.epoch.append((ends[-1] - ends[0]) / self.epochs)
+        self.note((ends[-1] - ends[0]) / self.epochs)
         self.once.append(max(0.0, total - (1 + self.epochs) * self.epoch[-1]))
 
 
@@ -195,14 +211,14 @@ class Compiled(Variant):
 
     def repeat(self):
         """Train fresh models."""
-        model = self.make()
+        self.aside, model = 0.0, self.make()
         first = seconds(self.fit, model, 1)
-        one = seconds(self.fit, model, 1)
-        more = seconds(self.fit, model, self.long) - one
-        while more < SIGNAL:
-            self.long *= max(2, min(8, int(1.5 * SIGNAL / max(more, 1e-9))))
-            more = seconds(self.fit, model, self.long) - one
-        self.epoch.append(more / (self.long - 1))
+        one = clocked(self.fit, model, 1)
+        more = clocked(self.fit, model, self.long) - one
+        while more[0] < SIGNAL:
+            self.long *= max(2, min(8, int(1.5 * SIGNAL / max(more[0], 1e-9))))
+            more = clocked(self.fit, model, self.long) - one
+        self.note(more / (self.long - 1))
         self.once.append(max(0.0, first - self.epoch[-1]))
         for epochs in self.lengths:
             done = self.whole.setdefault(epochs, [])
@@ -225,14 +241,14 @@ class Together(Variant):
 
         def compile_and_note(crew):
             compiler(crew)
-            compiled.append(time.perf_counter())
+            compiled.append(now())
 
         compiler = Crew.compile
         with mock.patch.object(Crew, "compile", compile_and_note):
             total = seconds(self.fit, self.make(), self.epochs)
-        after = time.perf_counter() - compiled[0]
-        self.epoch.append(after / self.epochs)
-        self.once.append(total - after)
+        after = now() - compiled[0]
+        self.note(after / self.epochs)
+        self.once.append(total - after[0])
         self.whole.setdefault(self.epochs, []).append(total)
 
 
@@ -282,9 +298,9 @@ def measure(title, repeats, variants, choices=()):
 # ---- tables -----------------------------------------------------------------------------------
 
 
-def per_step(variant, steps, of=statistics.median):
-    """Return the microseconds of a step."""
-    return 1e6 * of(variant.epoch) / steps
+def per_step(epochs, steps, of=statistics.median):
+    """Return the microseconds of a step from the seconds of epochs."""
+    return 1e6 * of(epochs) / steps
 
 
 def line(name, cells):
@@ -295,23 +311,24 @@ def line(name, cells):
 def show(title, variants, steps, lengths=LENGTHS):
     """Print a table of variants, of which ours is the first."""
     print(f"\n{title}; {steps} steps an epoch, load {os.getloadavg()[0]:.1f}")
-    heads = ["runs", "us/step", "fastest", "once s", *(f"{n} ep." for n in lengths)]
+    heads = ["runs", "us/step", "fastest", "cpu us", "once s", *(f"{n} ep." for n in lengths)]
     line("", [*heads, "x step", *(f"x {n}" for n in lengths)])
     ours = variants[0]
     for variant in variants:
         totals = [variant.total(n) for n in lengths]
-        cells = [per_step(variant, steps), per_step(variant, steps, min)]
-        cells = [len(variant.epoch), *(f"{cell:.1f}" for cell in cells)]
+        mine, cpu = per_step(variant.epoch, steps), per_step(variant.cpu, steps)
+        cells = [f"{cell:.1f}" for cell in (mine, per_step(variant.epoch, steps, min), cpu)]
+        cells.insert(0, len(variant.epoch))
         cells += [f"{statistics.median(variant.once):.2f}"]
         cells += [f"{'' if run else '~'}{total:.2f}" for total, run in totals]
-        ratios = [per_step(variant, steps) / per_step(ours, steps)]
+        ratios = [mine / per_step(ours.epoch, steps)]
         ratios += [total / ours.total(n)[0] for n, (total, _) in zip(lengths, totals, strict=True)]
         line(variant.name, [*cells, *(f"{ratio:.1f}" for ratio in ratios)])
 
 
 def keras_options(steps, quick):
     """Return options of `compile` by name: a list of groups, of which the fastest is shown."""
-    if BACKEND == "torch":  # which has no steps_per_execution; its compiler takes a minute
+    if BACKEND == "torch":  # which has no steps_per_execution; its compiler takes 20 s
         return [] if quick else [{"jit_compile": {"jit_compile": True}}]
     several = {f"steps_per_execution={k}": {"steps_per_execution": k} for k in (32, steps)[quick:]}
     if BACKEND == "jax":  # which compiles by default
@@ -374,8 +391,8 @@ class Keras2(Variant):
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         found = json.loads(self.process.stdout.readline())
-        self.epoch.append(found["epoch"])
-        self.once.append(found["compile"])
+        self.note(found["epoch"])
+        self.once.append(found["once"])
 
 
 @contextmanager
@@ -420,8 +437,7 @@ def ensembles_table(args):
             model.fit(*data, batch_size=32, epochs=epochs, verbose=0, at_once=True)
 
         title = f"Ten members of {name}"
-        whole = () if args.quick else LENGTHS[:1]
-        alone = Compiled("one model", one, our_fit(*data, batch_size), whole)
+        alone = Compiled("one model", one, our_fit(*data, batch_size), LENGTHS[:1])
         many = Together("ten members at once", ten, at_once, epochs)
         found = measure(title, args.repeats, [alone, many])
         show(title, found, -(-rows // batch_size), LENGTHS[:1])
@@ -602,12 +618,13 @@ def parts_table(args):
     small = Compiled("batches of 4", network(), our_fit(*(array[:2000] for array in data), 4))
     found = measure("parts", args.repeats, [*variants, small])
     print(f"\nParts of our step on batches of 32, load {os.getloadavg()[0]:.1f}")
-    line("", ["us/step", "fastest", "- whole"])
-    whole = per_step(found[0], 313)
+    line("", ["us/step", "fastest", "cpu us", "- whole"])
+    whole = per_step(found[0].cpu, 313)
     for variant in found:
         steps = {small: 500, floor: 312}.get(variant, 313)
-        cells = per_step(variant, steps), per_step(variant, steps, min)
-        line(variant.name, [f"{cell:.1f}" for cell in (*cells, cells[0] - whole)])
+        cells = [per_step(variant.epoch, steps), per_step(variant.epoch, steps, min)]
+        cells += [per_step(variant.cpu, steps), per_step(variant.cpu, steps) - whole]
+        line(variant.name, [f"{cell:.1f}" for cell in cells])
     host = [seconds(np.random.RandomState(0).permutation, 10_000) / 313 for _ in range(50)]
     numpy = [products([(8, 64), (64, 64), (64, 2)], 32) for _ in range(args.repeats)]
     for name, times in {
@@ -646,7 +663,7 @@ def main():
             globals()[f"{name}_table"](args)
         return
     print(environment())
-    print(LEGEND)
+    print("-: of the cpu us" if args.parts else LEGEND)
     named = [os.environ[key] for key in ("KERAS_BACKEND",) if key in os.environ]
     failed = 0
     for name in args.backend or named or filter(util.find_spec, BACKENDS):
