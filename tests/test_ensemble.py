@@ -111,6 +111,21 @@ def test_members_differ_and_the_seed_repeats_them(waves):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_members_see_the_rows_in_orders_of_their_own(at_once, waves):
+    x, y = waves
+    model = pn.Sequential([keras.Input((3,)), pn.Head("normal")])  # members start the same
+    model.compile(keras.optimizers.SGD(0.1))
+    ensemble = pn.DeepEnsemble(model, members=2)
+    options = dict(batch_size=20, verbose=0, at_once=at_once)
+    ensemble.fit(x, y, shuffle=False, **options)
+    first, second = (member.get_weights()[0] for member in ensemble.members)
+    np.testing.assert_array_equal(first, second)
+    ensemble.fit(x, y, **options)
+    first, second = (member.get_weights()[0] for member in ensemble.members)
+    assert np.abs(first - second).max() > 1e-4
+
+
 def test_bootstrap_rows_are_drawn_with_replacement():
     # One neuron with no features: each member's optimum is the mean of its own rows.
     y = np.random.default_rng(3).normal(size=50)
