@@ -123,6 +123,7 @@ def float64():
 def train_step(model):
     """Return a function of a batch that runs the model's own training step."""
     return _stateful(
+        model,
         model.train_step,
         lambda: (
             model.trainable_variables,
@@ -136,6 +137,7 @@ def train_step(model):
 def test_step(model):
     """Return a function of a batch that runs the model's own test step."""
     return _stateful(
+        model,
         model.test_step,
         lambda: (
             model.trainable_variables,
@@ -145,11 +147,12 @@ def test_step(model):
     )
 
 
-def _stateful(step, groups):
+def _stateful(model, step, groups):
     """Return Keras's step of a state and a batch as one that assigns the variables."""
 
     def stepped(batch):
         variables = groups()
+        model._clear_losses()  # those of a step traced before, whose addresses may come again
         _, state = step(tuple([v.value for v in group] for group in variables), batch)
         for group, values in zip(variables, state, strict=True):
             _assign(group, values)

@@ -54,6 +54,7 @@ def _step(model, batch, training):
     """Do what Keras's training or test step does, in a scope where gradients are a function."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     model.train(training)
+    model._clear_losses()
     weights = [v.value for v in model.trainable_variables] if training else []
     for weight in weights:
         weight.requires_grad_(True)

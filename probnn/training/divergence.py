@@ -51,9 +51,11 @@ def report(model, losses, epoch, rate, on_divergence, which=""):
         before = f"The last finite loss was {losses[-2]:.6g}, in epoch {epoch - 1}, whose weights"
     else:
         before = "It was the first epoch of this fit, so the weights from before it"
+    found = f"Expected a finite loss. Received: {losses[-1]:.6g}"
+    if np.isfinite(losses[-1]):  # it is the mean of losses before the last step
+        found = "Expected finite weights. Received: infinite or NaN ones"
     message = (
-        f"Expected a finite loss. Received: {losses[-1]:.6g} in epoch {epoch}{which}, with a "
-        f"learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning "
+        f"{found} in epoch {epoch}{which}, with a learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning "
         f"rate: try {rate / 10:.3g}, or the one that probnn.training.suggest_learning_rate(model, "
         f"x, y) finds.{_about_links(model)}"
     )

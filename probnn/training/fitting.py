@@ -263,6 +263,8 @@ class WholeEpochFit:
         """Compile, and run no step."""
         nothing = np.empty((0, self._rows), "int32")
         self._epochs.run(nothing, 0, self._program.steps, [], self._most)
+        if self._most == 1 and self._has_validation:
+            self._epochs.validate()  # of which a first epoch forgets the metrics
 
     def _many_at_once(self):
         given = self.callbacks

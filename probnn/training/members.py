@@ -149,6 +149,7 @@ class Members:
     def _forward(self, leaves, training):
         """Return the loss of one member in a scope, having updated its metrics there."""
         model = self._template
+        model._clear_losses()  # those of a step traced before, whose addresses may come again
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self._packed(leaves))
         options = {"training": training} if model._call_has_training_arg else {}
         y_pred = model(x, **options)
