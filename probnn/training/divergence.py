@@ -55,9 +55,9 @@ def report(model, losses, epoch, rate, on_divergence, which=""):
     if np.isfinite(losses[-1]):  # it is the mean of losses before the last step
         found = "Expected finite weights. Received: infinite or NaN ones"
     message = (
-        f"{found} in epoch {epoch}{which}, with a learning rate of {rate:.3g}. {before} are restored. Don't panic, lower the learning "
-        f"rate: try {rate / 10:.3g}, or the one that probnn.training.suggest_learning_rate(model, "
-        f"x, y) finds.{_about_links(model)}"
+        f"{found} in epoch {epoch}{which}, with a learning rate of {rate:.3g}. {before} are "
+        f"restored. Don't panic, lower the learning rate: try {rate / 10:.3g}, or the one that "
+        f"probnn.training.suggest_learning_rate(model, x, y) finds.{_about_links(model)}"
     )
     if on_divergence == "raise":
         raise DivergenceError(message)
