@@ -39,6 +39,12 @@ def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=No
     )
 
 
+def does_not_compile(error):
+    """Return the obstacle that an error of a backend's compiler is."""
+    first = str(error).strip().split("\n", 1)[0][:300]
+    return f"a training step that does not compile ({type(error).__name__}: {first})"
+
+
 def _of_data(arrays):
     for leaf in keras.tree.flatten(arrays):
         if streams.is_stream(leaf):

@@ -12,13 +12,14 @@ from probnn import backend
 from probnn.training import conditions, divergence, members
 from probnn.training.epochs import Epochs, Program
 from probnn.training.interrupt import interruptible
+from probnn.training.trees import map_arrays
 
 _SECONDS = 0.2  # between two returns to Python
 
 
-def obstacle(models, arrays, callbacks):
-    """Return why networks cannot be trained at once, or None if they can."""
-    reason = conditions.obstacle(models[0], arrays, callbacks) or members.obstacle(models)
+def obstacle(model, arrays, callbacks):
+    """Return why networks like this one cannot be trained at once, or None if they can."""
+    reason = conditions.obstacle(model, arrays, callbacks) or members.obstacle(model)
     if reason is None and any(type(c) is not keras.callbacks.EarlyStopping for c in callbacks):
         names = ", ".join(type(callback).__name__ for callback in callbacks)
         return f"callbacks other than EarlyStopping ({names})"
@@ -52,9 +53,7 @@ class Crew:
         self._generators = [np.random.default_rng([*np.ravel(seed), i]) for i in range(len(models))]
         self._callbacks = callbacks
         self._validation = validation
-        batch = keras.tree.map_structure(
-            lambda leaf: None if leaf is None else leaf[:batch_size], data
-        )
+        batch = map_arrays(lambda leaf: leaf[:batch_size], data)
         for model in models:
             model._symbolic_build(data_batch=batch)
             if not model.optimizer.built:

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from probnn.training import copies
-from probnn.training.ensemble import train_on_rows
+from probnn.training.ensemble import check_probabilistic, train_on_rows
 from probnn.training.fitting import check_choice
+from probnn.training.trees import count
 
 
 def cross_val_score(
@@ -64,14 +65,10 @@ def cross_val_score(
     ((3,), True)
     """
     check_choice("at_once", at_once)
-    if not hasattr(model, "predict_distribution"):
-        raise ValueError(
-            f"Expected a probnn.Model or probnn.Sequential. Received: {type(model).__name__}."
-        )
+    check_probabilistic(model)
     template = copies.fresh(model, [seed, 0])
     data = template._checked_arrays(x, y, sample_weight)
-    count = len(keras.tree.flatten(data[1])[0])
-    folds = _folds(cv, count, data, seed)
+    folds = _folds(cv, count(data), data, seed)
     scores = np.empty(len(folds))
     for size in sorted({len(train) for train, _ in folds}):
         group = [i for i, (train, _) in enumerate(folds) if len(train) == size]
@@ -104,16 +101,16 @@ def _score(model, data, rows, scoring):
     return sum(keras.tree.flatten(found))
 
 
-def _folds(cv, count, data, seed):
+def _folds(cv, n, data, seed):
     """Return [(train rows, test rows), ...]."""
     if isinstance(cv, (int, np.integer)):
-        if not 2 <= cv <= count:
-            raise ValueError(f"Expected 2 to {count} folds of {count} rows. Received: cv={cv}.")
-        parts = np.array_split(np.random.default_rng(seed).permutation(count), cv)
-        everything = np.arange(count)
+        if not 2 <= cv <= n:
+            raise ValueError(f"Expected 2 to {n} folds of {n} rows. Received: cv={cv}.")
+        parts = np.array_split(np.random.default_rng(seed).permutation(n), cv)
+        everything = np.arange(n)
         return [(np.setdiff1d(everything, part), np.sort(part)) for part in parts]
     pairs = cv.split(*data[:2]) if hasattr(cv, "split") else cv
-    folds = [(np.arange(count)[train], np.arange(count)[test]) for train, test in pairs]
+    folds = [(np.arange(n)[train], np.arange(n)[test]) for train, test in pairs]
     if not folds or any(not len(rows) for fold in folds for rows in fold):
         raise ValueError("Expected folds with at least one row to train on and one to score.")
     return folds

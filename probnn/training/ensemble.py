@@ -11,8 +11,10 @@ import numpy as np
 from keras.src.trainers.data_adapters import array_slicing
 
 from probnn.training import copies, crew, divergence
+from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
+from probnn.training.trees import count, map_arrays
 
 _INDEX = "ensemble.json"
 
@@ -59,10 +61,7 @@ class DeepEnsemble:
     """
 
     def __init__(self, model, members=5, seed=0, bootstrap=False):
-        if not hasattr(model, "predict_distribution"):
-            raise ValueError(
-                f"Expected a probnn.Model or probnn.Sequential. Received: {type(model).__name__}."
-            )
+        check_probabilistic(model)
         if not (isinstance(members, (int, np.integer)) and members >= 2):
             raise ValueError(f"Expected at least 2 members. Received: members={members!r}.")
         self.seed = seed
@@ -127,11 +126,10 @@ class DeepEnsemble:
             (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
                 (x, y, sample_weight), validation_split
             )
-        count = len(keras.tree.flatten(y)[0])
         rng = np.random.default_rng(self.seed)
-        rows = np.tile(np.arange(count), (len(self), 1))
+        rows = np.tile(np.arange(count(y)), (len(self), 1))
         if self.bootstrap:
-            rows = rng.integers(0, count, rows.shape)
+            rows = rng.integers(0, count(y), rows.shape)
         return train_on_rows(
             self.members,
             (x, y, sample_weight),
@@ -221,6 +219,14 @@ class DeepEnsemble:
         return ensemble
 
 
+def check_probabilistic(model):
+    """Raise ValueError for a model that does not predict distributions."""
+    if not hasattr(model, "predict_distribution"):
+        raise ValueError(
+            f"Expected a probnn.Model or probnn.Sequential. Received: {type(model).__name__}."
+        )
+
+
 def train_on_rows(
     models, data, rows, *, validation, callbacks, seed, at_once, verbose, on_divergence, **options
 ):
@@ -245,11 +251,9 @@ def train_on_rows(
     list of keras.callbacks.History
     """
     callbacks = keras.tree.flatten(callbacks or [])
-    parts = []
     for model, own in zip(models, rows, strict=True):
-        parts.append(_take(data, own))
-        model._build_heads(parts[-1][0])
-        model._adapt_new_heads(parts[-1][1])
+        model._build_heads(data[0])
+        model._adapt_new_heads(_take(data[1], own))
     if at_once:
         team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
         if team is not None:
@@ -261,9 +265,10 @@ def train_on_rows(
             )
     histories = []
     with interruptible() as interrupt:
-        for i, (model, (x, y, sample_weight)) in enumerate(zip(models, parts, strict=True)):
+        for i, (model, own) in enumerate(zip(models, rows, strict=True)):
             if interrupt.asked:
                 break
+            x, y, sample_weight = _take(data, own)
             if verbose:
                 print(f"Member {i + 1} of {len(models)}")
             with copies.seeded([*np.ravel(seed), i]):
@@ -285,7 +290,7 @@ def _crew(models, data, rows, validation, callbacks, seed, options):
     """Return what trains models at once, compiled; or None, and what stands in the way."""
     if data[2] is None:
         data = data[:2]
-    reason = crew.obstacle(models, (data, validation), callbacks)
+    reason = crew.obstacle(models[0], (data, validation), callbacks)
     if reason is not None:
         return None, reason
     try:
@@ -301,10 +306,9 @@ def _crew(models, data, rows, validation, callbacks, seed, options):
         )
         team.compile()
     except Exception as error:  # whatever the compiler of a backend raises
-        first = str(error).strip().split("\n", 1)[0][:300]
-        return None, f"a training step that does not compile ({type(error).__name__}: {first})"
+        return None, does_not_compile(error)
     return team, None
 
 
 def _take(data, rows):
-    return keras.tree.map_structure(lambda leaf: None if leaf is None else leaf[rows], data)
+    return map_arrays(lambda leaf: leaf[rows], data)

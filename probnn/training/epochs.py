@@ -10,6 +10,7 @@ import numpy as np
 
 from probnn import backend
 from probnn.training import divergence
+from probnn.training.trees import count, map_arrays
 
 ops = keras.ops
 
@@ -212,7 +213,7 @@ class Program:
         return good, finite, logs
 
     def _validate(self, validation):
-        trainee, rows = self.trainee, _count(validation)
+        trainee, rows = self.trainee, count(validation)
         size = min(self.validation_batch_size, rows)
         steps, rest = divmod(rows, size)
         index = ops.broadcast_to(ops.arange(rows, dtype="int32"), (*trainee.lead, rows))
@@ -234,21 +235,12 @@ def flat(logs):
     return {name: value for part in parts for name, value in part.items()}
 
 
-def _map(function, tree):
-    return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), tree)
-
-
 def _on_device(data):
-    return _map(ops.convert_to_tensor, data)
-
-
-def _count(data):
-    """Return the number of rows."""
-    return next(leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None)
+    return map_arrays(ops.convert_to_tensor, data)
 
 
 def _batch(data, index):
-    return _map(lambda leaf: backend.gather(leaf, index), data)
+    return map_arrays(lambda leaf: backend.gather(leaf, index), data)
 
 
 def _record(logs, e, values):

@@ -11,9 +11,10 @@ from keras.src.trainers.data_adapters import array_slicing
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 from probnn.training import divergence
-from probnn.training.conditions import obstacle
+from probnn.training.conditions import does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
 from probnn.training.interrupt import interruptible
+from probnn.training.trees import map_arrays
 
 _SECONDS = 0.2  # between two returns to Python: for Ctrl-C and the progress bar
 
@@ -135,8 +136,7 @@ def _guarded(model, keras_fit, on_divergence, arguments):
     guard = divergence.Guard()
     given = arguments.pop("callbacks")
     is_list = isinstance(given, keras.callbacks.CallbackList)
-    callbacks = [guard, *(given.callbacks if is_list else keras.tree.flatten(given or []))]
-    callbacks.append(guard.keeper)
+    callbacks = [guard, *_flat(given), guard.keeper]
 
     def stop():
         model.stop_training = True
@@ -154,6 +154,13 @@ def _guarded(model, keras_fit, on_divergence, arguments):
     if guard.diverged:
         divergence.report(model, guard.losses, guard.epoch, guard.rate, on_divergence)
     return history
+
+
+def _flat(callbacks):
+    """Return the callbacks of what Keras takes for them: one, a list, a CallbackList, or None."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks.callbacks
+    return keras.tree.flatten(callbacks or [])
 
 
 class WholeEpochFit:
@@ -195,21 +202,15 @@ class WholeEpochFit:
 
     def obstacle(self):
         """Return why Keras's own loop must run, or None; then all is compiled."""
-        given = self.callbacks
-        flat = (
-            given.callbacks
-            if isinstance(given, keras.callbacks.CallbackList)
-            else keras.tree.flatten(given or [])
-        )
-        reason = obstacle(self.model, (self._data, self._validation), flat, *self._steps)
+        arrays = (self._data, self._validation)
+        reason = obstacle(self.model, arrays, _flat(self.callbacks), *self._steps)
         if reason is not None:
             return reason
         self._prepare()
         try:
             self._run_nothing()
         except Exception as error:  # whatever the compiler of a backend raises
-            first = str(error).strip().split("\n", 1)[0][:300]
-            return f"a training step that does not compile ({type(error).__name__}: {first})"
+            return does_not_compile(error)
         return None
 
     def _prepare(self):
@@ -230,11 +231,7 @@ class WholeEpochFit:
             held_out = _arrays(
                 ArrayDataAdapter(*keras.utils.unpack_x_y_sample_weight(validation), batch_size=size)
             )
-        self.model._symbolic_build(
-            data_batch=keras.tree.map_structure(
-                lambda leaf: None if leaf is None else leaf[:size], arrays
-            )
-        )
+        self.model._symbolic_build(data_batch=map_arrays(lambda leaf: leaf[:size], arrays))
         self._rows, self._size = train._num_samples, size
         self._program = self._program_of(self._validation_batch_size or size)
         # A callback may want to act before a validation: it runs apart, from one epoch to the next.
@@ -267,10 +264,7 @@ class WholeEpochFit:
             self._epochs.validate()  # of which a first epoch forgets the metrics
 
     def _many_at_once(self):
-        given = self.callbacks
-        if isinstance(given, keras.callbacks.CallbackList):
-            given = given.callbacks
-        return all(type(callback) in _LOGS_ONLY for callback in keras.tree.flatten(given or []))
+        return all(type(callback) in _LOGS_ONLY for callback in _flat(self.callbacks))
 
     # ---- the loop ---------------------------------------------------------------------------
 
@@ -392,12 +386,10 @@ def _arrays(adapter):
     """Return the (x, y, sample_weight) of an adapter as NumPy arrays, floats in Keras's floatx."""
 
     def convert(sliceable):
-        if sliceable is None:
-            return None
         return np.asarray(sliceable.convert_to_numpy(sliceable[:]))
 
     sliceables = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="numpy")
-    return keras.tree.map_structure(convert, sliceables, none_is_leaf=True)
+    return map_arrays(convert, sliceables)
 
 
 def _say_interrupted(verbose, history):

@@ -8,6 +8,7 @@ import numpy as np
 
 from probnn.training import copies, divergence
 from probnn.training.fitting import fit
+from probnn.training.trees import count, map_arrays
 
 
 class LearningRateSweep(NamedTuple):
@@ -118,9 +119,8 @@ def _rows(data, most):
     """Return at most so many rows of arrays, drawn without replacement."""
     from probnn.data import to_numpy
 
-    data = keras.tree.map_structure(lambda leaf: None if leaf is None else to_numpy(leaf), data)
-    count = len(keras.tree.flatten(data)[0])
-    if count <= most:
+    data = map_arrays(to_numpy, data)
+    if count(data) <= most:
         return data
-    rows = np.sort(np.random.default_rng(0).choice(count, most, replace=False))
-    return keras.tree.map_structure(lambda leaf: None if leaf is None else leaf[rows], data)
+    rows = np.sort(np.random.default_rng(0).choice(count(data), most, replace=False))
+    return map_arrays(lambda leaf: leaf[rows], data)

@@ -23,9 +23,9 @@ _ELEMENTWISE = (
 )
 
 
-def obstacle(models):
-    """Return why networks cannot be trained at once, or None if they can."""
-    optimizer = models[0].optimizer
+def obstacle(model):
+    """Return why networks like this one cannot be trained at once, or None if they can."""
+    optimizer = model.optimizer
     name = type(optimizer).__name__
     if not any(type(optimizer).update_step is cls.update_step for cls in _ELEMENTWISE):
         return f"the optimizer {name}, whose update is not element by element"
@@ -34,7 +34,7 @@ def obstacle(models):
             return f"an optimizer with {option}, which couples the elements of an update"
     if getattr(optimizer, "_exclude_from_weight_decay", None):
         return "an optimizer that leaves variables out of its weight decay"
-    if any(v.constraint is not None for v in models[0].trainable_variables):
+    if any(v.constraint is not None for v in model.trainable_variables):
         return "a weight with a constraint"
     return None
 

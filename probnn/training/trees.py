@@ -1,0 +1,13 @@
+"""Structures of arrays, some of which may be None: (x, y, sample_weight) as Keras packs them."""
+
+import keras
+
+
+def map_arrays(function, data):
+    """Return the structure with `function` of each array; what is None stays None."""
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), data)
+
+
+def count(data):
+    """Return the number of rows."""
+    return next(leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None)
