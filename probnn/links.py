@@ -250,7 +250,7 @@ class Probit(Link):
         return backend.math(eta).log_ndtr(eta)
 
 
-def _log1mexp(u):
+def log1mexp(u):
     """Return log(1 - exp(-u)) for u > 0, by whichever form keeps its digits (Maechler 2012)."""
     m = backend.math(u)
     half = 0.6931471805599453
@@ -276,7 +276,7 @@ class CLogLog(Link):
 
     def log_inverse(self, eta):
         """Return log(1 - exp(-exp(eta)))."""
-        return _log1mexp(backend.math(eta).exp(eta))
+        return log1mexp(backend.math(eta).exp(eta))
 
     def log_complement(self, eta):
         """Return -exp(eta)."""
@@ -305,7 +305,7 @@ class LogLog(Link):
 
     def log_complement(self, eta):
         """Return log(1 - exp(-exp(-eta)))."""
-        return _log1mexp(backend.math(eta).exp(-eta))
+        return log1mexp(backend.math(eta).exp(-eta))
 
 
 class Cauchit(Link):

@@ -5,7 +5,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from cases import LINKS
+from link_cases import LINKS
 from scipy import special
 
 import probnn as pn

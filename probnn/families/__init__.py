@@ -8,10 +8,12 @@ from probnn.families._base import FAMILIES, Family, Linked, Param, get, register
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.categorical import Categorical
 from probnn.families.gamma import Gamma
+from probnn.families.logistic import Logistic
 from probnn.families.mixture import Mixture
 from probnn.families.negative_binomial import NegativeBinomial
 from probnn.families.normal import Normal
 from probnn.families.poisson import Poisson
+from probnn.families.weibull import Weibull
 
 __all__ = [
     "FAMILIES",
@@ -20,11 +22,13 @@ __all__ = [
     "Family",
     "Gamma",
     "Linked",
+    "Logistic",
     "Mixture",
     "NegativeBinomial",
     "Normal",
     "Param",
     "Poisson",
+    "Weibull",
     "get",
     "register",
 ]

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._marginal import maximised
+from probnn.families._numerics import spread
 from probnn.links import Link, same_class
 from probnn.links import get as get_link
 
@@ -178,19 +180,25 @@ class Family(ABC):
 
     1. `name`, and `parameters`: name -> `Param`, the location first;
     2. `support`: the `Domain` of y;
-    3. `distribution(**params)`: the backend's own distribution object (the tensor zone);
-    4. `frozen(**params)`: the frozen SciPy distribution (the NumPy zone);
-    5. `_start(y)`: the maximum-likelihood estimates from y alone, or robust ones.
+    3. `_log_prob(y, **linked)`: the log-density in terms of raw values, precise and finite for
+       all of them; or `distribution(**params)`, the backend's own distribution object, whose
+       log-density is the default;
+    4. `frozen(**params)`: the frozen SciPy distribution, or one from `_frozen` (the NumPy zone);
+    5. `_start(y)`: the maximum-likelihood estimates from y alone, or robust ones;
+       `_maximised(y, guess)` makes them of a guess.
 
     Then, only where the default will not do:
 
-    6. `_log_prob(y, **linked)`, where the density is wanted in terms of raw values for the sake of
-       precision and range; the default asks `distribution(**params)`;
-    7. `_distribution(**linked)`, where the backend takes a raw form that keeps more digits;
+    6. `distribution(**params)`, where the backend's library has the distribution; the default is
+       one of our own;
+    7. `_distribution(**linked)`, where the library takes a raw form that keeps more digits;
     8. `mean(**params)`, where the mean is not the first parameter;
     9. `_crps(y, **params)`, where a closed form is known; the default integrates;
     10. `_derivatives(y, raw)`, where a closed form is faster than automatic differentiation;
-    11. `with_dispersion(phi)`, where a GLM of the family has a dispersion besides its mean.
+    11. `with_dispersion(phi)`, where a GLM of the family has a dispersion besides its mean, and
+        `of_mean`, whether it is a family of generalized linear models;
+    12. `_log_cdf`, `_log_sf`, `_log_between` and `has_tails`, where its tails can be computed, for
+        `Censored` and `Discretized`; `_location_scale.LocationScale` has them.
 
     An `__init__` of its own passes `link` and `links` on, and keeps each further argument in an
     attribute of the same name, from where `get_config` saves it.
@@ -226,6 +234,11 @@ class Family(ABC):
     discrete: ClassVar[bool] = False
     classes: ClassVar[int | None] = None  # how many, where y is the code of one
     closed_under_mixing: ClassVar[bool] = False  # whether its mixtures are of the family itself
+    of_mean: ClassVar[bool] = False  # an exponential family whose location is its mean: a GLM's
+    has_tails: ClassVar[bool] = False  # whether `_log_cdf`, `_log_sf`, `_log_between` are there
+    y_columns: ClassVar[int | None] = None  # of a response that is several numbers
+    y_meaning: ClassVar[str] = ""  # of those columns
+    vector: ClassVar[bool] = False  # whether the response is a random vector, of y_columns numbers
 
     def __init__(self, link=None, links=None):
         self.params = self._parameters()
@@ -249,9 +262,11 @@ class Family(ABC):
 
     # ---- what a subclass gives --------------------------------------------------------------
 
-    @abstractmethod
     def distribution(self, **params):
         """Return the backend's distribution, of TFP or torch, with these tensors of parameters."""
+        from probnn.families._own_distribution import OwnDistribution
+
+        return OwnDistribution(self, params)
 
     @abstractmethod
     def frozen(self, **params):
@@ -267,6 +282,18 @@ class Family(ABC):
             return self._distribution(**linked).log_prob(y)
         frozen = self.frozen(**{name: parameter.value for name, parameter in linked.items()})
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
+
+    def _log_cdf(self, y, **linked):
+        """Return log P(Y <= y), given a `Linked` for every parameter."""
+        raise NotImplementedError
+
+    def _log_sf(self, y, **linked):
+        """Return log P(Y > y), given a `Linked` for every parameter."""
+        raise NotImplementedError
+
+    def _log_between(self, low, high, **linked):
+        """Return log P(low < Y <= high), given a `Linked` for every parameter."""
+        raise NotImplementedError
 
     def _distribution(self, **linked):
         """Return the backend's distribution, given a `Linked` for every parameter."""
@@ -291,6 +318,10 @@ class Family(ABC):
         estimates of the mean do not depend on phi.
         """
         return {}
+
+    def _width(self, y):
+        """Return how far apart the raw locations of y are: a number, or one for each column."""
+        return spread(y, np.mean(y))
 
     # ---- what everyone uses -----------------------------------------------------------------
 
@@ -438,18 +469,12 @@ class Family(ABC):
         if free.all():
             return raw
         raw[~free] = known[~free]
-        if free.any():
-            from scipy.optimize import minimize
+        return maximised(self, np.asarray(y, dtype="float64"), raw, free) if free.any() else raw
 
-            rows = np.asarray(y, dtype="float64")[:10_000]
-
-            def loss(values):
-                raw[free] = values
-                return -np.mean(self.log_prob(rows, np.tile(raw, (len(rows), 1))))
-
-            options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 2000}
-            raw[free] = minimize(loss, raw[free], method="Nelder-Mead", options=options).x
-        return raw
+    def _maximised(self, y, params):
+        """Return the parameters that maximise the likelihood of y, found from others near them."""
+        raw = maximised(self, y, self.to_raw(params), np.ones(self.size, bool))
+        return {name: value.tolist() for name, value in self.to_params(raw).items()}
 
     def inside(self):
         """Return raw parameters, shape (size,), that stand for values well inside their domains."""

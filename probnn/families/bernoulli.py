@@ -32,6 +32,7 @@ class Bernoulli(Family):
     parameters = {"probs": Param("logit", domains.PROBABILITY)}
     support = domains.BINARY
     discrete = True
+    of_mean = True
     closed_under_mixing = True
 
     def distribution(self, probs):

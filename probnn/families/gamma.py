@@ -40,6 +40,7 @@ class Gamma(Family):
         "shape": Param("log", domains.NON_NEGATIVE),
     }
     support = domains.POSITIVE
+    of_mean = True
 
     def distribution(self, mean, shape):
         """Return the backend's Gamma."""

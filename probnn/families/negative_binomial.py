@@ -43,6 +43,7 @@ class NegativeBinomial(Family):
     }
     support = domains.COUNTS
     discrete = True
+    of_mean = True
 
     def distribution(self, mean, dispersion):
         """Return the backend's NegativeBinomial."""

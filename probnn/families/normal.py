@@ -3,12 +3,14 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
-from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
+from probnn.families._base import Param, register
+from probnn.families._location_scale import LocationScale
+from probnn.families._numerics import HALF_LOG_2PI, spread
+from probnn.families._standard import StandardNormal
 
 
 @register
-class Normal(Family):
+class Normal(LocationScale):
     """The normal distribution: linear regression, and heteroscedastic regression.
 
     Parameters are `loc`, the mean, and `scale`, the standard deviation. The default links are the
@@ -34,6 +36,8 @@ class Normal(Family):
         "scale": Param("log", domains.NON_NEGATIVE),
     }
     support = domains.REAL
+    standard = StandardNormal()
+    of_mean = True
 
     def distribution(self, loc, scale):
         """Return the backend's Normal."""
@@ -44,13 +48,6 @@ class Normal(Family):
         from scipy import stats
 
         return stats.norm(loc, scale)
-
-    def _log_prob(self, y, loc, scale):
-        m = backend.math(scale.raw)
-        log_scale = saturate(scale.log, low=by_precision(scale.raw, -28.0, -300.0))
-        z = (y - loc.value) * m.exp(-log_scale)
-        square = m.minimum(m.square(z), by_precision(scale.raw, 1e37, 1e300))
-        return -0.5 * square - log_scale - HALF_LOG_2PI
 
     def _derivatives(self, y, raw):
         if (self.links["loc"].name, self.links["scale"].name) != ("identity", "log"):

@@ -32,6 +32,7 @@ class Poisson(Family):
     parameters = {"rate": Param("log", domains.NON_NEGATIVE)}
     support = domains.COUNTS
     discrete = True
+    of_mean = True
 
     def distribution(self, rate):
         """Return the backend's Poisson."""

@@ -1,0 +1,70 @@
+"""Families of a standard distribution that is moved and stretched, perhaps on the scale of logs."""
+
+from probnn import backend
+from probnn.families._base import Family
+from probnn.families._numerics import by_precision, saturate
+from probnn.families._standard import Standard
+
+
+class LocationScale(Family):
+    """A family of y = loc + scale * Z, with Z of a standard distribution.
+
+    A subclass gives `standard`; its parameters are `loc` and `scale`, unless it says in `_line`
+    what stands for them.
+
+    Notes
+    -----
+    A scale below exp(-28) in float32 and exp(-300) in float64 counts as that bound.
+    """
+
+    standard: Standard
+    has_tails = True
+
+    def _line(self, loc, scale):
+        """Return the location, and the logarithm of the scale."""
+        return loc.value, scale.log
+
+    def _on_line(self, y):
+        """Return y on the scale of Z, and the logarithm of the derivative."""
+        return y, 0.0
+
+    def _distance(self, low, high):
+        """Return the distance of two responses on the scale of Z."""
+        return high - low
+
+    def _standardised(self, y, linked):
+        """Return z, the log-derivative of z in y, and the logarithm of 1 / scale."""
+        loc, log_scale = self._line(**linked)
+        m = backend.math(loc)
+        log_rate = -saturate(log_scale, low=by_precision(loc, -28.0, -300.0))
+        y, log_slope = self._on_line(y)
+        return (y - loc) * m.exp(log_rate), log_rate + log_slope, log_rate
+
+    def _log_prob(self, y, **linked):
+        z, log_slope, _ = self._standardised(y, linked)
+        return self.standard.log_density(z) + log_slope
+
+    def _log_cdf(self, y, **linked):
+        return self.standard.log_cdf(self._standardised(y, linked)[0])
+
+    def _log_sf(self, y, **linked):
+        return self.standard.log_sf(self._standardised(y, linked)[0])
+
+    def _log_between(self, low, high, **linked):
+        z, _, log_rate = self._standardised(low, linked)
+        width = self._distance(low, high) * backend.math(log_rate).exp(log_rate)
+        return self.standard.log_between(z, width)
+
+    def _width(self, y):
+        return self._start(y)["scale"]
+
+
+class LogLocationScale(LocationScale):
+    """A family of log(y) = loc + scale * Z: of positive y."""
+
+    def _on_line(self, y):
+        log_y = backend.math(y).log(y)
+        return log_y, -log_y
+
+    def _distance(self, low, high):
+        return backend.math(low).log1p((high - low) / low)

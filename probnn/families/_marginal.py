@@ -1,0 +1,43 @@
+"""The maximum of a family's likelihood given y alone."""
+
+import numpy as np
+
+_ROWS = 10_000  # that estimates to start from are made of
+
+
+def maximised(family, y, raw, free):
+    """Return the raw parameters that maximise the likelihood of y, by Nelder and Mead's simplex.
+
+    Parameters
+    ----------
+    family : Family
+        The family of y.
+    y : numpy.ndarray, shape (n,) or (n, columns)
+        Responses; of many, rows at equal distances are taken.
+    raw : numpy.ndarray, shape (size,)
+        Where to start, and the values of those that are not free.
+    free : numpy.ndarray, shape (size,)
+        Which to look for.
+
+    Returns
+    -------
+    numpy.ndarray, shape (size,)
+        No worse than the start.
+    """
+    from scipy.optimize import minimize
+
+    rows = y[:: -(-len(y) // _ROWS)]
+    raw = np.array(raw, dtype="float64")
+
+    def loss(values):
+        raw[free] = values
+        with np.errstate(all="ignore"):
+            found = -np.mean(family.log_prob(rows, np.broadcast_to(raw, (len(rows), len(raw)))))
+        return found if np.isfinite(found) else np.inf
+
+    best = raw[free]
+    for _ in range(2):  # a second simplex leaves a point where the first one has collapsed
+        options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 1000 * len(best)}
+        best = minimize(loss, best, method="Nelder-Mead", options=options).x
+    raw[free] = best
+    return raw

@@ -1,0 +1,179 @@
+"""Standard distributions on the real line, by their logarithms: what location-scale families share.
+
+Each function takes NumPy arrays or tensors, and is finite, with a finite gradient, wherever its
+argument is finite.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from probnn import backend
+from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
+from probnn.links import log1mexp
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NARROW = 0.5  # relative probability of an interval, below which its density is integrated
+_LOG_2 = math.log(2.0)
+
+
+class Standard(ABC):
+    """A continuous distribution on the real line without parameters."""
+
+    @abstractmethod
+    def log_density(self, z):
+        """Return the logarithm of the density at z."""
+
+    @abstractmethod
+    def log_cdf(self, z):
+        """Return log P(Z <= z)."""
+
+    @abstractmethod
+    def log_sf(self, z):
+        """Return log P(Z > z)."""
+
+    def log_between(self, low, width):
+        """Return log P(low < Z <= low + width), without cancelling, for a width above 0.
+
+        The difference of a tail at both ends; or where it is small, Gauss's rule for the density.
+        """
+        m = backend.math(low)
+        high, right = low + width, low > 0
+        outer = m.where(right, self.log_sf(low), self.log_cdf(high))
+        gap = outer - m.where(right, self.log_sf(high), self.log_cdf(low))
+        narrow = gap < _NARROW
+        wide = outer + log1mexp(m.where(narrow, 0.0 * gap + 1.0, gap))
+        width = m.where(narrow, width, 0.0 * width + 1e-3)
+        middle = m.where(narrow, low, 0.0 * low) + 0.5 * width
+        center = self.log_density(middle)
+        total = 0.0 * center
+        for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
+            there = self.log_density(middle + 0.5 * node * width)
+            total = total + 0.5 * weight * m.exp(there - center)
+        return m.where(narrow, center + m.log(width) + m.log(total), wide)
+
+
+class StandardNormal(Standard):
+    """The normal distribution."""
+
+    def log_density(self, z):
+        """Return -z^2 / 2 - log(2 pi) / 2; a square above 1e37 (float64: 1e300) counts as that."""
+        m = backend.math(z)
+        return -0.5 * m.minimum(m.square(z), by_precision(z, 1e37, 1e300)) - HALF_LOG_2PI
+
+    def log_cdf(self, z):
+        """Return log Phi(z)."""
+        return backend.math(z).log_ndtr(z)
+
+    def log_sf(self, z):
+        """Return log Phi(-z)."""
+        return backend.math(z).log_ndtr(-z)
+
+
+class StandardLogistic(Standard):
+    """The logistic distribution."""
+
+    def log_density(self, z):
+        """Return -z - 2 log(1 + exp(-z))."""
+        return -z - 2.0 * backend.math(z).softplus(-z)
+
+    def log_cdf(self, z):
+        """Return -log(1 + exp(-z))."""
+        return -backend.math(z).softplus(-z)
+
+    def log_sf(self, z):
+        """Return -log(1 + exp(z))."""
+        return -backend.math(z).softplus(z)
+
+    def log_between(self, low, width):
+        """Return the logarithm of cdf(low + width) sf(low) (1 - exp(-width))."""
+        return self.log_cdf(low + width) + self.log_sf(low) + log1mexp(width)
+
+
+class StandardLaplace(Standard):
+    """The double exponential distribution."""
+
+    def log_density(self, z):
+        """Return -|z| - log(2)."""
+        return -abs(z) - _LOG_2
+
+    def log_cdf(self, z):
+        """Return log P(Z <= z)."""
+        return self.log_sf(-z)
+
+    def log_sf(self, z):
+        """Return -z - log(2) above 0, and log(1 - exp(z) / 2) below."""
+        m = backend.math(z)
+        below = m.log1p(-0.5 * m.exp(m.minimum(z, 0.0)))
+        return m.where(z > 0, -z - _LOG_2, below)
+
+    def log_between(self, low, width):
+        """Return it by the tail that both ends are in, or the sum of two halves."""
+        m = backend.math(low)
+        high = low + width
+        across = (low < 0) & (high > 0)
+        outside = m.where(low >= 0, -low, high) + log1mexp(width)
+        left = m.expm1(m.where(across, low, 0.0 * low - 1.0))
+        right = m.expm1(m.where(across, -high, 0.0 * high - 1.0))
+        return m.where(across, m.log(-left - right), outside) - _LOG_2
+
+
+class StandardGumbel(Standard):
+    """The Gumbel distribution, of maxima: cdf(z) = exp(-exp(-z))."""
+
+    def log_density(self, z):
+        """Return -z - exp(-z)."""
+        return -z - self._hazard(z)
+
+    def log_cdf(self, z):
+        """Return -exp(-z)."""
+        return -self._hazard(z)
+
+    def log_sf(self, z):
+        """Return log(1 - exp(-exp(-z)))."""
+        return _log1mexp_of_exp(-z)
+
+    def log_between(self, low, width):
+        """Return the logarithm of cdf(high) (1 - exp(-(exp(-low) - exp(-high))))."""
+        return self.log_cdf(low + width) + _log1mexp_of_exp(log1mexp(width) - low)
+
+    def _hazard(self, z):
+        """Return exp(-z), held below its overflow."""
+        return backend.math(z).exp(-saturate(z, low=by_precision(z, -40.0, -340.0)))
+
+
+class Mirrored(Standard):
+    """The distribution of -Z.
+
+    Parameters
+    ----------
+    of : Standard
+        The distribution of Z.
+    """
+
+    def __init__(self, of):
+        self.of = of
+
+    def log_density(self, z):
+        """Return the log-density of Z at -z."""
+        return self.of.log_density(-z)
+
+    def log_cdf(self, z):
+        """Return log P(Z > -z)."""
+        return self.of.log_sf(-z)
+
+    def log_sf(self, z):
+        """Return log P(Z <= -z)."""
+        return self.of.log_cdf(-z)
+
+    def log_between(self, low, width):
+        """Return it between the mirrored ends."""
+        return self.of.log_between(-low - width, width)
+
+
+def _log1mexp_of_exp(t):
+    """Return log(1 - exp(-exp(t))): t - exp(t) / 2 where exp(t) is small."""
+    m = backend.math(t)
+    near = m.exp(m.minimum(m.maximum(t, -20.0), by_precision(t, 80.0, 600.0)))
+    return m.where(t < -20.0, t - 0.5 * m.exp(m.minimum(t, -20.0)), log1mexp(near))
