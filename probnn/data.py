@@ -32,7 +32,7 @@ def response(y, head, what="y"):
 
     Parameters
     ----------
-    y : array_like, shape (n,), (n, 1) or (n, units)
+    y : array_like, shape (n,), (n, 1) or (n, units); or (n, y_columns) of the family
         NumPy, pandas or polars, a tensor, or a list. Time steps may stand between: (n, t).
     head : probnn.Head
         The head that y is the response of.
@@ -61,25 +61,31 @@ def response(y, head, what="y"):
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
     rank = head.input_spec.ndim or 2  # of the features, which y has but for their last axis
-    if head.units == 1:
-        if y.ndim == rank and y.shape[-1] == 1:
-            y = y[..., 0]
-        fits = y.ndim == rank - 1
-    else:
-        fits = y.ndim == rank and y.shape[-1] == head.units
-    if not fits:
-        rows = (None, *(f"t{i}" for i in range(1, rank - 1)))
-        shown = shape_text((*rows, head.units) if head.units > 1 else rows)
-        if head.units == 1:
-            shown += f" or {shape_text((*rows, 1))}"
-        raise ValueError(
-            f"Expected {what} of shape {shown}, for a head with units={head.units}. Received: "
-            f"shape {y.shape}. Give each row one value, a class as its code (indicator columns "
-            "become codes by argmax(axis=1)); several responses need Head(..., units=d)."
-        )
+    tail = ((head.responses,) if head.responses > 1 else ()) + head.family.y_shape
+    if not tail and y.ndim == rank and y.shape[-1] == 1:
+        y = y[..., 0]
+    if y.ndim != rank - 1 + len(tail) or y.shape[y.ndim - len(tail) :] != tail:
+        raise ValueError(_shape_problem(y, head, what, rank, tail))
     y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
     head.family.check(y, what)
     return y
+
+
+def _shape_problem(y, head, what, rank, tail):
+    """Say which shape of y was expected."""
+    rows, family = (None, *(f"t{i}" for i in range(1, rank - 1))), head.family
+    shown = shape_text((*rows, *tail)) + ("" if tail else f" or {shape_text((*rows, 1))}")
+    if family.y_columns is not None:
+        meaning = f", {family.y_meaning}" if family.y_meaning else ""
+        return (
+            f"Expected {what} of shape {shown}{meaning}, for the {family.name} family. Received: "
+            f"shape {y.shape}. {family._support_hint()}"
+        )
+    return (
+        f"Expected {what} of shape {shown}, for a head with units={head.units}. Received: "
+        f"shape {y.shape}. Give each row one value, a class as its code (indicator columns "
+        "become codes by argmax(axis=1)); several responses need Head(..., units=d)."
+    )
 
 
 def features(x, what="x"):
@@ -197,7 +203,8 @@ def _weight(values, y, head, what):
     if values is None:
         return None
     values = _check_features(values, what)
-    rows = y.shape if head.units == 1 else y.shape[:-1]
+    tail = (head.responses > 1) + len(head.family.y_shape)
+    rows = y.shape[: y.ndim - tail]
     allowed = [rows, (rows[0], *rows[1:-1], 1)]
     if values.shape not in allowed:
         raise ValueError(

@@ -77,6 +77,52 @@ COUNTS = Domain("the counts 0, 1, 2, ...", low=0.0, whole=True)
 BINARY = Domain("{0, 1}", low=0.0, high=1.0, whole=True)
 
 
+@dataclass(frozen=True)
+class Bounds(Domain):
+    """Pairs, along the last axis, of a lower and an upper bound of a member of another domain."""
+
+    whose: Domain | None = None
+
+    @classmethod
+    def of(cls, domain):
+        """Return the bounds of members of `domain`, an interval."""
+        inside = (domain.inside, domain.inside)
+        return cls(f"lower <= upper bounds of {domain}", inside=inside, whose=domain)
+
+    def contains(self, values):
+        """Return, for each value, whether its pair bounds some member."""
+        lower, upper = values[..., :1], values[..., 1:]
+        inner, equal = self.whose, lower == upper
+        # A pair is of one member, or of an interval that reaches into the domain.
+        open_pair = (lower < upper) & (lower >= inner.low) & (upper > inner.low)
+        open_pair = open_pair & (lower < inner.high) & (upper <= inner.high)
+        return (values == values) & (open_pair | (equal & inner.contains(lower)))
+
+
+@dataclass(frozen=True)
+class Trials(Domain):
+    """Pairs, along the last axis, of whole numbers: of successes, and of trials."""
+
+    def contains(self, values):
+        """Return, for each value, whether it is one: at most so many successes, 1 trial or more."""
+        trials = values[..., 1:]
+        return super().contains(values) & (values <= trials) & (trials >= 1)
+
+
+TRIALS = Trials(
+    "the pairs of successes 0, 1, ..., trials and trials 1, 2, ...",
+    low=0.0,
+    whole=True,
+    inside=(0.0, 1.0),
+)
+
+
+def whole_numbers(low, high):
+    """Return the domain of the whole numbers from `low` to `high`."""
+    listed = f"the whole numbers from {low} to {high}"
+    return Domain(listed, low=float(low), high=float(high), whole=True, inside=float(low))
+
+
 def codes(classes):
     """Return the domain of class codes 0, 1, ..., classes - 1.
 

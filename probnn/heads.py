@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from probnn import families, links
-from probnn.families._numerics import spread
 
 # What `keras.layers.Layer` itself takes; other keywords are options of the family.
 _OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
@@ -25,10 +24,11 @@ class Head(keras.layers.Layer):
     family : str or Family
         A name from `probnn.families.FAMILIES`, or a family with links and arguments of your choice.
     units : int
-        The number of independent responses; y then has shape (n, units).
-    constant : sequence of str
+        The number of independent responses; y then has shape (n, units). Of a family of vectors
+        ("multivariate_normal", "dirichlet") the length of the vector.
+    constant : sequence of str, optional
         Names of the parameters that are one trainable number: `["scale"]` makes a normal head
-        homoscedastic.
+        homoscedastic. By default none, but for the cutpoints of the ordinal family.
     fixed : dict
         Name -> value, in the parameter's natural units: `{"scale": 1.0}`.
     use_bias : bool
@@ -76,7 +76,7 @@ class Head(keras.layers.Layer):
         family=None,
         /,
         units=1,
-        constant=(),
+        constant=None,
         fixed=None,
         use_bias=True,
         kernel_regularizer=None,
@@ -86,15 +86,15 @@ class Head(keras.layers.Layer):
         super().__init__(**{"autocast": False, **kwargs})
         if family is None:  # positional, since a mixture's option has that name too
             family = options.pop("family", None)
-        self.family = families.get(family, **options)
+        self.family = self._family(family, units, options)
+        self.units = self.family.y_columns if self.family.vector else int(units)
+        self.responses = 1 if self.family.y_columns else self.units
+        constant = self.family.constant_by_default if constant is None else constant
         if isinstance(constant, str):
             raise ValueError(
                 f"Expected `constant` to be a list of names. Received: {constant!r}. "
                 f"Write constant=[{constant!r}]."
             )
-        if int(units) != units or units < 1:
-            raise ValueError(f"Expected `units` to be a whole number >= 1. Received: {units}.")
-        self.units = int(units)
         self.constant_names = tuple(constant)
         self.fixed = {name: float(value) for name, value in (fixed or {}).items()}
         self.use_bias = use_bias
@@ -120,21 +120,39 @@ class Head(keras.layers.Layer):
                 )
 
         # How each raw column of one response is made, and its value where no weight can change it.
-        self._kinds, known = [], []
+        self._kinds, self._biased, known = [], [], []
         for name, param in self.family.params.items():
             size, kind = param.columns, "predicted"
-            value = float("nan") if use_bias else 0.0
+            has_bias = use_bias and name not in self.family.no_intercept
+            value = float("nan") if has_bias else 0.0
             if name in self.constant_names:
                 kind, value = "constant", float("nan")
             elif name in self.fixed:
                 kind = "fixed"
                 value = float(self.family.links[name].forward(np.float64(self.fixed[name])))
             self._kinds += [kind] * size
+            self._biased += [has_bias and kind == "predicted"] * size
             known += [value] * size
         self._known = np.array(known)
         link = self.family.links[self.family.location]
         self._standardised = link == links.get("identity") and self._kinds[0] != "fixed"
         self._start = None
+
+    @staticmethod
+    def _family(family, units, options):
+        """Return the family, of vectors of `units` numbers if it is one of vectors."""
+        if int(units) != units or units < 1:
+            raise ValueError(f"Expected `units` to be a whole number >= 1. Received: {units}.")
+        cls = families.FAMILIES.get(family) if isinstance(family, str) else None
+        if getattr(cls, "vector", False):
+            return families.get(family, units=int(units), **options)
+        family = families.get(family, **options)
+        if units > 1 and family.y_columns not in (None, units if family.vector else None):
+            raise ValueError(
+                f"Expected units=1 for {family!r}, whose y has {family.y_columns} columns. "
+                f"Received: units={units}. Make a head for each response."
+            )
+        return family
 
     def build(self, input_shape):
         """Make the weights for input of shape (..., p)."""
@@ -144,32 +162,34 @@ class Head(keras.layers.Layer):
                 "Expected the last axis of a Head's input, the features, to have a known size. "
                 f"Received: input of shape {tuple(input_shape)}."
             )
-        predicted, constant, k = (
-            self.units * n
+        predicted, constant, biased, k = (
+            self.responses * n
             for n in (
                 self._kinds.count("predicted"),
                 self._kinds.count("constant"),
+                sum(self._biased),
                 len(self._kinds),
             )
         )
         start = self._start or self._before_data()
         self.kernel = self._add("kernel", (p, predicted), None, regularizer=self.kernel_regularizer)
-        self.bias = self._add("bias", (predicted,), start) if self.use_bias else None
+        self.bias = self._add("bias", (biased,), start) if biased else None
         self.constant = self._add("constant", (constant,), start) if constant else None
         if self._standardised:
             self.raw_shift = self._add("raw_shift", (k,), start, trainable=False)
             self.raw_scale = self._add("raw_scale", (k,), start, trainable=False)
-        if predicted < k:
-            self._find_columns(predicted, constant)
+        self._in_order = biased == predicted == k or (biased == 0 and predicted == k)
+        if not self._in_order:
+            self._find_columns(predicted, constant, biased)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: p})
         self.built = True
 
     def _before_data(self):
         """Return the weights of a head that has seen no y: all parameters inside their domains."""
-        kinds = np.array(self._kinds * self.units)
-        raw = np.tile(self.family.inside(), self.units)
+        kinds = np.array(self._kinds * self.responses)
+        raw = np.tile(self.family.inside(), self.responses)
         return {
-            "bias": raw[kinds == "predicted"],
+            "bias": raw[self._biased * self.responses],
             "constant": raw[kinds == "constant"],
             "raw_shift": np.zeros(len(kinds)),
             "raw_scale": np.ones(len(kinds)),
@@ -184,11 +204,10 @@ class Head(keras.layers.Layer):
             name=name, shape=shape, initializer=initial, autocast=False, **kwargs
         )
 
-    def _find_columns(self, predicted, constant):
+    def _find_columns(self, predicted, constant, biases):
         """Find each raw column's place in [kernel, 0], and in [bias, constant, fixed, 0]."""
         fixed = self._known[np.array(self._kinds) == "fixed"]
         self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
-        biases = predicted if self.use_bias else 0
         zero = biases + constant + len(fixed)
         kernels = iter(range(predicted))
         values = {
@@ -196,15 +215,18 @@ class Head(keras.layers.Layer):
             "constant": iter(range(biases, biases + constant)),
             "fixed": itertools.cycle(range(biases + constant, zero)),
         }
-        kinds = self._kinds * self.units
+        kinds, biased = self._kinds * self.responses, self._biased * self.responses
         self._kernel_columns = [
             next(kernels) if kind == "predicted" else predicted for kind in kinds
         ]
-        self._bias_columns = [next(values[kind], zero) for kind in kinds]
+        self._bias_columns = [
+            next(values[kind]) if has_bias or kind != "predicted" else zero
+            for kind, has_bias in zip(kinds, biased, strict=True)
+        ]
 
     def compute_output_shape(self, input_shape):
         """Return (..., units * k)."""
-        return (*input_shape[:-1], self.units * len(self._kinds))
+        return (*input_shape[:-1], self.responses * len(self._kinds))
 
     def compute_output_spec(self, features):
         """Return a symbolic tensor of that shape, in the variable dtype."""
@@ -233,7 +255,7 @@ class Head(keras.layers.Layer):
         ops, tensor = keras.ops, keras.ops.convert_to_tensor
         kernel = tensor(self.kernel)
         bias = None if self.bias is None else tensor(self.bias)
-        if "constant" in self._kinds or "fixed" in self._kinds:
+        if not self._in_order:
             zero = ops.zeros((kernel.shape[0], 1), dtype=self.variable_dtype)
             kernel = ops.take(ops.concatenate([kernel, zero], axis=1), self._kernel_columns, axis=1)
             known = [tensor(w) for w in (self.bias, self.constant) if w is not None]
@@ -262,10 +284,10 @@ class Head(keras.layers.Layer):
                 for weight in (self.raw_shift, self.raw_scale)
             )
             kernel, bias = kernel / scale, (bias - shift) / scale
-        kinds = np.array(self._kinds * self.units)
+        kinds = np.array(self._kinds * self.responses)
         self.kernel.assign(kernel[:, kinds == "predicted"])
         if self.bias is not None:
-            self.bias.assign(bias[kinds == "predicted"])
+            self.bias.assign(bias[self._biased * self.responses])
         if self.constant is not None:
             self.constant.assign(bias[kinds == "constant"])
 
@@ -302,20 +324,22 @@ class Head(keras.layers.Layer):
         """
         from probnn.data import response
 
-        y = response(y, self).reshape(-1, self.units).astype("float64")
-        kinds = np.array(self._kinds)
-        raw = np.stack([self.family.marginal(column, self._known) for column in y.T])
-        for column, start in zip(y.T, raw, strict=True):
-            self._check_precision(column, start)
+        y = response(y, self).astype("float64")
+        kinds, columns = np.array(self._kinds), self.family.y_columns
+        parts = [y.reshape(-1, columns)] if columns else list(y.reshape(-1, self.responses).T)
+        raw = np.stack([self.family.marginal(part, self._known) for part in parts])
+        for part, start in zip(parts, raw, strict=True):
+            self._check_precision(part, start)
         start = {}
         if self._standardised:
             location = np.arange(len(kinds)) < self.family.params[self.family.location].columns
-            center = raw[:, location].mean(axis=1)
-            scale = [[spread(*each)] for each in zip(y.T, center, strict=True)]
             start["raw_shift"] = np.where(location, raw, 0.0)
-            start["raw_scale"] = np.where(location, scale, 1.0)
+            start["raw_scale"] = np.ones_like(raw)
+            start["raw_scale"][:, location] = [
+                np.broadcast_to(self.family._width(part), location.sum()) for part in parts
+            ]
             raw[:, location] = 0.0
-        start["bias"] = raw[:, kinds == "predicted"]
+        start["bias"] = raw[:, self._biased]
         start["constant"] = raw[:, kinds == "constant"]
         self._start = {name: value.reshape(-1) for name, value in start.items()}
         if self.built:

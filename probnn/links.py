@@ -116,11 +116,14 @@ class Link(ABC):
         The values that `inverse` can take.
     symmetric : bool
         Whether inverse(-eta) = 1 - inverse(eta).
+    elementwise : bool
+        Whether it maps number by number; if not, vectors along the last axis.
     """
 
     name: ClassVar[str]
     domain: ClassVar[domains.Domain]
     symmetric: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, mu):
@@ -139,6 +142,10 @@ class Link(ABC):
         if self.symmetric:
             return self.log_inverse(-eta)
         return backend.math(eta).log1p(-self.inverse(eta))
+
+    def raw_label(self, param, j):
+        """Return what tells raw column j of a vector from the others: the number of its value."""
+        return "" if param.size is None else f" [{j + param.shape[0] - param.size}]"
 
     def get_config(self):
         """Return the name and the arguments of this link, as JSON types."""

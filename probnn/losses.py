@@ -77,6 +77,11 @@ class NegativeLogLikelihood(keras.losses.Loss):
                 f"Received: output of shape {tuple(y_pred.shape)}."
             )
         units = y_pred.shape[-1] // k
+        if units > 1 and self.family.y_columns is not None:
+            raise ValueError(
+                f"Expected raw output of shape (..., {k}), for {self.family!r}. Received: output "
+                f"of shape {tuple(y_pred.shape)}."
+            )
         y = self._align(y_true, y_pred, units)
 
         raw = self.family.by_response(y_pred)
@@ -91,21 +96,27 @@ class NegativeLogLikelihood(keras.losses.Loss):
             if not ops.all(supported):
                 self.family.check(ops.convert_to_numpy(y))
             return -self.family.log_prob(y, raw)
-        nll = -self.family.log_prob(ops.where(supported, y, ops.full_like(y, support.inside)), raw)
-        return ops.where(supported, nll, ops.full_like(nll, float("nan")))
+        row = supported
+        if self.family.y_columns is not None:
+            row = ops.all(supported, axis=-1)
+            supported = ops.broadcast_to(row[..., None], ops.shape(supported))
+        inside = ops.zeros_like(y) + ops.convert_to_tensor(support.inside, dtype=y.dtype)
+        nll = -self.family.log_prob(ops.where(supported, y, inside), raw)
+        return ops.where(row, nll, ops.full_like(nll, float("nan")))
 
     def _align(self, y, raw, units):
         """Return y with the shape of its raw output less the columns, or raise: never broadcast."""
-        expected = (*raw.shape[:-1], units) if units > 1 else tuple(raw.shape[:-1])
+        tail = ((units,) if units > 1 else ()) + self.family.y_shape
+        expected = (*raw.shape[:-1], *tail)
         shape = tuple(y.shape)
-        if units == 1 and len(shape) == len(expected) + 1 and shape[-1] == 1:
+        if not tail and len(shape) == len(expected) + 1 and shape[-1] == 1:
             shape = shape[:-1]
         fits = len(shape) == len(expected) and all(
             a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
         )
         if not fits:
             shapes = shape_text(expected)
-            if units == 1:
+            if not tail:
                 shapes += f" or {shape_text((*expected, 1))}"
             raise ValueError(
                 f"Expected y of shape {shapes}, for raw output of shape {shape_text(raw.shape)}. "
@@ -117,7 +128,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
         # A reshape to the very shape of the output fails where a batch size unknown until now
         # differs, where arithmetic would broadcast.
         lead = keras.ops.shape(raw)[:-1]
-        return keras.ops.reshape(y, (*lead, units) if units > 1 else lead)
+        return keras.ops.reshape(y, (*lead, *tail))
 
     def get_config(self):
         """Return the arguments that make this loss again, as JSON types."""

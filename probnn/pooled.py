@@ -48,15 +48,8 @@ class PooledPredictive(Predictive):
                 "Expected members of one family and the same rows. Received: families "
                 f"{', '.join(sorted(kinds))}, with rows {sorted(sizes)}."
             )
-        base = self.members[0].family
         each = [member.params for member in self.members]
-        if base.closed_under_mixing:  # of probabilities alone, which are averaged
-            super().__init__(base, {k: np.mean([p[k] for p in each], axis=0) for k in base.params})
-            return
-        params = {name: np.stack([p[name] for p in each], axis=-1) for name in base.params}
-        count = len(self.members)
-        params["weights"] = np.full((*self.members[0]._shape, count), 1.0 / count)
-        super().__init__(families.Mixture(base, components=count), params)
+        super().__init__(*_mixture(self.members[0].family, each, self.members[0]._shape))
 
     def aleatoric_variance(self):
         """Return the mean of the members' variances, shape (n,)."""
@@ -68,3 +61,29 @@ class PooledPredictive(Predictive):
 
     def _rows(self, index):
         return PooledPredictive([member._rows(index) for member in self.members])
+
+
+def _mixture(base, each, shape):
+    """Return the family and the parameters of the mixture of one family's distributions."""
+    count = len(each)
+    if base.closed_under_mixing:  # of probabilities alone, which are averaged
+        return base, {name: np.mean([p[name] for p in each], axis=0) for name in base.params}
+    if base.classes is not None:
+        probs = np.mean([base.mean(**p) for p in each], axis=0)
+        return families.Categorical(base.classes), {"probs": probs}
+    if isinstance(base, families.Censored):
+        family, params = _mixture(base.family, each, shape)
+        return families.Censored(family), params
+    if isinstance(base, families.Mixture):  # of mixtures: one with all their components
+        params = {name: np.concatenate([p[name] for p in each], axis=-1) for name in base.params}
+        family = families.Mixture(base.family, components=count * base.components)
+        return family, {**params, "weights": params["weights"] / count}
+    if base.y_columns is not None:
+        raise ValueError(
+            f"Expected a family of numbers or classes. Received: {base!r}, whose mixtures are not "
+            "implemented. Ask each member: [model.predict_distribution(x) for model in "
+            "ensemble.members]."
+        )
+    params = {name: np.stack([p[name] for p in each], axis=-1) for name in base.params}
+    weights = np.full((*shape, count), 1.0 / count)
+    return families.Mixture(base, components=count), {**params, "weights": weights}

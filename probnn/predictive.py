@@ -18,7 +18,8 @@ class Predictive:
         The family of all rows.
     params : dict
         Name -> array, shape (n,), or (n, d) for d responses, or (n, classes) for a parameter that
-        is a vector; or a number, or one vector, for all rows. The family's natural parameters.
+        is a vector; or a number, or one vector, for all rows. The family's natural parameters; and
+        `trials` of a binomial family without them.
 
     Raises
     ------
@@ -41,6 +42,8 @@ class Predictive:
 
     def __init__(self, family, params):
         self.family = families.get(family)
+        params = dict(params)
+        given = {name: params.pop(name) for name in self.family.given if name in params}
         self.family.check_names(params, "params")
         missing = [name for name in self.family.params if name not in params]
         if missing:
@@ -71,6 +74,11 @@ class Predictive:
             if not leads[name]:
                 shape = (*self._shape, *self.family.params[name].shape)
                 self.params[name] = np.broadcast_to(values, shape)
+        self.given = {
+            name: np.broadcast_to(np.asarray(values, dtype="float64"), self._shape)
+            for name, values in given.items()
+        }
+        self._y_shape = (*self._shape, *(self.family.y_shape if self.family.vector else ()))
         self._frozen = None
 
     def _read(self, name, values):
@@ -89,14 +97,14 @@ class Predictive:
     def frozen(self):
         """The frozen SciPy distribution of all rows."""
         if self._frozen is None:
-            self._frozen = self.family.frozen(**self.params)
+            self._frozen = self.family.frozen(**self.params, **self.given)
         return self._frozen
 
     # ---- moments and quantiles --------------------------------------------------------------
 
     def mean(self):
         """Return the mean of each row, shape (n,); (n, classes) probabilities if categorical."""
-        return np.array(self.family.mean(**self.params), dtype="float64")
+        return np.array(self.family.mean(**self.params, **self.given), dtype="float64")
 
     def variance(self):
         """Return the variance of each row, shape (n,); of the class indicators if categorical."""
@@ -138,9 +146,9 @@ class Predictive:
                 f"Expected probabilities in [0, 1], one or a list of them. Received: {p!r}."
             )
         if p.ndim == 0:
-            return self._ppf(np.broadcast_to(p, self._shape))
-        columns = [self._ppf(np.broadcast_to(each, self._shape)) for each in p]
-        return np.stack(columns, axis=-1) if columns else np.empty((*self._shape, 0))
+            return self._ppf(np.broadcast_to(p, self._y_shape))
+        columns = [self._ppf(np.broadcast_to(each, self._y_shape)) for each in p]
+        return np.stack(columns, axis=-1) if columns else np.empty((*self._y_shape, 0))
 
     def _ppf(self, p):
         # SciPy gives the count below the smallest one at p = 0.
@@ -183,7 +191,8 @@ class Predictive:
         ValueError
             If y has another shape.
         """
-        return np.asarray(self.frozen.cdf(self._aligned(y)))
+        d, y = self._at(y)
+        return np.asarray(d.frozen.cdf(d._exact(y)))
 
     def log_prob(self, y):
         """Return the log-density, or log-probability, of y in each row; -inf outside the support.
@@ -197,9 +206,8 @@ class Predictive:
         ValueError
             If y has another shape.
         """
-        y = self._aligned(y)
-        frozen = self.frozen
-        return np.asarray(frozen.logpmf(y) if self.family.discrete else frozen.logpdf(y))
+        d, y = self._at(y)
+        return np.asarray(self.family._frozen_log_prob(d.frozen, y))
 
     def pit(self, y, seed=None):
         """Return the probability integral transform of y: uniform if the model is right.
@@ -208,7 +216,8 @@ class Predictive:
         ----------
         y : array_like, shape (n,) or (n, 1), or a number for all rows
         seed : int or numpy.random.Generator, optional
-            For discrete families, whose transform is randomised between P(Y < y) and P(Y <= y).
+            For discrete families, whose transform is randomised between P(Y < y) and P(Y <= y),
+            as at the zeros of the Tweedie family, and for censored y, between P(Y <= lower) and P(Y <= upper).
 
         Returns
         -------
@@ -219,10 +228,8 @@ class Predictive:
         Smith (1985), doi:10.1002/for.3980040305; for counts, Czado, Gneiting and Held (2009),
         doi:10.1111/j.1541-0420.2009.01191.x.
         """
-        upper = self.cdf(y)
-        if not self.family.discrete:
-            return upper
-        lower = self.cdf(self._aligned(y) - 1.0)
+        d, y = self._at(y)
+        lower, upper = (np.asarray(end) for end in self.family._cdf_range(d.frozen, y))
         return lower + np.random.default_rng(seed).random(upper.shape) * (upper - lower)
 
     def crps(self, y):
@@ -248,9 +255,12 @@ class Predictive:
         doi:10.1198/016214506000001437. In closed form where the family has one, else by quadrature
         over probabilities, or an exact sum over counts.
         """
-        y = self._aligned(y)
-        self.family.check(y)
-        score = self.family._crps(y, **self.params)
+        self._check(y)
+        d, y = self._at(y)
+        return d._crps(d._exact(y))
+
+    def _crps(self, y):
+        score = self.family._crps(y, **self.params, **self.given)
         score = np.full(self._shape, np.nan) if score is None else np.asarray(score)
         rest = np.isnan(score)
         if rest.any():
@@ -292,7 +302,8 @@ class Predictive:
             low, high = np.minimum(low, y), np.maximum(high, y)
         low, high = low.ravel(), high.ravel()
         rank = len(self._shape)
-        params = {name: v.reshape(-1, *v.shape[rank:]) for name, v in self.params.items()}
+        values = {**self.params, **self.given}
+        params = {name: v.reshape(-1, *v.shape[rank:]) for name, v in values.items()}
         y = None if y is None else y.ravel()
         # Pieces of rows, none longer than a chunk; then as many pieces at once as fill one.
         parts = ((high - low) // _CHUNK + 1).astype(np.int64)
@@ -328,19 +339,38 @@ class Predictive:
         rng = np.random.default_rng(seed)
         return np.asarray(self.frozen.rvs(size=(size, *self._shape), random_state=rng), dtype=float)
 
-    def _aligned(self, y):
-        """Return y as an array of one value for each row, or raise: never broadcast."""
-        from probnn.data import to_numpy
+    def _check(self, y):
+        """Raise if y has a value outside the family's support."""
+        y = _float64(y)
+        if y.ndim == len(self._shape) + len(self.family.y_shape):
+            self.family.check(y)
+        elif self.family.y_columns is None:
+            self.family.check(np.broadcast_to(y, self._shape))
 
-        y = to_numpy(y).astype("float64")
-        if y.shape == (*self._shape, 1):
+    def _at(self, y):
+        """Return the distributions with what y tells of them, and y; raise: never broadcast."""
+        y, columns = _float64(y), self.family.y_columns
+        if columns and not self.family.vector and y.shape == (*self._shape, columns):
+            y, given = self.family._conditioned(y)
+            d = Predictive(self.family, {**self.params, **given}) if given else self
+            return d, y
+        if y.shape == (*self._y_shape, 1):
             y = y[..., 0]
         if y.ndim == 0:
-            y = np.broadcast_to(y, self._shape)
-        if y.shape != self._shape:
+            y = np.broadcast_to(y, self._y_shape)
+        if y.shape != self._y_shape:
             raise ValueError(
-                f"Expected y of shape {self._shape}, one value for each row, or one number for all "
-                f"rows. Received: shape {y.shape}."
+                f"Expected y of shape {self._y_shape}, one value for each row, or one number for "
+                f"all rows. Received: shape {y.shape}."
+            )
+        return self, y
+
+    def _exact(self, y):
+        """Return y of one number a row, or raise if some are known by bounds alone."""
+        if y.shape != self._y_shape:
+            raise ValueError(
+                "Expected a y that was seen in every row. Received: bounds that differ. log_prob "
+                "and pit take censored y."
             )
         return y
 
@@ -356,7 +386,8 @@ class Predictive:
         return self._rows(rows)
 
     def _rows(self, index):
-        return Predictive(self.family, {name: v[index] for name, v in self.params.items()})
+        values = {**self.params, **self.given}
+        return Predictive(self.family, {name: v[index] for name, v in values.items()})
 
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}
@@ -379,14 +410,10 @@ class Predictive:
         """
         import pandas as pd
 
-        lower, upper = self.interval(level)
-        columns = {
-            **self.params,
-            "mean": self.mean(),
-            "stddev": self.stddev(),
-            "lower": lower,
-            "upper": upper,
-        }
+        columns = {**self.params, **self.given, "mean": self.mean()}
+        if len(self.given) == len(self.family.given):
+            lower, upper = self.interval(level)
+            columns |= {"stddev": self.stddev(), "lower": lower, "upper": upper}
         frame = {}
         for name, values in columns.items():
             if values.ndim == 1:
@@ -403,3 +430,9 @@ class Predictive:
         shown = self[:5].to_frame()._repr_html_()
         more = f" The first {min(5, len(self))}:" if len(self) > 5 else ""
         return f"<p>{len(self)} {self.family.name} distributions.{more}</p>{shown}"
+
+
+def _float64(y):
+    from probnn.data import to_numpy
+
+    return to_numpy(y).astype("float64")

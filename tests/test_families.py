@@ -6,7 +6,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES
+from cases import FAMILIES, SEVERAL
 from scipy import optimize, stats
 
 import probnn as pn
@@ -14,6 +14,7 @@ from probnn import backend
 from probnn.families._own_distribution import OwnDistribution
 
 each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+every_family = pytest.mark.parametrize("case", FAMILIES + SEVERAL, ids=lambda case: case.name)
 
 
 def raw_of(case, params):
@@ -30,19 +31,20 @@ def numpy(values):
 
 def test_every_registered_family_has_a_row():
     registered = {name for name, cls in pn.families.FAMILIES.items() if "probnn" in cls.__module__}
-    assert registered == {case.name for case in FAMILIES}
+    assert registered == {case.name for case in FAMILIES + SEVERAL}
 
 
-@each_family
+@every_family
 def test_params_are_those_of_the_distribution(case):
     params = case.arrays()
-    frozen = case.family.frozen(**params)
+    frozen = None if case.variance is None else case.family.frozen(**params)
     np.testing.assert_allclose(case.family.mean(**params), case.mean(**params), rtol=1e-14)
-    np.testing.assert_allclose(frozen.var(), case.variance(**params), rtol=1e-12)
+    if case.variance is not None:
+        np.testing.assert_allclose(frozen.var(), case.variance(**params), rtol=1e-12)
 
 
 @pytest.mark.backend
-@each_family
+@every_family
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-5)])
 def test_log_prob_equals_scipy(case, dtype, rtol):
     params, y = case.grid()
@@ -56,7 +58,7 @@ def test_log_prob_equals_scipy(case, dtype, rtol):
         np.testing.assert_allclose(numpy(found), expected, rtol=rtol, atol=rtol * 0.1)
 
 
-@each_family
+@every_family
 def test_host_log_prob_equals_scipy(case):
     params, y = case.grid()
     found = case.family.log_prob(y, raw_of(case, params))
@@ -94,7 +96,7 @@ def test_default_log_prob_is_that_of_the_distribution(case):
 
 
 @pytest.mark.backend
-@each_family
+@every_family
 def test_raw_and_params_are_inverse(case):
     params = case.arrays()
     raw = raw_of(case, params)
@@ -108,7 +110,7 @@ def test_raw_and_params_are_inverse(case):
 
 
 @pytest.mark.backend
-@each_family
+@every_family
 def test_gradient_equals_finite_differences(case):
     params, y = case.grid()
     raw = raw_of(case, params)
@@ -145,7 +147,7 @@ def differences(function, x, step=1e-4):
 
 
 @pytest.mark.backend
-@each_family
+@every_family
 @pytest.mark.parametrize("known", [True, False], ids=["closed form", "automatic"])
 def test_row_derivatives_equal_differences(case, known, monkeypatch):
     if not known:
@@ -165,7 +167,9 @@ def test_row_derivatives_equal_differences(case, known, monkeypatch):
 
 @pytest.mark.backend
 @pytest.mark.parametrize(
-    "case", [c for c in FAMILIES if c.name != "categorical"], ids=lambda c: c.name
+    "case",
+    [c for c in FAMILIES if c.name not in ("categorical", "ordinal")],
+    ids=lambda c: c.name,
 )
 def test_mean_derivatives_equal_differences(case):
     raw = raw_of(case, case.arrays())
@@ -196,7 +200,7 @@ def test_bernoulli_takes_proportions(link):
 
 
 @pytest.mark.backend
-@each_family
+@every_family
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 80.0), ("float64", 500.0)])
 def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound, rng):
     levels = bound * np.array([-1.0, -0.5, -0.2, -0.01, 0.0, 0.01, 0.2, 0.5, 1.0])
@@ -204,9 +208,9 @@ def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound, rng):
         combinations = np.array(list(itertools.product(levels, repeat=case.family.size)))
     else:  # a part of them
         combinations = rng.choice(levels, size=(9**4, case.family.size))
-    large = [1e5 if case.family.support.high > 1e5 else case.y[0]]
+    large = 1e5 if case.family.support.high > 1e5 and case in FAMILIES else case.y[0]
     raw = np.repeat(combinations, len(case.y) + 1, axis=0)
-    y = np.tile(case.y + large, len(combinations))
+    y = np.concatenate([[*case.y, large]] * len(combinations))
     with backend.float64():
         y_tensor = tensor(y, dtype)
 
@@ -245,17 +249,17 @@ def test_start_is_finite_for_a_single_value(case):
         assert np.isfinite(case.family.to_raw(start)).all(), start
 
 
-@each_family
+@every_family
 def test_values_outside_the_support_are_named(case):
     for value in case.outside:
         y = np.array([case.y[0], case.y[1], value, value])
-        with pytest.raises(ValueError, match=r"in row 2.* 2 such value") as raised:
+        with pytest.raises(ValueError, match=r"in row 2.* [2-6] such value") as raised:
             case.family.start(y)
-        assert str(float(value)) in str(raised.value)
+        assert str(float(np.ravel(value)[0])) in str(raised.value)
         assert case.name in str(raised.value)
 
 
-@each_family
+@every_family
 def test_config_and_pickle_round_trips(case):
     config = case.family.get_config()
     assert pn.families.get(config) == case.family

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy import (  # noqa: F401
     arctan2,
+    cumsum,
     exp,
     expm1,
     floor,
@@ -11,12 +12,14 @@ from numpy import (  # noqa: F401
     log1p,
     maximum,
     minimum,
+    sin,
     square,
     tan,
     where,
 )
 
 _SCIPY = {
+    "i0e": "i0e",
     "lgamma": "gammaln",
     "log_ndtr": "log_ndtr",
     "logit": "logit",

@@ -11,6 +11,7 @@ from jax.lax import stop_gradient  # noqa: F401
 from jax.nn import sigmoid, softplus  # noqa: F401
 from jax.numpy import (  # noqa: F401
     arctan2,
+    cumsum,
     exp,
     expm1,
     floor,
@@ -19,12 +20,13 @@ from jax.numpy import (  # noqa: F401
     log1p,
     maximum,
     minimum,
+    sin,
     square,
     tan,
     where,
 )
 from jax.scipy.special import gammaln as lgamma  # noqa: F401
-from jax.scipy.special import log_ndtr, logit, ndtr, ndtri  # noqa: F401
+from jax.scipy.special import i0e, log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
 
 def is_double(x):

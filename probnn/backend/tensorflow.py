@@ -6,9 +6,11 @@ import keras
 import tensorflow as tf
 
 arctan2 = tf.math.atan2
+cumsum = tf.math.cumsum
 exp = tf.math.exp
 expm1 = tf.math.expm1
 floor = tf.math.floor
+i0e = tf.math.bessel_i0e
 isfinite = tf.math.is_finite
 lgamma = tf.math.lgamma
 log = tf.math.log
@@ -17,6 +19,7 @@ maximum = tf.math.maximum
 minimum = tf.math.minimum
 ndtri = tf.math.ndtri
 sigmoid = tf.math.sigmoid
+sin = tf.math.sin
 softplus = tf.math.softplus
 square = tf.math.square
 stop_gradient = tf.stop_gradient

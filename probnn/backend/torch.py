@@ -6,6 +6,7 @@ import keras
 import torch
 from torch import (  # noqa: F401
     arctan2,
+    cumsum,
     distributions,
     exp,
     expm1,
@@ -16,11 +17,12 @@ from torch import (  # noqa: F401
     log1p,
     logit,
     sigmoid,
+    sin,
     square,
     tan,
     where,
 )
-from torch.special import log_ndtr, ndtr, ndtri  # noqa: F401
+from torch.special import i0e, ndtr, ndtri  # noqa: F401
 
 
 def maximum(x, bound):
@@ -36,6 +38,18 @@ def minimum(x, bound):
 def softplus(x):
     """Return log(1 + exp(x)), to the last digit of float64 where torch's default has nine."""
     return torch.nn.functional.softplus(x, threshold=40.0)
+
+
+def log_ndtr(x):
+    """Return the logarithm of the standard normal cdf, whose gradient torch loses in the tail."""
+    near = torch.special.log_ndtr(torch.clamp(x, min=-20.0))
+    far = torch.clamp(x, max=-20.0)
+    inverse = 1.0 / torch.square(far)
+    series = 0.0 * inverse
+    for k in range(19, 0, -2):  # 1 - 1 / x^2 + 3 / x^4 - 15 / x^6 + ...: DLMF 7.12.1
+        series = -k * inverse * (1.0 + series)
+    tail = -0.5 * torch.square(far) - log(-far) - 0.9189385332046727 + log1p(series)
+    return where(x < -20.0, tail, near)
 
 
 def stop_gradient(x):

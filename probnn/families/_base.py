@@ -238,7 +238,14 @@ class Family(ABC):
     has_tails: ClassVar[bool] = False  # whether `_log_cdf`, `_log_sf`, `_log_between` are there
     y_columns: ClassVar[int | None] = None  # of a response that is several numbers
     y_meaning: ClassVar[str] = ""  # of those columns
+    atom: ClassVar[bool] = False  # whether the lowest value has a probability of its own
     vector: ClassVar[bool] = False  # whether the response is a random vector, of y_columns numbers
+    given: ClassVar[tuple] = ()  # what a row's distribution needs besides parameters: trials
+    constant_by_default: ClassVar[tuple] = ()  # parameters that a Head makes one number for all
+    # Parameter -> 0 or infinity, and the simpler family that this one is there.
+    limits: ClassVar[dict] = {}
+    # Parameter without an intercept -> the one whose first raw value falls as it would rise.
+    no_intercept: ClassVar[dict] = {}
 
     def __init__(self, link=None, links=None):
         self.params = self._parameters()
@@ -295,6 +302,10 @@ class Family(ABC):
         """Return log P(low < Y <= high), given a `Linked` for every parameter."""
         raise NotImplementedError
 
+    def _log_zero(self, **linked):
+        """Return log P(Y = 0) of counts, where that is simpler than `_log_prob`; else None."""
+        return None
+
     def _distribution(self, **linked):
         """Return the backend's distribution, given a `Linked` for every parameter."""
         return self.distribution(**{name: parameter.value for name, parameter in linked.items()})
@@ -322,6 +333,21 @@ class Family(ABC):
     def _width(self, y):
         """Return how far apart the raw locations of y are: a number, or one for each column."""
         return spread(y, np.mean(y))
+
+    def _conditioned(self, y):
+        """Return y of several columns as the numbers that are random, and what the rest gives."""
+        return y, {}
+
+    def _frozen_log_prob(self, frozen, y):
+        """Return the log-density, or log-mass, of y under a frozen distribution."""
+        return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
+
+    def _cdf_range(self, frozen, y):
+        """Return P(Y < y) and P(Y <= y) under a frozen distribution."""
+        upper = frozen.cdf(y)
+        if self.discrete:
+            return frozen.cdf(y - 1.0), upper
+        return (np.where(y == self.support.low, 0.0, upper) if self.atom else upper), upper
 
     # ---- what everyone uses -----------------------------------------------------------------
 
@@ -388,6 +414,21 @@ class Family(ABC):
             start += param.columns
         return linked
 
+    def linked_to(self, params):
+        """Return the parameters as `Linked`: name -> value and raw value."""
+        links = self.links
+        return {name: Linked(links[name].forward(v), links[name]) for name, v in params.items()}
+
+    @property
+    def label(self):
+        """The name, and those of families that this one is made of."""
+        return self.name
+
+    @property
+    def y_shape(self):
+        """The shape of one y: () of a number, (y_columns,) of several."""
+        return () if self.y_columns is None else (self.y_columns,)
+
     def by_response(self, raw):
         """Return raw outputs (..., d * size) of d > 1 responses as (..., d, size)."""
         units = raw.shape[-1] // self.size
@@ -418,14 +459,15 @@ class Family(ABC):
 
         Parameters
         ----------
-        y : array_like, shape (n,)
+        y : array_like, shape (n,), or (n, y_columns)
             Responses.
 
         Returns
         -------
         dict
             Name -> number: the maximum-likelihood estimates where they exist inside the parameter
-            space, and finite values near them where they do not (all y equal, say).
+            space, and finite values near them where they do not (all y equal, say). Estimates
+            without a closed form are those of at most 10,000 rows.
 
         Raises
         ------
@@ -466,7 +508,7 @@ class Family(ABC):
                 f"Expected links that reach the estimates from y, {start}. Received: {self!r}, "
                 f"whose raw values would be {raw.tolist()}. Choose other links."
             )
-        if free.all():
+        if free.all() or np.array_equal(raw[~free], known[~free]):
             return raw
         raw[~free] = known[~free]
         return maximised(self, np.asarray(y, dtype="float64"), raw, free) if free.any() else raw

@@ -74,6 +74,14 @@ class FrozenMixture:
         """Return P(Y > y)."""
         return self._average(self.components.sf(np.asarray(y)[..., None]))
 
+    def logcdf(self, y):
+        """Return log P(Y <= y)."""
+        return self._log_average(self.components.logcdf(np.asarray(y)[..., None]))
+
+    def logsf(self, y):
+        """Return log P(Y > y)."""
+        return self._log_average(self.components.logsf(np.asarray(y)[..., None]))
+
     # ---- moments ----------------------------------------------------------------------------
 
     def mean(self):

@@ -6,7 +6,7 @@ _ROWS = 10_000  # that estimates to start from are made of
 
 
 def maximised(family, y, raw, free):
-    """Return the raw parameters that maximise the likelihood of y, by Nelder and Mead's simplex.
+    """Return the raw parameters that maximise the likelihood of y, by quasi-Newton steps.
 
     Parameters
     ----------
@@ -31,13 +31,14 @@ def maximised(family, y, raw, free):
 
     def loss(values):
         raw[free] = values
-        with np.errstate(all="ignore"):
-            found = -np.mean(family.log_prob(rows, np.broadcast_to(raw, (len(rows), len(raw)))))
+        found = -np.mean(family.log_prob(rows, np.broadcast_to(raw, (len(rows), len(raw)))))
         return found if np.isfinite(found) else np.inf
 
-    best = raw[free]
-    for _ in range(2):  # a second simplex leaves a point where the first one has collapsed
-        options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 1000 * len(best)}
-        best = minimize(loss, best, method="Nelder-Mead", options=options).x
-    raw[free] = best
+    first = raw[free].copy()
+    with np.errstate(all="ignore"):  # steps may leave the parameter space
+        best = minimize(loss, first, method="BFGS", options={"gtol": 1e-7})
+        if best.status not in (0, 2) or not best.fun <= loss(first):
+            options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 1000 * len(first)}
+            best = minimize(loss, first, method="Nelder-Mead", options=options)
+    raw[free] = best.x
     return raw

@@ -46,6 +46,14 @@ def by_precision(x, float32, float64):
     return float64 if backend.math(x).is_double(x) else float32
 
 
+def logaddexp(a, b):
+    """Return log(exp(a) + exp(b)), to the last digit of the larger one."""
+    m = backend.math(a)
+    return m.where(
+        a > b, a + m.log1p(m.exp(m.minimum(b - a, 0.0))), b + m.log1p(m.exp(m.minimum(a - b, 0.0)))
+    )
+
+
 def spread(y, center):
     """Return the root mean square of y about a center, or if it is 0 but for rounding, a width.
 
@@ -78,6 +86,40 @@ def log1p_minus(u):
     for k in range(21, 1, -2):
         series = (series + 1.0 / k) * square
     return s * (2.0 * series - u)
+
+
+def log_gamma_excess(log_a):
+    """Return log Gamma(a) - a log(a) + a with a = exp(log_a), which may underflow to 0."""
+    m = backend.math(log_a)
+    a = m.exp(log_a)
+    large = m.maximum(a, STIRLING_FROM)
+    small = m.minimum(a, STIRLING_FROM)
+    return m.where(
+        a > STIRLING_FROM,
+        HALF_LOG_2PI - 0.5 * log_a + stirling_correction(large),
+        m.lgamma(1.0 + small) - (1.0 + small) * log_a + small,
+    )
+
+
+def bernoulli_divergence(p, d, complement, e):
+    """Return the divergence p log(p / q) + (1 - p) log((1 - p) / (1 - q)), without cancelling.
+
+    Parameters
+    ----------
+    p, complement : tensor or array
+        p and 1 - p.
+    d, e : tensor or array
+        log(q / p) and log((1 - q) / (1 - p)): any number above 1 where p or 1 - p is 0.
+
+    Notes
+    -----
+    With q near p its terms are p (exp(d) - 1 - d), the sum of which lacks nothing.
+    """
+    m = backend.math(d)
+    near_d = m.minimum(m.maximum(d, -0.2), 0.2)
+    near_e = m.minimum(m.maximum(e, -0.2), 0.2)
+    near = p * log1p_minus(m.expm1(near_d)) + complement * log1p_minus(m.expm1(near_e))
+    return -m.where((near_d == d) & (near_e == e), near, p * d + complement * e)
 
 
 def log_factorial_excess(y):

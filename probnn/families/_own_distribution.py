@@ -20,13 +20,7 @@ class OwnDistribution:
 
     def log_prob(self, y):
         """Return the log-density, or log-mass, of y: a tensor, through which gradients flow."""
-        from probnn.families._base import Linked
-
-        links = self.family.links
-        linked = {
-            name: Linked(links[name].forward(v), links[name]) for name, v in self.params.items()
-        }
-        return self.family._log_prob(y, **linked)
+        return self.family._log_prob(y, **self.family.linked_to(self.params))
 
     def mean(self):
         """Return the mean, a tensor."""

@@ -63,12 +63,14 @@ class StandardNormal(Standard):
         return -0.5 * m.minimum(m.square(z), by_precision(z, 1e37, 1e300)) - HALF_LOG_2PI
 
     def log_cdf(self, z):
-        """Return log Phi(z)."""
-        return backend.math(z).log_ndtr(z)
+        """Return log Phi(z); above 0, where it is near 0, by the other tail."""
+        m, zero = backend.math(z), 0.0 * z
+        above = m.log1p(-m.ndtr(m.where(z > 0, -z, zero)))
+        return m.where(z > 0, above, m.log_ndtr(m.where(z > 0, zero, z)))
 
     def log_sf(self, z):
         """Return log Phi(-z)."""
-        return backend.math(z).log_ndtr(-z)
+        return self.log_cdf(-z)
 
 
 class StandardLogistic(Standard):
@@ -105,7 +107,7 @@ class StandardLaplace(Standard):
     def log_sf(self, z):
         """Return -z - log(2) above 0, and log(1 - exp(z) / 2) below."""
         m = backend.math(z)
-        below = m.log1p(-0.5 * m.exp(m.minimum(z, 0.0)))
+        below = m.log1p(-0.5 * m.exp(m.where(z > 0, 0.0 * z, z)))
         return m.where(z > 0, -z - _LOG_2, below)
 
     def log_between(self, low, width):
@@ -114,9 +116,13 @@ class StandardLaplace(Standard):
         high = low + width
         across = (low < 0) & (high > 0)
         outside = m.where(low >= 0, -low, high) + log1mexp(width)
-        left = m.expm1(m.where(across, low, 0.0 * low - 1.0))
-        right = m.expm1(m.where(across, -high, 0.0 * high - 1.0))
-        return m.where(across, m.log(-left - right), outside) - _LOG_2
+        left = m.where(across, low, 0.0 * low - 1.0)
+        right = m.where(across, -high, 0.0 * high - 1.0)
+        missing = 0.5 * (m.exp(left) + m.exp(right))
+        halves = m.log(-m.expm1(left) - m.expm1(right)) - _LOG_2
+        near_1 = m.log1p(-m.minimum(missing, 0.5))
+        inside = m.where(missing < 0.5, near_1, halves)
+        return m.where(across, inside, outside - _LOG_2)
 
 
 class StandardGumbel(Standard):
@@ -175,5 +181,6 @@ class Mirrored(Standard):
 def _log1mexp_of_exp(t):
     """Return log(1 - exp(-exp(t))): t - exp(t) / 2 where exp(t) is small."""
     m = backend.math(t)
-    near = m.exp(m.minimum(m.maximum(t, -20.0), by_precision(t, 80.0, 600.0)))
-    return m.where(t < -20.0, t - 0.5 * m.exp(m.minimum(t, -20.0)), log1mexp(near))
+    small, floor = t < -20.0, 0.0 * t - 20.0
+    near = m.exp(m.minimum(m.where(small, floor, t), by_precision(t, 80.0, 600.0)))
+    return m.where(small, t - 0.5 * m.exp(m.where(small, t, floor)), log1mexp(near))

@@ -12,6 +12,7 @@ class MultinomialLogit(Link):
     """eta_c = log(mu_c / mu_0) for c = 1, ..., C - 1: log-odds against the first class."""
 
     name = "multinomial_logit"
+    elementwise = False
     domain = domains.UNIT
 
     def forward(self, mu):
@@ -60,6 +61,7 @@ class Categorical(Family):
 
     name = "categorical"
     discrete = True
+    of_mean = True
     closed_under_mixing = True
 
     def __init__(self, classes=2):

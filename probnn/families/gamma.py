@@ -4,13 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import (
-    HALF_LOG_2PI,
-    STIRLING_FROM,
-    by_precision,
-    saturate,
-    stirling_correction,
-)
+from probnn.families._numerics import by_precision, log_gamma_excess, saturate
 
 
 @register
@@ -58,7 +52,7 @@ class Gamma(Family):
         log_shape = saturate(shape.log, high=bound)
         log_y = m.log(y)
         d = saturate(log_y - mean.log, high=bound)
-        return -m.exp(log_shape) * (m.expm1(d) - d) - log_y - _log_gamma_excess(log_shape)
+        return -m.exp(log_shape) * (m.expm1(d) - d) - log_y - log_gamma_excess(log_shape)
 
     def _derivatives(self, y, raw):
         if (self.links["mean"].name, self.links["shape"].name) != ("log", "log"):
@@ -70,7 +64,7 @@ class Gamma(Family):
         d = log_y - raw[:, 0]
         ratio = np.exp(d)
         gap = np.expm1(d) - d
-        value = shape * gap + log_y + _log_gamma_excess(log_shape)
+        value = shape * gap + log_y + log_gamma_excess(log_shape)
         slope = shape * (gap + digamma(shape) - log_shape)
         cross = shape * (1.0 - ratio)
         last = slope + shape * (shape * polygamma(1, shape) - 1.0)
@@ -103,16 +97,3 @@ class Gamma(Family):
         raised = gammainc(shape + 1.0, ratio)
         mad = mean / (shape * beta(0.5, shape))
         return y * (2.0 * lower - 1.0) - mean * (2.0 * raised - 1.0) - mad
-
-
-def _log_gamma_excess(log_shape):
-    """Return log Gamma(a) - a log(a) + a with a = exp(log_shape)."""
-    m = backend.math(log_shape)
-    a = m.exp(log_shape)
-    large = m.maximum(a, STIRLING_FROM)
-    small = m.minimum(a, STIRLING_FROM)
-    return m.where(
-        a > STIRLING_FROM,
-        HALF_LOG_2PI - 0.5 * log_shape + stirling_correction(large),
-        m.lgamma(small) - small * m.log(small) + small,
-    )

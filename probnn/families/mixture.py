@@ -1,19 +1,21 @@
 """Finite mixtures of distributions of one family."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, get, register
+from probnn.families._base import Param, get, register
 from probnn.families._numerics import spread
+from probnn.families._wrapper import Wrapper, with_links
 from probnn.families.categorical import MultinomialLogit
 from probnn.families.normal import Normal
 
 
 @register
-class Mixture(Family):
+class Mixture(Wrapper):
     """A mixture of K distributions of one family: a mixture density network, under a network.
 
     Parameters are those of the family, each a vector with a value for every component, then
@@ -64,17 +66,13 @@ class Mixture(Family):
             raise ValueError(
                 f"Expected `components` to be a whole number >= 1. Received: {components!r}."
             )
-        self.family = _with_links(get(family), link, links)
         self.components = int(components)
-        self.support, self.discrete = self.family.support, self.family.discrete
-        super().__init__()
+        super().__init__(with_links(_mixable(get(family)), link, links))
+        self.support, self.has_tails = self.family.support, self.family.has_tails
 
     def _parameters(self):
-        base = self.family
-        of_components = {
-            name: Param(base.links[name], param.domain, size=self.components)
-            for name, param in base.params.items()
-        }
+        params = super()._parameters()
+        of_components = {n: replace(each, size=self.components) for n, each in params.items()}
         size, length = self.components - 1, self.components
         weights = Param(MultinomialLogit(), domains.SIMPLEX, size, length)
         return {**of_components, "weights": weights}
@@ -100,10 +98,17 @@ class Mixture(Family):
         return terms.sum(axis=-1) if isinstance(terms, np.ndarray) else keras.ops.sum(terms, -1)
 
     def _log_prob(self, y, weights, **linked):
-        terms = weights.log + self.family._log_prob(y[..., None], **linked)
-        if isinstance(terms, np.ndarray):
-            return np.logaddexp.reduce(terms, axis=-1)
-        return keras.ops.logsumexp(terms, axis=-1)
+        return _log_mean(weights, self.family._log_prob(y[..., None], **linked))
+
+    def _log_cdf(self, y, weights, **linked):
+        return _log_mean(weights, self.family._log_cdf(y[..., None], **linked))
+
+    def _log_sf(self, y, weights, **linked):
+        return _log_mean(weights, self.family._log_sf(y[..., None], **linked))
+
+    def _log_between(self, low, high, weights, **linked):
+        between = self.family._log_between(low[..., None], high[..., None], **linked)
+        return _log_mean(weights, between)
 
     def _crps(self, y, weights, **params):
         if type(self.family) is Normal:
@@ -142,20 +147,13 @@ class Mixture(Family):
             return locations + width * (step - step.mean())
         return locations * np.exp(0.5 * (step - step[-1]))
 
-    def _support_hint(self):
-        return self.family._support_hint()
-
-    def get_config(self):
-        """Return the arguments that make this family again, as JSON types, with its name."""
-        return {**super().get_config(), "family": self.family.get_config()}
-
     def __repr__(self):
         shown = ", ".join(f"{name} ({link.name})" for name, link in self.family.links.items())
         return f"<family mixture: {self.components} x {self.family.name}, {shown}>"
 
 
-def _with_links(base, link, links):
-    """Return the family of the components with these links, or raise if it cannot be mixed."""
+def _mixable(base):
+    """Return a family, or raise if it cannot be mixed."""
     if base.closed_under_mixing:
         raise ValueError(
             f"Expected a family whose mixtures are not of the family itself. Received: {base!r}, "
@@ -166,13 +164,17 @@ def _with_links(base, link, links):
             f"Expected a family whose parameters are numbers. Received: {base!r}. A mixture of "
             "mixtures is one mixture with more components."
         )
-    if link is None and not links:
-        return base
-    config, chosen = base.get_config(), dict(links or {})
-    own = {name: value for name, value in config.items() if name not in ("name", "links")}
-    given = {*chosen, *([] if link is None else [base.location])}
-    kept = {name: each for name, each in base.links.items() if name not in given}
-    return type(base)(**own, link=link, links={**kept, **chosen})
+    if base.y_columns is not None:
+        raise ValueError(f"Expected a family of numbers. Received: {base!r}.")
+    return base
+
+
+def _log_mean(weights, logs):
+    """Return the logarithm of the mean over components of what has these logarithms."""
+    terms = weights.log + logs
+    if isinstance(terms, np.ndarray):
+        return np.logaddexp.reduce(terms, axis=-1)
+    return keras.ops.logsumexp(terms, axis=-1)
 
 
 def _crps_normal(y, weights, loc, scale):

@@ -1,6 +1,7 @@
 """The negative binomial distribution."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class NegativeBinomial(Family):
     support = domains.COUNTS
     discrete = True
     of_mean = True
+    limits: ClassVar[dict] = {"dispersion": (0.0, "poisson")}
 
     def distribution(self, mean, dispersion):
         """Return the backend's NegativeBinomial."""
@@ -64,6 +66,10 @@ class NegativeBinomial(Family):
 
     def _log_prob(self, y, mean, dispersion):
         return _log_mass(y, mean.log, dispersion.log)
+
+    def _log_zero(self, mean, dispersion):
+        m = backend.math(mean.raw)
+        return -m.exp(-dispersion.log) * m.softplus(mean.log + dispersion.log)
 
     def _crps(self, y, mean, dispersion):
         from scipy import stats

@@ -49,6 +49,9 @@ class Poisson(Family):
         d = rate.log - m.log(m.maximum(y, 1.0))
         return m.where(y > 0, log_factorial_excess(y) - y * (m.expm1(d) - d), -rate.value)
 
+    def _log_zero(self, rate):
+        return -rate.value
+
     def _derivatives(self, y, raw):
         if self.links["rate"] != get_link("log"):
             return None

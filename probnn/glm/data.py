@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from probnn import families
 from probnn.data import to_numpy
 from probnn.glm.likelihood import Likelihood
 from probnn.glm.parallel import one_blas_thread, share
@@ -148,6 +149,30 @@ def read_column(values, n, what, minimum=None):
     return values
 
 
+def as_bernoulli(family, y):
+    """Return a binomial family as Bernoulli, with y as numbers of successes and of failures.
+
+    The likelihoods differ by terms of y alone, which `Results.llf` counts; others pass unchanged.
+    """
+    if family.name != "binomial":
+        return family, y
+    values = _numeric(to_numpy(y), "y")
+    if values.ndim != 1 + len(family.y_shape):
+        raise ValueError(
+            "Expected y of shape (n, 2), successes and trials, or with trials= of the family (n,). "
+            f"Received: shape {values.shape}."
+        )
+    family.check(values)
+    successes, trials = values.T if family.trials is None else (values, float(family.trials))
+    pairs = np.column_stack([successes, trials - successes])
+    if is_labelled(y):
+        import pandas as pd
+
+        name = getattr(y, "name", None) or next(iter(getattr(y, "columns", ["y"])))
+        pairs = pd.DataFrame(pairs, getattr(y, "index", None), [str(name), "failures"])
+    return families.Bernoulli(links={"probs": family.links["probs"]}), pairs
+
+
 def read_response(y, family):
     """Return y (n,), the number of trials of each row or None, and its name.
 
@@ -157,6 +182,16 @@ def read_response(y, family):
     if name is None and getattr(y, "columns", None) is not None:
         name = y.columns[0]
     y = _numeric(to_numpy(y), "y")
+    columns = family.y_columns
+    if columns is not None:
+        if y.ndim != 2 or y.shape[1] != columns or not len(y):
+            meaning = f", {family.y_meaning}" if family.y_meaning else ""
+            raise ValueError(
+                f"Expected y of shape (n, {columns}){meaning}, for the {family.name} family. "
+                f"Received: shape {y.shape}. {family._support_hint()}"
+            )
+        family.check(y)
+        return np.ascontiguousarray(y), None, str(name or "y")
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected y with at least one row. Received: shape {y.shape}.")
     trials = None

@@ -112,7 +112,7 @@ def _of_network(model):
     head, layers, _ = _split(model)
     _check_family(head.family)
     shape = model.input_shape if model.built else ()
-    if len(shape) != 2 or shape[-1] != 2 or head.units != 1:
+    if len(shape) != 2 or shape[-1] != 2 or head.responses != 1:
         raise ValueError(
             "Expected a network of two inputs and one response. Received: input of shape "
             f"{shape or 'unknown'}, units={head.units}."

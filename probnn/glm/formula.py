@@ -182,7 +182,12 @@ class Spec:
                 prefix + ("Intercept" if str(term) == "1" else str(term)): list(indices)
                 for term, indices in spec.term_indices.items()
             }
-            found[name] = columns, len(spec.column_names)
+            width = len(spec.column_names)
+            if name in model.family.no_intercept and "Intercept" in spec.column_names:
+                columns.pop(prefix + "Intercept")
+                columns = {term: [j - 1 for j in at] for term, at in columns.items()}
+                width -= 1
+            found[name] = columns, width
         for name in model.predicted:
             columns, width = found[name]
             for term, indices in columns.items():
@@ -242,15 +247,17 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     classes = None
     response = str(parsed.lhs)
     is_text = response in frame and frame[response].dtype.kind not in "biuf"
-    if family == "categorical" or (is_text and getattr(family, "name", "") == "categorical"):
+    name = family if isinstance(family, str) else getattr(family, "name", "")
+    if name in ("categorical", "ordinal") and (is_text or isinstance(family, str)):
         if response not in frame:
             raise ValueError(
                 f"Expected the response of classes to be a column. Received: {response!r}, not "
                 f"among {list(frame.columns)}."
             )
-        frame[response], classes = _codes(frame[response])
-        if family == "categorical":
-            family = families.get(family, classes=len(classes))
+        frame[response], classes = _codes(frame[response], name == "ordinal")
+        if isinstance(family, str):
+            options, link = {} if link is None else {"link": link}, None
+            family = families.get(name, classes=len(classes), **options)
     elif is_text or (response not in frame and response.startswith("C(")):
         levels = sorted(map(str, frame[response].dropna().unique())) if is_text else ["..."]
         raise ValueError(
@@ -271,6 +278,8 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
             kept = kept if values is None else kept[~np.isnan(values[kept])]
     tables = {name: matrices[name].loc[kept].set_axis(index[kept]) for name in sides}
     y, X = tables.pop("y"), tables.pop(family.location)
+    if family.location in family.no_intercept:
+        X = X.drop(columns="Intercept", errors="ignore")
     if cls is GLM:
         kwargs |= {"family": family, "designs": tables}
     by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
@@ -337,9 +346,16 @@ def _by_row(name, values, frame):
     return values.astype("float64")
 
 
-def _codes(column):
+def _codes(column, in_order=False):
     """Return the codes of a column's classes, NaN where it is missing, and the classes."""
     import pandas as pd
 
+    ordered = getattr(column.dtype, "ordered", None)
+    if in_order and column.dtype.kind not in "biuf" and not ordered:
+        raise ValueError(
+            "Expected the response of an ordinal model to be numbers or an ordered categorical. "
+            f"Received: {column.name!r}, of type {column.dtype}. Say the order: "
+            "pandas.Categorical(values, categories=[...], ordered=True)."
+        )
     codes, levels = pd.factorize(column, sort=True)
     return np.where(codes < 0, np.nan, codes), levels

@@ -72,8 +72,13 @@ class Margins:
         self.results, self.at, self.method = results, at, method
         model, data = results.model, results._data
         self.family = results.family
-        self._locations = self.family.params[self.family.location].size
-        self._slopes = results.coef[: model.p * (self._locations or 1)].reshape(-1, model.p)
+        if self.family.vector:
+            raise ValueError(
+                f"Expected a model of numbers or classes. Received: {self.family!r}, whose means "
+                "are vectors: their effects are the coefficients."
+            )
+        locations = self.family.params[self.family.location].columns
+        self._slopes = results.coef[: model.p * locations].reshape(-1, model.p)
         self._kept = [j for j in range(model.p) if j != model.constant_index]
         self._changes = {**_dummies(model.X, dummy), **_counts(model.X, count)}
         if data.freq_weights is not None and at in ("overall", "mean", "median"):
@@ -177,7 +182,7 @@ class Margins:
 
     def _named(self, values):
         labels = self.results._labels
-        if self._locations is None:
+        if self.family.classes is None:
             return labels.series(values[:, 0], self.names)
         return labels.frame(values, self.names, range(values.shape[1]))
 
@@ -186,7 +191,7 @@ class Margins:
         """The effects."""
         if self.at != "all":
             return self._named(self._effects)
-        if self._locations is not None:
+        if self.family.classes is not None:
             return self._effects
         labels = self.results._labels
         return labels.frame(self._effects[:, :, 0], labels.index, self.names)
@@ -200,8 +205,8 @@ class Margins:
     def margeff_cov(self):
         """The covariance of the effects."""
         names = self.names
-        if self._locations is not None:
-            names = [f"{name} [{c}]" for c in range(self._locations + 1) for name in names]
+        if self.family.classes is not None:
+            names = [f"{name} [{c}]" for c in range(self.family.classes) for name in names]
         return self.results._labels.frame(self._cov, names, names)
 
     @property
@@ -217,7 +222,7 @@ class Margins:
     def conf_int(self, alpha=0.05):
         """Return confidence intervals at level 1 - alpha: (p, 2), or (p, 2, C) of classes."""
         intervals = self._interval(alpha)
-        if self._locations is not None:
+        if self.family.classes is not None:
             return intervals
         return self.results._labels.frame(intervals[:, :, 0], self.names, [0, 1])
 
@@ -231,9 +236,9 @@ class Margins:
     @property
     def _y_names(self):
         name = self.results.model.y_name
-        if self._locations is None:
+        if self.family.classes is None:
             return [name]
-        return [f"{name}={c}" for c in range(self._locations + 1)]
+        return [f"{name}={c}" for c in range(self.family.classes)]
 
     def summary_frame(self, alpha=0.05):
         """Return all of it as a data frame, with the names that statsmodels gives the columns."""
@@ -241,7 +246,7 @@ class Margins:
 
         table = np.concatenate([np.column_stack(values) for values in self._tables(alpha)])
         index = self.names
-        if self._locations is not None:
+        if self.family.classes is not None:
             index = pd.MultiIndex.from_product([self._y_names, index], names=["endog", "exog"])
         columns = [_METHODS[self.method], "Std. Err.", "z", "Pr(>|z|)"]
         columns += ["Conf. Int. Low", "Cont. Int. Hi."]  # statsmodels' spelling: its code works
@@ -263,7 +268,7 @@ class Margins:
                 use_t=False,
                 skip_header=True,
             )
-            table.title = name if self._locations is not None else None
+            table.title = name if self.family.classes is not None else None
             table.insert_header_row(0, header)
             tables.append(table)
         top = [("Dep. Variable:", [model.y_name]), ("Method:", [self.method]), ("At:", [self.at])]

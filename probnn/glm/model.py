@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 
 from probnn import backend, families
+from probnn.domains import COUNTS
 from probnn.glm import covariance, separation
-from probnn.glm.data import check_rank, constant_columns, is_labelled
+from probnn.glm.data import as_bernoulli, check_rank, constant_columns, is_labelled
 from probnn.glm.newton import Optimum, Progress, newton
 from probnn.glm.specification import Specification
 
@@ -23,7 +24,9 @@ class GLM(Specification):
     Parameters
     ----------
     y : array_like, shape (n,)
-        The response. For the Bernoulli family also (n, 2): successes and failures.
+        The response. For the Bernoulli family also (n, 2): successes and failures; for the
+        binomial, whose model is the same, successes and trials. For a censored family the bounds,
+        (n, 2); for one of vectors (n, d).
     X : array_like, shape (n, p)
         The design of the location, NumPy, pandas or polars; names are kept. No constant is added:
         `statsmodels.api.add_constant` does.
@@ -98,7 +101,7 @@ class GLM(Specification):
         if weights is not None and var_weights is not None:
             raise ValueError("`weights` is another name of `var_weights`: give it once.")
         options = {} if link is None else {"link": link}
-        self.family = families.get(family, **options)
+        self.family, y = as_bernoulli(families.get(family, **options), y)
         var_weights = weights if var_weights is None else var_weights
         columns = {
             "offset": offset,
@@ -275,6 +278,10 @@ class GLM(Specification):
             optimum = firth(self, self._start(start_params), maxiter, tol, progress)
         elif self.is_linear:
             optimum = self._least_squares()
+        elif self.family.name == "laplace":
+            from probnn.glm.absolute import least_absolute
+
+            optimum = least_absolute(self)
         else:
             start = self._start(start_params)
             optimum = self._newton(start, maxiter, tol, progress, engine)
@@ -293,17 +300,18 @@ class GLM(Specification):
         )
 
     def _warn_at_boundary(self, optimum):
-        """Warn of a negative binomial model whose dispersion went to 0."""
-        if self.family.name != "negative_binomial" or "dispersion" not in self.constants.values():
-            return
-        at = next(j for j, name in self.constants.items() if name == "dispersion")
-        if self.family.links["dispersion"].inverse(optimum.coef[at]) < 1e-6:
-            warnings.warn(
-                "The dispersion went to 0: the counts vary no more than those of a Poisson model. "
-                "Its standard error and z-test mean nothing; fit family='poisson'.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        """Warn of a constant parameter that went to where the family is a simpler one."""
+        for j, name in self.constants.items():
+            bound, simpler = self.family.limits.get(name, (None, None))
+            value = self.family.links[name].inverse(optimum.coef[j]) if simpler else None
+            if simpler and (value < 1e-6 if bound == 0 else value > 1e6):
+                warnings.warn(
+                    f"The {name} went to {'0' if bound == 0 else 'infinity'}, where the "
+                    f"{self.family.label} family is the {simpler}: the data vary no more than "
+                    f"that. Its standard error and z-test mean nothing; fit family={simpler!r}.",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
 
     @property
     def is_linear(self):
@@ -328,7 +336,8 @@ class GLM(Specification):
             kinds = {"bernoulli": "binary", "categorical": "categorical"}
             log = self.family.links[self.family.location].name == "log"
             kind = kinds.get(self.family.name)
-            if kind is None and self.family.support is families.FAMILIES["poisson"].support and log:
+            counts = self.family.of_mean and self.family.support is COUNTS
+            if kind is None and counts and log:
                 kind = "counts"
             if kind is not None:
                 y, x = (self.y, self.X) if used is None else (self.y[used], self.X[used])

@@ -180,10 +180,16 @@ class Bridge:
     def __init__(self, model, x, y, sample_weight=None):
         self.head, layers, body = _split(model)
         head, family = self.head, self.head.family
-        if head.units != 1:
+        if head.responses != 1:
             raise ValueError(
                 f"Expected a head with units=1. Received: units={head.units}. Responses are "
                 "independent given x: make a network for each."
+            )
+        if family.name == "laplace":
+            raise ValueError(
+                "Expected a family whose likelihood has second derivatives. Received: the laplace "
+                "family. The exact optimum of a linear model: "
+                "probnn.glm.GLM(y, X, family='laplace').fit()."
             )
         if family.location in head.fixed:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
@@ -232,8 +238,12 @@ class Bridge:
         frame = pd.DataFrame(self.design, columns=self._labels, index=index)
         one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
         kinds = dict(zip(_raw_names(family), head._kinds, strict=True))
-        location = frame if kinds[family.location] == "predicted" else one
-        others = {n: frame for n, k in kinds.items() if k == "predicted" and n != family.location}
+        bare = frame.drop(columns="const", errors="ignore")
+        frames = {n: bare if n in family.no_intercept else frame for n in kinds}
+        location = frames[family.location] if kinds[family.location] == "predicted" else one
+        others = {
+            n: frames[n] for n, k in kinds.items() if k == "predicted" and n != family.location
+        }
         options = {"family": family, "fixed": head.fixed}
         self.glm = GLM(y, location, designs=others, **options)
         link = family.links[family.location].name
@@ -263,13 +273,21 @@ class Bridge:
             kernel, bias = self._onto_kept(kernel, bias)
         else:
             kernel, bias = self.chain.slope @ kernel, bias + self.chain.shift @ kernel
-        parts = []
+        bias, parts = self._absorbed(bias), []
         for a, kind in enumerate(self.head._kinds):
             if kind == "predicted":
-                parts.append([bias[a], *kernel[:, a]] if self.head.use_bias else kernel[:, a])
+                parts.append([bias[a], *kernel[:, a]] if self.head._biased[a] else kernel[:, a])
             elif kind == "constant":
                 parts.append([bias[a]])
         return np.concatenate(parts)
+
+    def _absorbed(self, bias):
+        """Return raw biases with those of parameters without one in what stands for them."""
+        names, bias = _raw_names(self.head.family), np.array(bias)
+        for name, other in self.head.family.no_intercept.items():
+            a, b = names.index(name), names.index(other)
+            bias[b], bias[a] = bias[b] - bias[a], 0.0
+        return bias
 
     def _onto_kept(self, kernel, bias):
         """Say with independent features what the kernel says with all of them."""
@@ -288,10 +306,10 @@ class Bridge:
         start = 0
         for a, kind in enumerate(kinds):
             if kind == "predicted":
-                width = self.design.shape[1]
+                width = len(self.x_names) + head._biased[a]
                 part = coef[start : start + width]
-                kernel[:, a] = part[1:] if head.use_bias else part
-                bias[a] = part[0] if head.use_bias else 0.0
+                kernel[:, a] = part[1:] if head._biased[a] else part
+                bias[a] = part[0] if head._biased[a] else 0.0
                 start += width
             elif kind == "constant":
                 bias[a] = coef[start]
@@ -304,7 +322,7 @@ class Bridge:
             old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
             predicted = np.array([kind == "predicted" for kind in kinds])
             inner = self.chain.reach(kernel, old, predicted)
-            head.assign_coefficients(inner, bias - self.chain.shift @ inner)
+            head.assign_coefficients(inner, self._absorbed(bias - self.chain.shift @ inner))
 
     # ---- the optimum ------------------------------------------------------------------------
 

@@ -91,12 +91,13 @@ class Prediction:
     """
 
     def __init__(self, results, exog=None, *, offset=None, exposure=None, designs=None):
-        if results.family.params[results.family.location].size is not None:
+        family = results.family
+        if family.params[family.location].size is not None or family.classes is not None:
             raise ValueError(
                 "Expected a model of one location. Received: one of classes or components, whose "
                 "probabilities or means are results.predict(exog)."
             )
-        self.results, family = results, results.family
+        self.results = results
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}
         self._data, self._raw = _raw(results, exog, kwargs)
         self._index = _index_of(results, exog)

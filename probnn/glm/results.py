@@ -2,10 +2,11 @@
 
 import contextlib
 import pickle
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
+from probnn import backend
 from probnn.glm import covariance, rows
 from probnn.glm.goodness import GoodnessOfFit
 from probnn.glm.hypotheses import Hypotheses
@@ -16,6 +17,12 @@ SCALARS = (
     "condition_number",
     *("nobs", "df_model", "df_resid", "converged"),
 )
+
+
+@lru_cache(maxsize=64)
+def _inverse_of(link):
+    """Return a compiled function of raw values that gives a link's inverse and its slope."""
+    return backend.derivatives(lambda raw: link.inverse(raw[:, 0]), second=False)
 
 
 class Results(GoodnessOfFit, Hypotheses):
@@ -88,7 +95,7 @@ class Results(GoodnessOfFit, Hypotheses):
         self._optimum = optimum
         self._labels = Labels(model, model.index)
         # Models of the mean alone are GLMs; the likelihood of several parameters is its own.
-        is_mean = set(model.predicted) == {self.family.location}
+        is_mean = self.family.of_mean and set(model.predicted) == {self.family.location}
         self.information = information or ("expected" if is_mean else "observed")
         if self.information == "expected" and not is_mean:
             raise ValueError(
@@ -96,8 +103,9 @@ class Results(GoodnessOfFit, Hypotheses):
                 "'expected', which is known for models of the mean alone."
             )
         self._is_mean = is_mean
-        self.df_resid = float(model.nobs - len(self.coef) + len(model.constants))
-        self.df_model = float(len(self.coef) - self._constants_in_df * len(model.predicted))
+        self.df_resid = float(model.nobs - len(self.coef) + len(model.natural))
+        intercepts = sum(name not in self.family.no_intercept for name in model.predicted)
+        self.df_model = float(len(self.coef) - self._constants_in_df * intercepts)
         self.df_resid_inference = self.df_resid
         self._use_t = use_t if use_t is not None else model._use_t and cov_type == "nonrobust"
         if cov_type != "nonrobust":
@@ -119,11 +127,7 @@ class Results(GoodnessOfFit, Hypotheses):
         """The coefficients, constants in natural units, and the derivatives of that."""
         params, slope = self.coef.copy(), np.ones(len(self.coef))
         for j, name in self.model.natural.items():
-            from probnn import backend
-
-            link = self.family.links[name]
-            derive = backend.derivatives(lambda raw, link=link: link.inverse(raw[:, 0]), False)
-            value, gradient, _ = derive(params[None, [j]])
+            value, gradient, _ = _inverse_of(self.family.links[name])(params[None, [j]])
             params[j], slope[j] = value[0], gradient[0, 0]
         return params, slope
 
@@ -407,7 +411,7 @@ class Results(GoodnessOfFit, Hypotheses):
             for name, value in zip(self.model.parameter_names[:4], self._natural[0], strict=False)
         )
         more = ", ..." if len(self.coef) > 4 else ""
-        return f"<{type(self).__name__} {self.family.name}: {shown}{more}; llf={self.llf:.6g}>"
+        return f"<{type(self).__name__} {self.family.label}: {shown}{more}; llf={self.llf:.6g}>"
 
 
 def load(path):

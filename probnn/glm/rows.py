@@ -44,11 +44,21 @@ def log_likelihood(family, data, raw, phi=None):
     return np.where(precision > 0, family.log_prob(data.y, raw), 0.0)
 
 
+def check_mean_family(family, what):
+    """Raise AttributeError unless the family is one of generalized linear models."""
+    if not family.of_mean:
+        raise AttributeError(
+            f"{what} is one of generalized linear models: exponential families of their mean. "
+            f"{family!r} is none; compare llf, aic, bic, or scores on held-out rows."
+        )
+
+
 def deviances(family, data, raw):
     """Return twice the log-likelihood that each row lacks to its best, weights left out.
 
     The best is a mean equal to y. Rows at the edge of the means' domain come as near as they can.
     """
+    check_mean_family(family, "The deviance")
     if family.params[family.location].size is not None:
         return -2.0 * family.log_prob(data.y, raw)
     saturated = raw.copy()
@@ -69,17 +79,26 @@ def residuals(kind, family, data, raw):
         As statsmodels' `resid_` attributes.
     """
     mu = means(family, raw)
-    if mu.ndim == 2:
+    if family.classes is not None or mu.ndim == 2:
         if kind != "response":
             raise ValueError(
-                f"Expected kind='response' for classes. Received: {kind!r}, which is for numbers."
+                f"Expected kind='response' for classes and vectors. Received: {kind!r}, which is "
+                "for numbers."
             )
+        if family.classes is None:
+            return data.y - mu
         return (data.y[:, None] == np.arange(mu.shape[1])) - mu
+    if data.y.ndim == 2:
+        raise ValueError(
+            f"Expected one number in each row of y, for residuals. Received: {family.y_meaning}."
+        )
     response = data.y - mu
     if kind == "response":
         return response if data.trials is None else data.trials * response
     if kind == "working":
         return response / family.mean_derivatives(raw, second=False)[1][:, 0]
+    if kind == "anscombe":
+        check_mean_family(family, "Anscombe's residual")
     root = 1.0 if data.precision is None else np.sqrt(data.precision)
     if kind == "pearson":
         return root * response / np.sqrt(variances(family, raw))

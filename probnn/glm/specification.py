@@ -65,7 +65,7 @@ class Specification:
         self.modelled = {name: labels for name, (_, labels) in others.items()}
         for name, param in family.params.items():
             for j in range(param.columns):
-                a, which = len(self.designs), _which(param, j)
+                a, which = len(self.designs), family.links[name].raw_label(param, j)
                 design, labels = None, []
                 if name == family.location:
                     design, labels = self.X, [f"{x}{which}" for x in self.x_names]
@@ -83,6 +83,12 @@ class Specification:
                 self.parameter_names += labels
         self.widths = [None if x is None else x.shape[1] for x in self.designs]
         constant = constant_columns(self.X)
+        if constant and family.location in family.no_intercept:
+            raise ValueError(
+                f"Expected no constant column in X: the {', '.join(family.constant_by_default)} of "
+                f"the {family.name} family stand for it. Received: "
+                f"{self.x_names[constant[0]]!r}. Leave it out."
+            )
         self.constant_index = constant[0] if constant else None
         self.k_constant = int(bool(constant) or has_constant(self.X))
         return trials, y
@@ -202,8 +208,8 @@ class Specification:
     @property
     def natural(self):
         """The constants that are told in natural units: log-odds of several classes are not."""
-        params = self.family.params
-        return {j: name for j, name in self.constants.items() if params[name].length is None}
+        links = self.family.links
+        return {j: name for j, name in self.constants.items() if links[name].elementwise}
 
     @property
     def predicted(self):
@@ -228,8 +234,11 @@ class Specification:
         """Return the model with a constant in place of every design."""
         null, one = copy.copy(self), np.broadcast_to(1.0, (len(self), 1))
         null.X, null.x_names = one, ["const"]
-        null.widths = [None if width is None else 1 for width in self.widths]
-        null.designs = [None if width is None else one for width in self.widths]
+        pairs = list(zip(self.raw_names, self.widths, strict=True))
+        bare = [width is None or name in self.family.no_intercept for name, width in pairs]
+        null.widths = [None if each else 1 for each in bare]
+        null.designs = [None if each else one for each in bare]
+        null.known = np.where(bare & np.isnan(self.known), 0.0, self.known)
         null.data = None if self.data is None else replace(self.data, designs=null.designs)
         null.parameter_names = null.predicted
         null.constants = {}
@@ -241,8 +250,3 @@ class Specification:
         light._nobs, light._rows = self.nobs, len(self)
         light.X = light.data = light.designs = light.index = None
         return light
-
-
-def _which(param, j):
-    """Return what tells raw column j of a vector from the others: the number of its value."""
-    return "" if param.size is None else f" [{j + param.shape[0] - param.size}]"

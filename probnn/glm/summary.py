@@ -94,10 +94,10 @@ def _glm(results):
     left, right = _top(results, _method(results))
     family = results.family
     links = ", ".join(family.links[name].name for name in dict.fromkeys(results.model.predicted))
-    left[2:2] = [("Model Family:", [family.name]), ("Link Function:", [links])]
+    left[2:2] = [("Model Family:", [family.label]), ("Link Function:", [links])]
     left += [("No. Iterations:", [str(len(results.fit_history["nll"]))]), _covariance(results)]
     right += [("Scale:", [f"{results.scale:#8.5g}"]), ("Log-Likelihood:", None)]
-    if family.params[family.location].size is None:
+    if family.of_mean and family.params[family.location].size is None:
         right += [
             ("Deviance:", [f"{results.deviance:#8.5g}"]),
             ("Pearson chi2:", [f"{results.pearson_chi2:#6.3g}"]),

@@ -9,7 +9,9 @@ class Labels:
     def __init__(self, model, index):
         self.labelled, self.index = model.labelled, index
         self.names, self.columns = model.parameter_names, model.x_names
-        size = model.family.classes
+        family = model.family
+        # Of ordered classes there is one linear predictor, of others one for each but the first.
+        size = None if family.params[family.location].size is None else family.classes
         levels = np.arange(size or 0) if model.classes is None else model.classes
         self.classes = None if size is None else levels[1:]
 

@@ -1,0 +1,294 @@
+"""A truncated normal distribution with the methods of a frozen SciPy distribution."""
+
+import math
+
+import numpy as np
+
+from probnn.families._numerics import HALF_LOG_2PI
+from probnn.families.truncated_normal import (
+    NODES,
+    NORMAL,
+    WEIGHTS,
+    Truncation,
+    hazard_excess,
+    log_mills,
+)
+
+_DEEP = -40.0  # an end below it cuts nothing off that float64 could tell
+_LAGUERRE = np.polynomial.laguerre.laggauss(16)
+
+
+class FrozenTruncatedNormal:
+    """Truncated normal distributions of any shape; y and probabilities are broadcast against them.
+
+    Parameters
+    ----------
+    family : TruncatedNormal
+        The family, with its bounds.
+    loc, scale : numpy.ndarray
+        The parameters.
+    """
+
+    def __init__(self, family, loc, scale):
+        self.family = family
+        loc, scale = np.asarray(loc, dtype="float64"), np.asarray(scale, dtype="float64")
+        self.loc, self.scale = np.broadcast_arrays(loc, scale)
+        self.low = -math.inf if family.low is None else family.low
+        self.high = math.inf if family.high is None else family.high
+        with np.errstate(all="ignore"):
+            self.log_scale = np.log(self.scale)
+            self.line = family.line(self.loc, self.log_scale)
+
+    def support(self):
+        """Return the bounds."""
+        return self.low, self.high
+
+    # ---- densities and probabilities --------------------------------------------------------
+
+    def logpdf(self, y):
+        """Return the log-density, -inf outside of the bounds."""
+        y = np.asarray(y, dtype="float64")
+        inside = (y >= self.low) & (y <= self.high)
+        with np.errstate(all="ignore"):
+            z, t, _ = self._places(y)
+            found = self.line.log_density(t, z) - self.log_scale
+        return np.where(inside, found, np.where(np.isnan(y), np.nan, -np.inf))
+
+    def pdf(self, y):
+        """Return the density."""
+        return np.exp(self.logpdf(y))
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return self._tail(y, self.line.flip)
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return self._tail(y, ~self.line.flip)
+
+    def _places(self, y):
+        """Return the standardised y, mirrored as the line is, and its distances from the ends."""
+        y, line = np.clip(y, self.low, self.high), self.line
+        t = line.from_near(y, self.family) / self.scale
+        rest = np.where(line.flip, y - self.low, self.high - y) / self.scale
+        return line.back((y - self.loc) / self.scale), t, rest
+
+    def _tail(self, y, upper):
+        """Return the probability of one side of y, upper or lower on the mirrored line."""
+        y = np.asarray(y, dtype="float64")
+        line = self.line
+        nearer, farther = y <= self.low, y >= self.high
+        nearer, farther = np.where(line.flip, farther, nearer), np.where(line.flip, nearer, farther)
+        with np.errstate(all="ignore"):
+            z, t, rest = self._places(y)
+            found = np.exp(np.where(upper, self._log_upper(t, z, rest), self._log_lower(t, z)))
+        return np.where(nearer, 1.0 * upper, np.where(farther, 1.0 - upper, found))
+
+    def _log_lower(self, t, z):
+        """Return log P(s < t) on the line, where t is z - a."""
+        line = self.line
+        far = Truncation(line.positive, False, t, np.log(t)).log_mass - line.log_mass
+        near = _log_between(line.negative, z, t) - self._log_absolute()
+        return np.where(line.far, far, near)
+
+    def _log_upper(self, t, z, rest):
+        """Return log P(s > t) on the line, where t is z - a, and rest is b - z."""
+        line = self.line
+        b = line.b
+        rest, log_rest = (None, None) if b is None else (rest, np.log(rest))
+        far = Truncation(line.positive + t, False, rest, log_rest).log_mass - line.log_mass
+        far = far - t * (line.positive + 0.5 * t)
+        near = _log_between(z, b, rest) - self._log_absolute()
+        return np.where(line.far, far, near)
+
+    def _log_absolute(self):
+        """Return log P(a < Z < b), where a is not far."""
+        line = self.line
+        return line.log_mass + np.where(line.relative, NORMAL.log_density(line.negative), 0.0)
+
+    # ---- quantiles --------------------------------------------------------------------------
+
+    def ppf(self, q):
+        """Return the y whose cdf is q."""
+        return self._quantile(np.asarray(q, dtype="float64"), False)
+
+    def isf(self, q):
+        """Return the y whose sf is q."""
+        return self._quantile(np.asarray(q, dtype="float64"), True)
+
+    def _quantile(self, q, of_sf):
+        inside = (q > 0.0) & (q < 1.0)
+        half = q > 0.5  # then from the other side, of probability 1 - q, which is exact
+        level = np.where(inside, np.where(half, 1.0 - q, q), 0.5)
+        upper = self.line.flip ^ of_sf ^ half
+        with np.errstate(all="ignore"):
+            found = np.clip(self._solved(level, upper), self.low, self.high)
+        ends = (self.high, self.low) if of_sf else (self.low, self.high)
+        found = np.where(q == 0.0, ends[0], np.where(q == 1.0, ends[1], found))
+        return np.where((q >= 0.0) & (q <= 1.0), found, np.nan)[()]
+
+    def _solved(self, level, upper):
+        """Return the y that has a probability, at most a half, on one side of the line."""
+        from scipy.special import ndtri
+
+        line = self.line
+        a, width = line.a, math.inf if line.width is None else line.width
+        deep = a < _DEEP  # there z is looked for, else the distance t from a
+        # To begin with: without the ratio of Mills's ratios, or without its logarithms.
+        beyond = 0.0 if line.width is None else np.where(line.far, np.exp(-line.gap), 0.0)
+        log_rest = np.where(
+            upper, np.log(beyond + level * (1.0 - beyond)), np.log1p(-level * (1.0 - beyond))
+        )
+        rate = line.positive
+        far = -2.0 * log_rest / (rate + np.sqrt(rate**2 - 2.0 * log_rest))
+        mass = level * np.exp(self._log_absolute())
+        tail = 0.0 if line.width is None else np.exp(NORMAL.log_cdf(-line.b))
+        z = np.where(
+            upper, -ndtri(tail + mass), ndtri(np.exp(NORMAL.log_cdf(line.negative)) + mass)
+        )
+        x = np.where(deep, z, np.where(line.far, far, z - a))
+        if line.width is not None:
+            x = np.where(line.narrow, width * np.where(upper, 1.0 - level, level), x)
+        low, high = np.where(deep, a, 0.0), np.where(deep, a + width, width)
+        low, high, x = np.broadcast_arrays(low, high, np.clip(x, low, high))
+        log_level = np.log(level)
+        for _ in range(60):
+            t, z = np.where(deep, x - a, x), np.where(deep, x, a + x)
+            rest = None if line.b is None else np.where(deep, line.b - x, width - x)
+            log_tail = np.where(upper, self._log_upper(t, z, rest), self._log_lower(t, z))
+            gap = log_tail - log_level
+            right = (gap > 0.0) != upper  # the root is below x
+            low, high = np.where(right, low, x), np.where(right, x, high)
+            step = gap * np.exp(log_tail - line.log_density(t, z))
+            new = np.where(upper, x + step, x - step)
+            # From so near, the error of Newton's step is the square of 1e-9.
+            done = (abs(gap) < 1e-9) | (low == high)
+            middle = np.where(np.isinf(high), 2.0 * x + 1.0, 0.5 * (low + high))
+            new = np.where(done | ((new >= low) & (new <= high)), np.clip(new, low, high), middle)
+            x = new
+            if done.all():
+                break
+        near = line.bound(self.family) + line.back(self.scale * x)
+        return np.where(deep, self.loc + line.back(self.scale * x), near)
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws."""
+        size = self.loc.shape if size is None else size
+        return self.ppf(np.random.default_rng(random_state).random(size))
+
+    # ---- moments and scores -----------------------------------------------------------------
+
+    def mean(self):
+        """Return the mean."""
+        with np.errstate(all="ignore"):
+            return self.family.mean(self.loc, self.scale)
+
+    def var(self):
+        """Return the variance."""
+        with np.errstate(all="ignore"):
+            first, second = self.line.first(), self._second()
+            return self.scale**2 * (second - first**2)
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def _second(self):
+        """Return E(s^2) where relative, else E(Z^2)."""
+        line, a = self.line, self.line.positive
+        at_a = np.exp(NORMAL.log_density(line.negative) - line.log_mass)
+        if line.width is None:
+            return np.where(line.far, _square_excess(a), 1.0 + line.negative * at_a)
+        b, width, share = line.b, line.width, np.exp(-line.gap)
+        beyond = _square_excess(b) + 2.0 * width * hazard_excess(b) + width**2
+        far = (_square_excess(a) - share * beyond) / (1.0 - share)
+        at_b = np.exp(NORMAL.log_density(b) - line.log_mass)
+        wide = np.where(line.far, far, 1.0 + line.negative * at_a - b * at_b)
+        return np.where(line.narrow, line._narrow(2) / line._narrow(0), wide)
+
+    def entropy(self):
+        """Return the differential entropy, in nats."""
+        line = self.line
+        with np.errstate(all="ignore"):
+            first, second = line.first(), self._second()
+            a = np.where(line.relative, line.a, 0.0)
+            at = np.where(line.relative, a * first, HALF_LOG_2PI)
+            return line.log_mass + at + 0.5 * second + self.log_scale
+
+    def crps(self, y):
+        """Return the continuous ranked probability score of y."""
+        line, root = self.line, math.sqrt(2.0)
+        with np.errstate(all="ignore"):
+            z, t, rest = self._places(np.asarray(y, dtype="float64"))
+            gap = np.exp(self._log_lower(t, z)) - np.exp(self._log_upper(t, z, rest))
+            log_mass = self._log_absolute()
+            ends = (None, None) if line.b is None else (root * line.b, root * line.width)
+            spread = np.exp(_log_between(root * line.negative, *ends) - 2.0 * log_mass)
+            near = z * gap + 2.0 * np.exp(NORMAL.log_density(z) - log_mass)
+            near = near - spread / math.sqrt(math.pi)
+            found = np.where(line.far, self._far_score(t, gap), near)
+            if line.width is not None and line.narrow.any():
+                found = np.where(line.narrow, self._narrow_score(t), found)
+        return self.scale * found
+
+    def _far_score(self, t, gap):
+        """Return the score of s = t, on a line that is far: t (F - S) - 2 E(s; s < t) + E(min)."""
+        line, a = self.line, self.line.positive
+        share = 0.0 if line.width is None else np.exp(-line.gap)
+        beyond = np.exp(log_mills(a + t) - line.log_mills - t * (a + 0.5 * t))
+        excess = hazard_excess(a)
+        below = (excess - beyond * (hazard_excess(a + t) + t)) / (1.0 - share)
+        smaller = _smaller(a)
+        if line.width is not None:
+            area = excess - share * hazard_excess(line.b)
+            smaller = smaller - share**2 * _smaller(line.b) - 2.0 * share * area
+            smaller = (smaller + share**2 * line.width) / (1.0 - share) ** 2
+        return t * gap - 2.0 * below + smaller
+
+    def _narrow_score(self, t):
+        """Return the score of s = t on a narrow line, by Gauss's rule on both sides of t."""
+        a, width = self.line.a, self.line.width
+        mass = width * self.line._narrow(0)
+
+        def side(start, length):
+            nodes = zip(NODES, WEIGHTS, strict=True)
+            s = [(start + node * length, weight) for node, weight in nodes]
+            return length * sum(weight * np.exp(-v * (a + 0.5 * v)) for v, weight in s)
+
+        total = 0.0
+        for node, weight in zip(NODES, WEIGHTS, strict=True):
+            left, right = node * t, t + node * (width - t)
+            total = total + weight * t * side(0.0, left) ** 2
+            total = total + weight * (width - t) * side(right, width - right) ** 2
+        return total / mass**2
+
+
+def _log_between(low, high, width):
+    """Return log P(low < Z < high), of any two ends; without an upper one if it is None."""
+    if high is None:
+        return NORMAL.log_sf(low)
+    start = np.where(low + high < 0.0, -high, low)
+    part = Truncation(start, False, width, np.log(width))
+    return part.log_mass + np.where(part.relative, NORMAL.log_density(start), 0.0)
+
+
+def _square_excess(a):
+    """Return E((Z - a)^2) given Z > a, for a >= 0: 1 - a E(Z - a), and its continued fraction."""
+    small, large = np.minimum(a, 4.0), np.maximum(a, 4.0)
+    fraction = large
+    for k in range(40, 2, -1):
+        fraction = large + k / fraction
+    excess = hazard_excess(a)
+    return np.where(a < 4.0, 1.0 - small * excess, excess * 2.0 / fraction)
+
+
+def _smaller(a):
+    """Return the expected smaller one of two draws of Z - a given Z > a, for a >= 0."""
+    small, large = np.minimum(a, 30.0), np.maximum(a, 30.0)
+    excess, root = hazard_excess(small), math.sqrt(2.0)
+    near = small + 2.0 * excess - root * np.exp(log_mills(root * small)) * (small + excess) ** 2
+    far = 0.0
+    for node, weight in zip(*_LAGUERRE, strict=True):
+        s = 0.5 * node / large
+        far = far + weight * np.exp(2.0 * (log_mills(large + s) - log_mills(large)) - s**2)
+    return np.where(a < 30.0, near, 0.5 * far / large)

@@ -1,0 +1,276 @@
+"""SciPy-like functions of Tweedie distributions, in NumPy."""
+
+import numpy as np
+
+from probnn.families._inversion import solve_tail
+
+_CHUNK = 1_000_000  # terms held at once in a sum
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_GRID = 24  # points of a table on each unit of log(rate)
+
+
+class FrozenTweedie:
+    """The methods of a frozen SciPy distribution.
+
+    Parameters
+    ----------
+    family : Tweedie
+        The family, for its power and its density.
+    mean, dispersion : array_like
+        The parameters, of one shape or numbers.
+
+    Notes
+    -----
+    Tails are sums over counts j of a Poisson probability times a tail of a gamma distribution: with
+    every count of a window, or in a wide one by the trapezoidal rule.
+    """
+
+    def __init__(self, family, mean, dispersion):
+        self.family = family
+        self._mean, self.dispersion = np.broadcast_arrays(
+            *(np.asarray(v, dtype="float64") for v in (mean, dispersion))
+        )
+        w = family.power - 1.0
+        self.jump = (1.0 - w) / w  # the shape of the gamma distribution of one jump
+        with np.errstate(all="ignore"):
+            self.rate = self._mean ** (1.0 - w) / (self.dispersion * (1.0 - w))
+            self.scale = self._mean / (self.rate * self.jump)
+
+    def _flat(self, rows):
+        return FrozenTweedie(self.family, self._mean.ravel()[rows], self.dispersion.ravel()[rows])
+
+    # ---- densities and tails ----------------------------------------------------------------
+
+    def logpdf(self, y):
+        """Return the logarithm of the density; at 0, of the probability of 0."""
+        y = np.asarray(y, dtype="float64")
+        shape = np.broadcast_shapes(y.shape, self._mean.shape)
+        y = np.broadcast_to(y, shape).ravel()
+        params = {"mean": self._mean, "dispersion": self.dispersion}
+        raw = np.broadcast_to(self.family.to_raw(params), (*shape, 2)).reshape(-1, 2)
+        valid = (y >= 0) & (y < np.inf)
+        found, y = np.empty(len(y)), np.where(valid, y, 0.0)
+        for first in range(0, len(y), _CHUNK // 50):
+            part = slice(first, first + _CHUNK // 50)
+            found[part] = self.family.log_prob(y[part], raw[part])
+        return np.where(valid, found, -np.inf).reshape(shape)[()]
+
+    def pdf(self, y):
+        """Return the density; at 0, the probability of 0."""
+        return np.exp(self.logpdf(y))
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        y = np.asarray(y, dtype="float64")
+        found = np.exp(-self.rate) + self._sums(y)[0]
+        return np.where(y < 0, 0.0, np.minimum(np.where(np.isnan(y), np.nan, found), 1.0))[()]
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        y = np.asarray(y, dtype="float64")
+        found = np.where(y > 0, self._sums(y, upper=True)[0], -np.expm1(-self.rate))
+        return np.where(y < 0, 1.0, np.minimum(np.where(np.isnan(y), np.nan, found), 1.0))[()]
+
+    def _sums(self, y, upper=False, more=False):
+        """Return P(0 < Y <= y), or P(Y > y).
+
+        And if wanted, the mean of Y / mean where that is so, and y times the density at y.
+        """
+        from scipy.special import gammainc, gammaincc, gammaln
+
+        shape = np.broadcast_shapes(y.shape, self._mean.shape)
+        y, mean, rate, scale = (
+            np.broadcast_to(v, shape).ravel() for v in (y, self._mean, self.rate, self.scale)
+        )
+        w, tail = self.family.power - 1.0, gammaincc if upper else gammainc
+        inside = (y > 0) & (y < np.inf)
+        x = np.where(inside, y, mean) / scale
+        # The largest terms are near the rate, or in a tail near those of the density.
+        middle = (np.maximum if upper else np.minimum)(rate * (x * scale / mean) ** (1.0 - w), rate)
+        wide = (middle > 40.0) & (middle * w > 2.25)
+        step = np.where(wide, np.sqrt(middle * w) / 1.5, 1.0)
+        reach = 9.0 * np.sqrt(middle)
+        first = np.maximum(middle - reach, 1.0)
+        first = np.where(wide, first, np.floor(first))
+        count = (np.ceil((middle + reach + 11.0 - first) / step) + 1).astype(np.int64)
+        totals = np.zeros((3, y.size))
+        block = (np.cumsum(count) - 1) // _CHUNK
+        for rows in np.split(np.arange(y.size), np.flatnonzero(np.diff(block)) + 1):
+            starts = np.concatenate([[0], np.cumsum(count[rows])[:-1]])
+            index = np.repeat(rows, count[rows])
+            j = first[index] + step[index] * (
+                np.arange(len(index)) - np.repeat(starts, count[rows])
+            )
+            lam, at, a = rate[index], x[index], j * self.jump
+            weight = step[index] * np.exp(j * np.log(lam) - lam - gammaln(j + 1.0))
+            value = tail(a, at)
+            totals[0, rows] = np.add.reduceat(weight * value, starts)
+            if more:
+                step_of_tail = np.exp(a * np.log(at) - at - gammaln(a + 1.0))
+                raised = value + (step_of_tail if upper else -step_of_tail)
+                totals[1, rows] = np.add.reduceat(weight * raised * j / lam, starts)
+                totals[2, rows] = np.add.reduceat(weight * step_of_tail * a, starts)
+        ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-rate), 1.0, 0.0)
+        return [
+            np.where(inside, total, np.where(y > 0, end, 0.0)).reshape(shape)
+            for total, end in zip(totals, ends, strict=True)
+        ]
+
+    # ---- quantiles --------------------------------------------------------------------------
+
+    def ppf(self, p):
+        """Return the smallest y with cdf(y) >= p."""
+        p = np.asarray(p, dtype="float64")
+        return self._quantile(p - np.exp(-self.rate), 1.0 - p, (p >= 0) & (p <= 1))
+
+    def isf(self, q):
+        """Return the smallest y with sf(y) <= q."""
+        q = np.asarray(q, dtype="float64")
+        return self._quantile(-np.expm1(-self.rate) - q, q + 0.0 * self.rate, (q >= 0) & (q <= 1))
+
+    def _quantile(self, low, high, valid):
+        """Return the y with P(0 < Y <= y) = low and P(Y > y) = high, from the smaller of them."""
+        shape = low.shape
+        high, valid = np.broadcast_to(high, shape), np.broadcast_to(valid, shape)
+        mean = np.broadcast_to(self._mean, shape)
+        found = np.where(valid, np.where(low > 0, np.inf, 0.0), np.nan)
+        rows = np.arange(self._mean.size).reshape(self._mean.shape)
+        rows = np.broadcast_to(rows, shape)
+        for chosen, level, upper in (
+            (valid & (low > 0) & (low <= high), low, False),
+            (valid & (low > high) & (high > 0), high, True),
+        ):
+            if np.any(chosen):
+                part = self._flat(rows[chosen])
+                found[chosen] = mean[chosen] * part._solve(level[chosen] + 0.0, upper)
+        return found[()]
+
+    def _solve(self, level, upper):
+        """Return the quotients of y and the mean at which a tail has these probabilities."""
+        from scipy.special import gammainccinv, gammaincinv
+
+        some = -np.expm1(-self.rate)
+        # A gamma distribution with the moments of the positive part is near.
+        square = (1.0 + self.var() / self._mean**2) * some
+        shape = 1.0 / np.maximum(square - 1.0, 1e-12)
+        inverse = gammainccinv if upper else gammaincinv
+        share = np.clip(level / some, 1e-300, 1.0 - 1e-12)
+        start = np.log(np.clip(inverse(shape, share) / (shape * some), 1e-200, 1e200))
+        log_mean = np.log(self._mean)
+
+        def tail(x, rows):
+            part = self._flat(rows)
+            value, _, slope = part._sums(np.exp(x + log_mean[rows]), upper, more=True)
+            return np.log(value), (-slope if upper else slope) / value
+
+        return np.exp(solve_tail(tail, np.log(level), start, np.sqrt(1.0 / shape)))
+
+    # ---- moments and integrals --------------------------------------------------------------
+
+    def mean(self):
+        """Return the mean."""
+        return self._mean[()]
+
+    def var(self):
+        """Return the variance."""
+        return self.dispersion * self._mean**self.family.power
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def support(self):
+        """Return the ends of the support."""
+        return 0.0, np.inf
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws: of a count, then of a sum of so many gamma variables."""
+        rng = np.random.default_rng(random_state)
+        size = self._mean.shape if size is None else size
+        count = rng.poisson(self.rate, size)
+        return rng.standard_gamma(count * self.jump, size) * self.scale
+
+    def entropy(self):
+        """Return the entropy, in nats: of 0 or not, and of the density.
+
+        That of Y / mean depends on the rate alone: of many rows, it is interpolated.
+        """
+        log_rate = np.log(self.rate).ravel()
+        values, back = np.unique(log_rate, return_inverse=True)
+        found = None
+        if len(values) > _GRID and values[-1] - values[0] < len(values) / _GRID:
+            from scipy.interpolate import CubicSpline
+
+            count = int(np.ceil((values[-1] - values[0]) * _GRID)) + 4
+            grid = np.linspace(values[0], values[-1], max(count, 8))
+            found = CubicSpline(grid, self._entropies(np.exp(grid)))(values)
+        else:
+            found = self._entropies(np.exp(values))
+        found = found[back].reshape(self._mean.shape)
+        return (found - np.expm1(-self.rate) * np.log(self._mean))[()]
+
+    def _entropies(self, rate):
+        """Return the entropies with mean 1, given the rates: by Gauss's rule in log(y)."""
+        w = self.family.power - 1.0
+        one = FrozenTweedie(self.family, np.ones(len(rate)), 1.0 / (rate * (1.0 - w)))
+        some = -np.expm1(-rate)
+        low, high = (
+            np.log(part)
+            for part in (
+                one._quantile(1e-16 * some, some, np.True_),
+                one._quantile(some, 1e-16 * some, np.True_),
+            )
+        )
+        total = rate * np.exp(-rate)
+        panels = np.clip(np.ceil((high - low) / (3.0 * w)), 12, 4000).astype(np.int64)
+        for i, count in enumerate(panels):
+            width = (high[i] - low[i]) / count
+            x = low[i] + width * (np.arange(count)[:, None] + 0.5 * (1.0 + _NODES))
+            part = one._flat(np.array([i]))
+            log_pdf = part.logpdf(np.exp(x))
+            total[i] -= 0.5 * width * np.sum(_WEIGHTS * np.exp(log_pdf + x) * log_pdf)
+        return total
+
+    def crps(self, y):
+        """Return the CRPS: E|Y - y| less half of E|Y - Y'|, both of them sums."""
+        y = np.asarray(y, dtype="float64")
+        mean = self._mean
+        above = y > mean
+        score = np.empty(np.broadcast_shapes(y.shape, mean.shape))
+        y, above = np.broadcast_to(y, score.shape), np.broadcast_to(above, score.shape)
+        rows = np.broadcast_to(np.arange(mean.size).reshape(mean.shape), score.shape)
+        for upper, chosen in ((True, above), (False, ~above)):
+            if np.any(chosen):
+                part = self._flat(rows[chosen])
+                at = y[chosen]
+                tail, moment, _ = part._sums(at, upper, more=True)
+                if upper:  # y - mean + 2 E max(Y - y, 0)
+                    mad = at - part._mean + 2.0 * (part._mean * moment - at * tail)
+                else:  # mean - y + 2 E max(y - Y, 0)
+                    tail = tail + np.exp(-part.rate)
+                    mad = part._mean - at + 2.0 * (at * tail - part._mean * moment)
+                score[chosen] = mad - part._mean * part._half_difference()
+        return score[()]
+
+    def _half_difference(self):
+        """Return E|Y - Y'| / (2 mean), by the characteristic function.
+
+        With tan(u) = t scale, its square's modulus at t is exp(-2 rate (1 - cos(u)^r cos(r u))), r
+        the shape of a jump; and pi |d| / 2 is the integral of (1 - cos(d t)) / t^2 over t > 0.
+        """
+        r = self.jump
+        t = np.arange(-4.0, 3.2001, 0.03125)
+        v = 0.5 * np.pi * np.sinh(t)
+        part = 1.0 / (1.0 + np.exp(-2.0 * v))  # of the interval from 0 to pi / 2
+        rest = 1.0 / (1.0 + np.exp(2.0 * v))
+        weight = 0.03125 * np.pi * np.cosh(t) * part * rest * 0.5 * np.pi
+        u, sine = 0.5 * np.pi * part, np.sin(0.5 * np.pi * part)
+        near = 0.5 * np.log1p(-(np.minimum(sine, 0.9) ** 2))  # the logarithm of the cosine
+        log_cosine = np.where(u < 1.0, near, np.log(np.sin(0.5 * np.pi * rest)))
+        # 1 - cos(u)^r cos(r u), without cancelling near 0.
+        power = r * log_cosine
+        gap = -np.expm1(power) + 2.0 * np.exp(power) * np.sin(0.5 * r * u) ** 2
+        total = np.zeros(self._mean.shape)
+        for g, s, c in zip(gap, sine, weight, strict=True):
+            total -= c * np.expm1(-2.0 * self.rate * g) / s**2
+        return self.scale / self._mean / np.pi * total

@@ -1,0 +1,62 @@
+"""Families made of another family."""
+
+from dataclasses import replace
+
+from probnn.families._base import Family, get
+
+
+class Wrapper(Family):
+    """A family that has the parameters of another one, its base, and perhaps more.
+
+    Parameters
+    ----------
+    family : str, dict or Family
+        The base.
+    link, links
+        As for any family; those of the base's parameters go to the base.
+    """
+
+    def __init__(self, family, link=None, links=None):
+        base, links = get(family), dict(links or {})
+        given = {name: links.pop(name) for name in [*links] if name in base.params}
+        self.family = with_links(base, link, given)
+        self.discrete = self.family.discrete
+        super().__init__(links=links)
+
+    def _parameters(self):
+        base = self.family
+        return {name: replace(each, link=base.links[name]) for name, each in base.params.items()}
+
+    def mean(self, **params):
+        """Return the mean, from arrays or tensors of parameters."""
+        return self.family.mean(**params)
+
+    def _width(self, y):
+        return self.family._width(y)
+
+    def _support_hint(self):
+        return self.family._support_hint()
+
+    def get_config(self):
+        """Return the arguments that make this family again, as JSON types, with its name."""
+        return {**super().get_config(), "family": self.family.get_config()}
+
+    @property
+    def label(self):
+        """The name, and that of the base."""
+        return f"{self.name} {self.family.label}"
+
+    def __repr__(self):
+        shown = ", ".join(f"{name} ({link.name})" for name, link in self.links.items())
+        return f"<family {self.label}: {shown}>"
+
+
+def with_links(base, link=None, links=None):
+    """Return a family with these links in place of its own."""
+    if link is None and not links:
+        return base
+    config, chosen = base.get_config(), dict(links or {})
+    own = {name: value for name, value in config.items() if name not in ("name", "links")}
+    given = {*chosen, *([] if link is None else [base.location])}
+    kept = {name: each for name, each in base.links.items() if name not in given}
+    return type(base)(**own, link=link, links={**kept, **chosen})

@@ -1,0 +1,147 @@
+"""Counts of a base family above zero, and a zero whose probability is its own."""
+
+import numpy as np
+
+from probnn import domains
+from probnn.families._base import Param, get
+from probnn.families._wrapper import Wrapper
+
+
+class ZeroAdjusted(Wrapper):
+    """A base family of counts, with one more parameter for the zeros.
+
+    A subclass gives `zero`, the name of that parameter, the last one, and `_atom`.
+    """
+
+    discrete = True
+    zero: str
+
+    def __init__(self, family, link=None, links=None):
+        base = get(family)
+        is_counts = base.discrete and base.classes is None and base.y_columns is None
+        if not is_counts or base.support.low != 0.0 or base.support.high <= 1.0:
+            raise ValueError(
+                f"Expected a family of counts from 0 on, as 'poisson'. Received: {base!r}."
+            )
+        super().__init__(base, link, links)
+        self.support, self.discrete = self.family.support, True
+
+    def _parameters(self):
+        return {**super()._parameters(), self.zero: Param("logit", domains.PROBABILITY)}
+
+    def _log_zero_of_base(self, y, linked):
+        """Return the log-mass of the base at zero, in the shape of y."""
+        known = self.family._log_zero(**linked)
+        return self.family._log_prob(0.0 * y, **linked) if known is None else known
+
+    def _atom(self, zero, params):
+        """Return P(Y = 0), and P(Y = k) / P(B = k) for counts k > 0, B of the base."""
+        raise NotImplementedError
+
+    def frozen(self, **params):
+        """Return SciPy-like functions of the counts."""
+        zero = np.asarray(params.pop(self.zero))
+        return FrozenZeroAdjusted(self.family.frozen(**params), *self._atom(zero, params))
+
+    def _start(self, y):
+        n, positive = len(y), y[y > 0]
+        share = np.clip(np.mean(y == 0), 0.5 / (n + 1.0), 1.0 - 0.5 / (n + 1.0))
+        base = self.family._start(positive if positive.size else y)
+        guess = {**base, self.zero: share}
+        if positive.size == 0 or positive.size == n:
+            return guess
+        found = self._maximised(y, guess)
+        low = 0.5 / (n + 1.0)  # a probability of 0 or 1 has no raw value to train from
+        return {**found, self.zero: float(np.clip(found[self.zero], low, 1.0 - low))}
+
+
+class FrozenZeroAdjusted:
+    """The methods of a frozen SciPy distribution, for counts with an adjusted zero.
+
+    Parameters
+    ----------
+    base : frozen distribution
+        Of counts.
+    zero : array_like
+        P(Y = 0).
+    factor : array_like
+        P(Y = k) / P(B = k) for k > 0.
+    """
+
+    def __init__(self, base, zero, factor):
+        self.base, self.zero, self.factor = base, np.asarray(zero), np.asarray(factor)
+
+    def pmf(self, k):
+        """Return P(Y = k)."""
+        return np.where(np.asarray(k) == 0, self.zero, self.factor * self.base.pmf(k))
+
+    def logpmf(self, k):
+        """Return log P(Y = k)."""
+        with np.errstate(divide="ignore"):
+            above = np.log(self.factor) + self.base.logpmf(k)
+            return np.where(np.asarray(k) == 0, np.log(self.zero), above)
+
+    def cdf(self, k):
+        """Return P(Y <= k)."""
+        k = np.asarray(k)
+        above = self.zero + self.factor * (self.base.cdf(k) - self.base.cdf(0))
+        near = 1.0 - self.factor * self.base.sf(k)
+        return np.where(k < 0, 0.0, np.where(above < 0.5, above, near))
+
+    def sf(self, k):
+        """Return P(Y > k)."""
+        return np.where(np.asarray(k) < 0, 1.0, self.factor * self.base.sf(k))
+
+    def ppf(self, p):
+        """Return the smallest count with cdf >= p."""
+        p = np.asarray(p, dtype="float64")
+        from_base = (p - self.zero) / self.factor + self.base.cdf(0)
+        guess = np.where(
+            p < 0.5,
+            self.base.ppf(np.clip(from_base, 0.0, 1.0)),
+            self.base.isf(np.clip((1.0 - p) / self.factor, 0.0, 1.0)),
+        )
+        k = np.where(p <= self.zero, 0.0, np.maximum(guess, 0.0))
+        return np.where(p == 0.0, 0.0, self._adjusted(k, lambda k: self.cdf(k) >= p))
+
+    def isf(self, q):
+        """Return the smallest count with sf <= q."""
+        q = np.asarray(q, dtype="float64")
+        k = np.maximum(self.base.isf(np.clip(q / self.factor, 0.0, 1.0)), 0.0)
+        return self._adjusted(k, lambda k: self.sf(k) <= q)
+
+    def _adjusted(self, k, reached):
+        """Return the smallest count that is reached, from one that rounding moved by at most 1."""
+        k = np.where(reached(k) | ~np.isfinite(k), k, k + 1.0)
+        return np.where((k > 0) & reached(k - 1.0), k - 1.0, k)
+
+    def mean(self):
+        """Return the mean."""
+        return self.factor * self.base.mean()
+
+    def var(self):
+        """Return the variance."""
+        mean, factor = self.base.mean(), self.factor
+        return factor * self.base.var() + factor * (1.0 - factor) * mean**2
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def entropy(self):
+        """Return the entropy, in nats, where the base has finitely many counts."""
+        from scipy.special import entr
+
+        counts = np.arange(np.max(self.base.support()[1]) + 1.0)
+        shape = np.shape(self.zero)
+        return entr(self.pmf(counts.reshape(-1, *[1] * len(shape)))).sum(axis=0)
+
+    def support(self):
+        """Return the smallest and the largest count."""
+        return 0, self.base.support()[1]
+
+    def rvs(self, size=None, random_state=None):
+        """Return random counts."""
+        rng = np.random.default_rng(random_state)
+        size = np.shape(self.zero) if size is None else size
+        return self.isf(1.0 - rng.random(size))

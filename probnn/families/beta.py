@@ -1,0 +1,145 @@
+"""The beta distribution."""
+
+from functools import partial
+
+import numpy as np
+
+from probnn import backend, domains
+from probnn.families._base import Family, Param, register
+from probnn.families._numerics import STIRLING_FROM, bernoulli_divergence, log_gamma_excess
+
+# Bernoulli's numbers B_2, B_4, ..., of the series in 1 / x of digamma and trigamma: DLMF 5.11.2.
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+
+
+@register
+class Beta(Family):
+    """The beta distribution of shares between 0 and 1: beta regression.
+
+    Parameters are `mean` and `precision`: the variance is mean (1 - mean) / (1 + precision), as in
+    R's `betareg` and statsmodels' `BetaModel`. SciPy's a and b are mean * precision and (1 - mean)
+    * precision. The default links are the logit and the logarithm.
+
+    Notes
+    -----
+    With E(a) = log Gamma(a) - a log(a) + a, n the precision and KL the divergence of two Bernoulli
+    distributions, log p(y) = E(n) - E(a) - E(b) - n KL(mean || y) - log(y) - log(1 - y), which has
+    no large terms that cancel. Ferrari and Cribari-Neto (2004), doi:10.1080/0266476042000214501.
+    CRPS: Taillardat, Mestre, Zamo and Naveau (2016), doi:10.1175/MWR-D-15-0260.1.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> float(pn.families.Beta().frozen(mean=0.5, precision=2.0).cdf(0.25))
+    0.25
+    """
+
+    name = "beta"
+    parameters = {
+        "mean": Param("logit", domains.PROBABILITY),
+        "precision": Param("log", domains.NON_NEGATIVE),
+    }
+    support = domains.UNIT
+
+    def distribution(self, mean, precision):
+        """Return the backend's Beta."""
+        return backend.distributions.Beta(mean * precision, (1.0 - mean) * precision)
+
+    def frozen(self, mean, precision):
+        """Return `scipy.stats.beta`, with an entropy that does not loop over rows."""
+        from scipy import stats
+
+        a, b = mean * np.asarray(precision), (1.0 - np.asarray(mean)) * precision
+        frozen = stats.beta(a, b)
+        frozen.entropy = partial(_entropy, a, b)
+        return frozen
+
+    def _log_prob(self, y, mean, precision):
+        m = backend.math(mean.raw)
+        log_y, log_rest = m.log(y), m.log1p(-y)
+        divergence = bernoulli_divergence(
+            m.exp(mean.log),
+            log_y - mean.log,
+            m.exp(mean.log_complement),
+            log_rest - mean.log_complement,
+        )
+        return (
+            log_gamma_excess(precision.log)
+            - log_gamma_excess(precision.log + mean.log)
+            - log_gamma_excess(precision.log + mean.log_complement)
+            - m.exp(precision.log) * divergence
+            - log_y
+            - log_rest
+        )
+
+    def _derivatives(self, y, raw):
+        if (self.links["mean"].name, self.links["precision"].name) != ("logit", "log"):
+            return None
+        linked = self.linked(raw)
+        mean, n = linked["mean"], np.exp(raw[:, 1])
+        p, q = np.exp(mean.log), np.exp(mean.log_complement)
+        d, e = np.log(y) - mean.log, np.log1p(-y) - mean.log_complement
+        (first_a, second_a), (first_b, second_b), (first_n, second_n) = (
+            _polygamma_excess(x) for x in (n * p, n * q, n)
+        )
+        by_mean = n * p * q * (d - e) + q * first_a - p * first_b
+        by_precision = first_a + first_b - first_n - n * bernoulli_divergence(p, d, q, e)
+        cross = q * second_a - p * second_b - by_mean
+        hessian = [
+            n * p * q + q**2 * second_a + p**2 * second_b - (q - p) * by_mean,
+            cross,
+            cross,
+            second_a + second_b - second_n - by_precision,
+        ]
+        gradient = -np.stack([by_mean, by_precision], axis=-1)
+        return -self._log_prob(y, **linked), gradient, np.stack(hessian, -1).reshape(-1, 2, 2)
+
+    def _start(self, y):
+        mean = min(max(float(np.mean(y)), 1e-300), 1.0 - 2.0**-53)
+        variance, most = float(np.var(y)), mean * (1.0 - mean)
+        if variance < 1e-12 * most**2:  # one value: any large precision will do to begin with
+            return {"mean": mean, "precision": 1e6}
+        guess = {"mean": mean, "precision": max(most / variance - 1.0, 1e-3)}
+        return self._maximised(y, guess)
+
+    def _crps(self, y, mean, precision):
+        from scipy.special import betainc
+
+        log_n, log_a, log_b = np.log([precision, mean * precision, (1.0 - mean) * precision])
+        excess = [log_gamma_excess(x) for x in (log_n, log_a, log_b)]
+        doubled = [log_gamma_excess(x + np.log(2.0)) for x in (log_n, log_a, log_b)]
+        log_ratio = np.dot([-1.0, 1.0, 1.0], doubled) - 2.0 * np.dot([-1.0, 1.0, 1.0], excess)
+        density = np.exp(self.log_prob(y, self.to_raw({"mean": mean, "precision": precision})))
+        cdf = betainc(mean * precision, (1.0 - mean) * precision, y)
+        spread = y * (1.0 - y) * density - np.exp(log_ratio)
+        return (y - mean) * (2.0 * cdf - 1.0) + 2.0 / precision * spread
+
+
+def _entropy(a, b):
+    """Return the entropy, without cancelling where a and b are large."""
+    total = 0.0
+    for sign, lost, x in ((1.0, 1.0, a), (1.0, 1.0, b), (-1.0, 2.0, a + b)):
+        log_x, (first, _) = np.log(x), _polygamma_excess(x)
+        total = total + sign * (log_gamma_excess(log_x) + first + lost * (log_x - first / x))
+    return total
+
+
+def _polygamma_excess(x):
+    """Return x (log(x) - digamma(x)) and x (x trigamma(x) - 1)."""
+    from scipy.special import digamma, zeta
+
+    inverse = 1.0 / np.maximum(x, STIRLING_FROM)
+    square = inverse * inverse
+    small = np.clip(x, 1e-150, STIRLING_FROM)
+    first, second = 0.0 * square, 0.0 * square
+    for k in range(len(_BERNOULLI), 0, -1):
+        first = first * square + _BERNOULLI[k - 1] / (2 * k)
+        second = second * square + _BERNOULLI[k - 1]
+    return (
+        np.where(
+            x < STIRLING_FROM, small * (np.log(small) - digamma(small)), 0.5 + first * inverse
+        ),
+        np.where(
+            x < STIRLING_FROM, small * (small * zeta(2.0, small) - 1.0), 0.5 + second * inverse
+        ),
+    )

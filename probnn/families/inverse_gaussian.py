@@ -1,0 +1,253 @@
+"""The inverse Gaussian distribution."""
+
+import numpy as np
+
+from probnn import backend, domains
+from probnn.families._base import Family, Param, register
+from probnn.families._inversion import solve_tail
+from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_ROOT_HALF, _ROOT_PI = np.sqrt(0.5), np.sqrt(np.pi)
+
+
+@register
+class InverseGaussian(Family):
+    """The inverse Gaussian distribution of positive responses with a long right tail.
+
+    Parameters are `mean` and `shape`: the variance is mean^3 / shape, so that 1 / shape is the
+    dispersion of an inverse Gaussian GLM (statsmodels' `scale`). The default links are logarithms;
+    the canonical link is "inverse_squared". SciPy's `invgauss` has mu = mean / shape and scale =
+    shape.
+
+    Notes
+    -----
+    log p(y) = log(shape / (2 pi y^3)) / 2 - shape (y - mean)^2 / (2 mean^2 y): Tweedie (1957),
+    doi:10.1214/aoms/1177706964. The absolute value of log(y / mean) above 20 in float32 and 170 in
+    float64, and shape / y above exp(40) and exp(340), count as those bounds. CRPS: the integral of
+    |characteristic function|^2 is one of the Bessel function K_0, DLMF 10.43(iii).
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> float(pn.families.InverseGaussian().frozen(mean=3.0, shape=9.0).var())
+    3.0
+    """
+
+    name = "inverse_gaussian"
+    parameters = {
+        "mean": Param("log", domains.NON_NEGATIVE),
+        "shape": Param("log", domains.NON_NEGATIVE),
+    }
+    support = domains.POSITIVE
+    of_mean = True
+
+    def distribution(self, mean, shape):
+        """Return TFP's InverseGaussian; torch has none."""
+        if not hasattr(backend.distributions, "InverseGaussian"):
+            return super().distribution(mean=mean, shape=shape)
+        return backend.distributions.InverseGaussian(mean, shape)
+
+    def frozen(self, mean, shape):
+        """Return SciPy-like functions; those of `scipy.stats.invgauss` lose the upper tail."""
+        return FrozenInverseGaussian(mean, shape)
+
+    def _log_prob(self, y, mean, shape):
+        m = backend.math(mean.raw)
+        bound = by_precision(mean.raw, 20.0, 170.0)
+        log_y = m.log(y)
+        log_rate = shape.log - log_y
+        ratio = m.expm1(saturate(log_y - mean.log, low=-bound, high=bound))
+        held = m.exp(saturate(log_rate, high=2.0 * bound))
+        return 0.5 * (log_rate - held * m.square(ratio)) - log_y - HALF_LOG_2PI
+
+    def with_dispersion(self, phi):
+        """Return the shape that a GLM's dispersion phi stands for."""
+        return {"shape": 1.0 / phi}
+
+    def _start(self, y):
+        mean = float(np.mean(y))
+        # The mean of 1 / y less 1 / mean, without cancelling.
+        spread = float(np.mean((y / mean - 1.0) ** 2 / y))
+        # One value: any large shape will do to begin with.
+        return {"mean": mean, "shape": 1.0 / max(spread, 1e-6 / mean)}
+
+    def _crps(self, y, mean, shape):
+        from scipy.special import erfcx
+
+        rate = np.sqrt(shape / y)
+        a, b = rate * (y / mean - 1.0), rate * (y / mean + 1.0)
+        tail = np.exp(-0.5 * a**2)
+        frozen = self.frozen(mean, shape)
+        inside = frozen.cdf(y) - frozen.sf(y) - tail * erfcx(_ROOT_HALF * b)  # 2 Phi(a) - 1
+        mad = (y - mean) * inside + (y + mean) * tail * erfcx(_ROOT_HALF * b)
+        score = mad - 2.0 / np.pi * mean * _scaled_bickley(2.0 * shape / mean)
+        # Where the mean is far above most of the mass, both terms are nearly the mean.
+        return np.where(shape < 1e-4 * mean, np.nan, score)
+
+
+def _scaled_bickley(x):
+    """Return exp(x) times the integral of K_0 from x to infinity."""
+    from scipy.special import iti0k0
+
+    # exp(x) Ki_1(x) is the integral of exp(-x (cosh(t) - 1)) / cosh(t), t > 0: the trapezoidal rule
+    # has 16 digits with 16 nodes where x > 2, its nearest poles being at +- i pi / 2.
+    large = np.maximum(x, 2.0)
+    step = np.minimum(0.25, 0.7 / np.sqrt(large))
+    total = 0.5 * np.ones_like(large)
+    for j in range(1, 17):
+        t = j * step
+        total += np.exp(-2.0 * large * np.sinh(0.5 * t) ** 2) / np.cosh(t)
+    small = np.minimum(x, 2.0)
+    return np.where(x > 2.0, step * total, np.exp(small) * (0.5 * np.pi - iti0k0(small)[1]))
+
+
+class FrozenInverseGaussian:
+    """The methods of a frozen SciPy distribution, with every digit of both tails.
+
+    Parameters
+    ----------
+    mean, shape : array_like
+        The parameters, of one shape or numbers.
+    """
+
+    def __init__(self, mean, shape):
+        self._mean, self._shape = np.broadcast_arrays(*(np.float64(v) for v in (mean, shape)))
+
+    def logpdf(self, y):
+        """Return the logarithm of the density."""
+        y = np.asarray(y, dtype="float64")
+        with np.errstate(all="ignore"):
+            rate = self._shape / y
+            found = 0.5 * (np.log(rate) - rate * (y / self._mean - 1.0) ** 2) - np.log(y)
+        return np.where((y > 0) & (y < np.inf), found - HALF_LOG_2PI, -np.inf)[()]
+
+    def pdf(self, y):
+        """Return the density."""
+        return np.exp(self.logpdf(y))
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return self._tails(y)[0]
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return self._tails(y)[1]
+
+    def _tails(self, y):
+        y = np.asarray(y, dtype="float64")
+        inside = np.where((y > 0) & (y < np.inf), y, self._mean)
+        log_tails = _log_tails(inside, self._mean, self._shape)
+        low, high = (
+            np.where(y > 0, np.where(y < np.inf, np.exp(t), end), 1.0 - end)
+            for t, end in zip(log_tails, (1.0, 0.0), strict=True)
+        )
+        nan = np.isnan(y)
+        return np.where(nan, np.nan, low)[()], np.where(nan, np.nan, high)[()]
+
+    def ppf(self, p):
+        """Return the y with cdf(y) = p."""
+        return self._quantile(p, 0)
+
+    def isf(self, q):
+        """Return the y with sf(y) = q."""
+        return self._quantile(q, 1)
+
+    def _quantile(self, level, side):
+        level, mean, shape = np.broadcast_arrays(np.float64(level), self._mean, self._shape)
+        found = np.full(level.shape, np.nan)
+        found[level == side] = 0.0
+        found[level == 1 - side] = np.inf
+        # Each from its nearer tail, whose digits the other one would round away.
+        for chosen, each, near in (
+            ((level > 0) & (level <= 0.5), side, level),
+            ((level > 0.5) & (level < 1), 1 - side, 1.0 - level),
+        ):
+            if chosen.any():
+                found[chosen] = _solve(near[chosen], mean[chosen], shape[chosen], each)
+        return found[()]
+
+    def mean(self):
+        """Return the mean."""
+        return self._mean[()]
+
+    def var(self):
+        """Return the variance."""
+        return self._mean**3 / self._shape
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def entropy(self):
+        """Return the differential entropy, in nats: SciPy's."""
+        from scipy import stats
+
+        return stats.invgauss(self._mean / self._shape, scale=self._shape).entropy()
+
+    def support(self):
+        """Return the ends of the support."""
+        return 0.0, np.inf
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws."""
+        rng = np.random.default_rng(random_state)
+        return rng.wald(self._mean, self._shape, self._mean.shape if size is None else size)
+
+
+def _log_tails(y, mean, shape):
+    """Return log P(Y <= y) and log P(Y > y)."""
+    from scipy.special import erfcx
+
+    rate = np.sqrt(shape / y)
+    a, b = rate * (y / mean - 1.0), rate * (y / mean + 1.0)
+    with np.errstate(all="ignore"):
+        # Both have the factor exp(-a^2 / 2), which is exp(2 shape / mean - b^2 / 2).
+        log_half = -0.5 * a**2 - np.log(2.0)
+        below = np.log(erfcx(-_ROOT_HALF * np.minimum(a, 0.0)) + erfcx(_ROOT_HALF * b)) + log_half
+        first = _ROOT_HALF * np.maximum(a, -1.0)
+        above = np.log(_erfcx_difference(first, _ROOT_HALF * rate)) + log_half
+        log_cdf = np.where(a < 0.0, below, np.log1p(-np.exp(np.minimum(above, -0.1))))
+        log_sf = np.where(a > -1.0, above, np.log1p(-np.exp(np.minimum(below, -0.1))))
+    return log_cdf, log_sf
+
+
+def _erfcx_difference(low, half):
+    """Return erfcx(low) - erfcx(low + 2 half); if they are near each other, by Gauss's rule."""
+    from scipy.special import erfcx
+
+    high = low + 2.0 * half
+    integral = 0.0 * half
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        z = low + half * (1.0 + node)
+        inverse = 0.5 / np.square(np.maximum(z, 8.0))
+        series = 0.0 * inverse  # of the derivative, where it is the difference of large terms
+        for k in range(14, 0, -1):
+            series = -(2 * k + 1) * inverse * (1.0 + series)
+        far = 2.0 * inverse * (1.0 + series) / _ROOT_PI
+        slope = np.where(z > 8.0, far, 2.0 / _ROOT_PI - 2.0 * z * erfcx(np.minimum(z, 8.0)))
+        integral = integral + weight * half * slope
+    near = half < 0.15 * np.maximum(high, 1.0)
+    return np.where(near, integral, erfcx(low) - erfcx(high))
+
+
+def _solve(level, mean, shape, side):
+    """Return where the lower (0) or the upper (1) tail has a probability of at most 1/2."""
+    from scipy.special import ndtri
+
+    def tail(x, rows):
+        y = np.exp(x)
+        log_tail = _log_tails(y, mean[rows], shape[rows])[side]
+        log_pdf = FrozenInverseGaussian(mean[rows], shape[rows]).logpdf(y)
+        return log_tail, (1.0 - 2.0 * side) * np.exp(log_pdf + x - log_tail)
+
+    ratio = shape / mean
+    z = ndtri(level) * (1.0 - 2.0 * side) / np.sqrt(np.maximum(ratio, 1.0))
+    # With a small ratio, as if the mean were infinite: Levy's distribution, up to its exponent.
+    root = np.maximum(abs(ndtri(0.5 * (1.0 - level if side else level))), 1e-100)
+    start = np.where(
+        ratio > 1.0,
+        np.log(mean) + z - 0.5 / ratio,
+        np.log(np.minimum(shape / root**2, mean * (1.0 - 2.0 * np.log(level) / ratio))),
+    )
+    return np.exp(solve_tail(tail, np.log(level), start, 1.0 / np.sqrt(np.maximum(ratio, 1.0))))
