@@ -217,7 +217,8 @@ class Predictive:
         y : array_like, shape (n,) or (n, 1), or a number for all rows
         seed : int or numpy.random.Generator, optional
             For discrete families, whose transform is randomised between P(Y < y) and P(Y <= y),
-            as at the zeros of the Tweedie family, and for censored y, between P(Y <= lower) and P(Y <= upper).
+            as at the zeros of the Tweedie family, and for censored y, between P(Y <= lower) and
+            P(Y <= upper).
 
         Returns
         -------

@@ -604,7 +604,7 @@ FAMILIES = [
         mean=lambda loc, scale: _truncated_moments(loc, scale, 0, mpmath.inf)[0],
         variance=lambda loc, scale: _truncated_moments(loc, scale, 0, mpmath.inf)[1],
         log_prob=lambda y, loc, scale: stats.truncnorm.logpdf(y, -loc / scale, np.inf, loc, scale),
-        crps=lambda y, loc, scale: sr.crps_tnorm(y, loc, scale, 0.0, np.inf),
+        crps=lambda y, loc, scale: sr.crps_tnormal(y, loc, scale, 0.0, np.inf),
     ),
     FamilyCase(
         name="truncated_normal",
@@ -617,7 +617,7 @@ FAMILIES = [
         log_prob=lambda y, loc, scale: stats.truncnorm.logpdf(
             y, (-1 - loc) / scale, (10 - loc) / scale, loc, scale
         ),
-        crps=lambda y, loc, scale: sr.crps_tnorm(y, loc, scale, -1.0, 10.0),
+        crps=lambda y, loc, scale: sr.crps_tnormal(y, loc, scale, -1.0, 10.0),
     ),
     FamilyCase(
         name="tweedie",

@@ -640,14 +640,28 @@ def test_differences_without_a_known_cause_are_said_to_be_so():
 def test_models_without_a_likelihood_have_no_score():
     x, y, design = load("engel")
     link = sm.families.links.Log()
-    inverse = sm.GLM(y, design, sm.families.InverseGaussian(link)).fit()
-    found = pn.compare(ols(), sm.RLM(y, design).fit(), inverse, x_test=x, y_test=y)
+    cubic = sm.GLM(y, design, sm.families.Tweedie(link, var_power=2.5)).fit()
+    found = pn.compare(ols(), sm.RLM(y, design).fit(), cubic, x_test=x, y_test=y)
     assert kinds(found) == ["families", "links", "unscored"]
-    assert "normal in 'OLS'; RLM in 'statsmodels RLM'; InverseGaussian in" in note(
-        found, "families"
-    )
+    assert "normal in 'OLS'; RLM in 'statsmodels RLM'; tweedie in" in note(found, "families")
     assert found.to_frame().loc["log-likelihood"].isna().tolist()[2]
     assert found.tests.empty
+
+
+@pytest.mark.parametrize(
+    ("family", "theirs"),
+    [
+        (pn.families.InverseGaussian(), lambda link: sm.families.InverseGaussian(link)),
+        (pn.families.Tweedie(1.3), lambda link: sm.families.Tweedie(link, var_power=1.3)),
+    ],
+)
+def test_dispersion_families_of_statsmodels_are_scored(family, theirs):
+    x, y, design = load("engel")
+    peer = sm.GLM(y, design, theirs(sm.families.links.Log())).fit(tol=1e-12)
+    ours = pn.glm.GLM(y, design, family).fit()
+    found = pn.compare(ours, peer, x_test=x, y_test=y).to_frame()
+    first, second = found.loc["held-out NLL"].iloc[:2].astype(float)
+    np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
 # ---- tests of two models ------------------------------------------------------------------------

@@ -18,8 +18,6 @@ from jax.numpy import (  # noqa: F401
     isfinite,
     log,
     log1p,
-    maximum,
-    minimum,
     sin,
     square,
     tan,
@@ -27,6 +25,16 @@ from jax.numpy import (  # noqa: F401
 )
 from jax.scipy.special import gammaln as lgamma  # noqa: F401
 from jax.scipy.special import i0e, log_ndtr, logit, ndtr, ndtri  # noqa: F401
+
+
+def maximum(x, bound):
+    """Return the larger of each element and a number; at a tie with the gradient of x."""
+    return where(x < bound, bound, x)
+
+
+def minimum(x, bound):
+    """Return the smaller of each element and a number; at a tie with the gradient of x."""
+    return where(x > bound, bound, x)
 
 
 def is_double(x):

@@ -22,7 +22,7 @@ from torch import (  # noqa: F401
     tan,
     where,
 )
-from torch.special import i0e, ndtr, ndtri  # noqa: F401
+from torch.special import i0e, ndtri  # noqa: F401
 
 
 def maximum(x, bound):
@@ -33,6 +33,11 @@ def maximum(x, bound):
 def minimum(x, bound):
     """Return the smaller of each element and a number."""
     return torch.clamp(x, max=bound)
+
+
+def ndtr(x):
+    """Return the standard normal cdf, whose lower tail torch's own rounds to 0."""
+    return 0.5 * torch.special.erfc(-x * 0.5**0.5)
 
 
 def softplus(x):

@@ -64,9 +64,9 @@ class StandardNormal(Standard):
 
     def log_cdf(self, z):
         """Return log Phi(z); above 0, where it is near 0, by the other tail."""
-        m, zero = backend.math(z), 0.0 * z
-        above = m.log1p(-m.ndtr(m.where(z > 0, -z, zero)))
-        return m.where(z > 0, above, m.log_ndtr(m.where(z > 0, zero, z)))
+        m = backend.math(z)
+        lower = m.log_ndtr(m.where(z > 0, -z, z))
+        return m.where(z > 0, m.log1p(-m.exp(lower)), lower)
 
     def log_sf(self, z):
         """Return log Phi(-z)."""

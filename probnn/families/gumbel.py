@@ -64,8 +64,9 @@ class Gumbel(LocationScale):
         from scipy.special import exp1
 
         z = (y - loc) / scale
-        with np.errstate(over="ignore"):
-            return scale * (2.0 * exp1(np.exp(-z)) - z + np.euler_gamma - math.log(2.0))
+        # E1(exp(-z)) is z - 0.5772 where exp(-z) is small.
+        tail = np.where(z > 40.0, z - np.euler_gamma, exp1(np.exp(-np.clip(z, -700.0, 40.0))))
+        return scale * (2.0 * tail - z + np.euler_gamma - math.log(2.0))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family, Param, register
-from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
+from probnn.families._numerics import by_precision, saturate, spread
 from probnn.families._standard import StandardNormal
 from probnn.links import log1mexp
 

@@ -1,4 +1,4 @@
-"""Least absolute deviations: the optimum of the Laplace family, which Newton's method cannot find."""
+"""Least absolute deviations: the optimum of the Laplace family, out of Newton's reach."""
 
 import numpy as np
 

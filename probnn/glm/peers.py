@@ -106,8 +106,14 @@ def _with_distribution(column, results, params):
     if column.family == "negative_binomial":
         fixed = getattr(getattr(model, "family", None), "alpha", None)
         known["dispersion"] = params[-1] if fixed is None else fixed
+    family = column.family
+    if family == "tweedie":
+        power = model.family.var_power
+        if not 1.0 < power < 2.0:
+            return column
+        family = families.Tweedie(power)
     mean, y, size = np.asarray(results.predict()), column.y, column.size
-    unit = distribution(column.family, mean, 1.0, **known)
+    unit = distribution(family, mean, 1.0, **known)
     dispersed = bool(unit.family.with_dispersion(1.0))
     linear = column.family == "normal" and column.link == "identity"
     phi = scale = 1.0
@@ -118,7 +124,7 @@ def _with_distribution(column, results, params):
         column.scale = scale
         if not column.weights:
             column.divisor = divisor(total, scale, column.nobs, column.nobs - size)
-    each = distribution(column.family, mean, phi, **known).log_prob(y)
+    each = distribution(family, mean, phi, **known).log_prob(y)
     if np.isnan(column.llf):
         column.llf = float(each.sum())
     # Weights and numbers of trials have a part in the likelihood that the rows alone do not show.
@@ -128,7 +134,7 @@ def _with_distribution(column, results, params):
 
     def held_out(table, y):
         mean = np.asarray(results.predict(table if formula else matrix(names, table)))
-        return log_prob(distribution(column.family, mean, scale, **known), y)
+        return log_prob(distribution(family, mean, scale, **known), y)
 
     return replace(
         column,
