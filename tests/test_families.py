@@ -2,6 +2,8 @@
 
 import itertools
 import pickle
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -32,6 +34,24 @@ def numpy(values):
 def test_every_registered_family_has_a_row():
     registered = {name for name, cls in pn.families.FAMILIES.items() if "probnn" in cls.__module__}
     assert registered == {case.name for case in FAMILIES + SEVERAL}
+
+
+def test_the_table_of_the_docs_is_of_the_families():
+    lines = (Path(__file__).parents[1] / "docs" / "families.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines if "| `" in line]
+    table = {name.strip("`"): params for name, params in cells}
+    cases = {case.name: case.family for case in FAMILIES + SEVERAL}
+    assert set(table) == set(cases)
+    for name, family in cases.items():
+        base = getattr(family, "family", None)
+        links = {
+            param: link.name
+            for param, link in family.links.items()
+            if base is None or param not in base.params
+        }
+        told = re.findall(r"(\w+) \((\w+)\)", table[name])
+        assert told == [*links.items()], name
+        assert ("base" in table[name]) == (base is not None)
 
 
 @every_family
