@@ -4,7 +4,8 @@ You will see Weibull, log-normal and log-logistic models of times to an event, o
 known by a lower bound alone: the exact maximum-likelihood fits, the Weibull one beside lifelines'
 WeibullAFTFitter; the same three under a hidden layer; how well all six predict patients whom they
 did not see; and their mean survival curves beside the Kaplan-Meier estimate. The data are the 686
-women of the German Breast Cancer Study Group 2: years without recurrence (Schumacher et al. 1994).
+women of the German Breast Cancer Study Group 2: years until recurrence or death (Schumacher et al.
+1994, doi:10.1200/JCO.1994.12.10.2086).
 They come with lifelines: pip install lifelines.
 
     python examples/06_survival.py
@@ -45,8 +46,10 @@ x = pd.DataFrame(
     }
 )
 X, y = sm.add_constant(x), pn.families.Censored.bounds(years, seen)
-print(f"{len(y)} women, {int(seen.sum())} with a recurrence; of the others it is only known that")
-print("they had none so far. A row of y has two bounds, equal where the time was seen:")
+print(
+    f"{len(y)} women, {int(seen.sum())} with a recurrence or death; of the others it is only known"
+)
+print("that they had none so far. A row of y has two bounds, equal where the time was seen:")
 print(y[:3].round(3), "\n")
 
 # ---- the exact fit, beside lifelines -----------------------------------------------------------
@@ -109,7 +112,7 @@ for name, belief in beliefs.items():
     }
 print(
     f"Mean log-likelihood of {test.sum()} women who were not in the fit: all of them, the "
-    f"{event.sum()} with a\nrecurrence, the {(~event).sum()} without\n"
+    f"{event.sum()} with a\nrecurrence or death, the {(~event).sum()} without\n"
     f"{pd.DataFrame(rows).T.to_string(float_format='{:.3f}'.format)}\n"
 )
 
@@ -144,7 +147,9 @@ for name, belief in beliefs.items():
     curve = [1 - belief.cdf(t).mean() for t in grid]
     color = f"C{FAMILIES.index(name.split(',')[0])}"
     axes[0].plot(grid, curve, "--" if "hidden" in name else "-", color=color, lw=1.2, label=name)
-axes[0].set(title="held-out women, mean survival curves", ylabel="share without recurrence")
+axes[0].set(
+    title="held-out women, mean survival curves", ylabel="share without recurrence or death"
+)
 for group, color, label in ((~many, "C0", "1 to 3 nodes"), (many, "C3", "4 nodes or more")):
     kaplan_meier(axes[1], group, color)
     for style, name in (("-", "log_normal, linear"), ("--", "log_normal, 8 hidden")):

@@ -7,6 +7,7 @@ argument is finite.
 import math
 from abc import ABC, abstractmethod
 
+import keras
 import numpy as np
 
 from probnn import backend
@@ -33,25 +34,9 @@ class Standard(ABC):
     def log_sf(self, z):
         """Return log P(Z > z)."""
 
+    @abstractmethod
     def log_between(self, low, width):
-        """Return log P(low < Z <= low + width), without cancelling, for a width above 0.
-
-        The difference of a tail at both ends; or where it is small, Gauss's rule for the density.
-        """
-        m = backend.math(low)
-        high, right = low + width, low > 0
-        outer = m.where(right, self.log_sf(low), self.log_cdf(high))
-        gap = outer - m.where(right, self.log_sf(high), self.log_cdf(low))
-        narrow = gap < _NARROW
-        wide = outer + log1mexp(m.where(narrow, 0.0 * gap + 1.0, gap))
-        width = m.where(narrow, width, 0.0 * width + 1e-3)
-        middle = m.where(narrow, low, 0.0 * low) + 0.5 * width
-        center = self.log_density(middle)
-        total = 0.0 * center
-        for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
-            there = self.log_density(middle + 0.5 * node * width)
-            total = total + 0.5 * weight * m.exp(there - center)
-        return m.where(narrow, center + m.log(width) + m.log(total), wide)
+        """Return log P(low < Z <= low + width), without cancelling, for a width above 0."""
 
 
 class StandardNormal(Standard):
@@ -71,6 +56,26 @@ class StandardNormal(Standard):
     def log_sf(self, z):
         """Return log Phi(-z)."""
         return self.log_cdf(-z)
+
+    def log_between(self, low, width):
+        """Return the difference of a tail at both ends; where it is small, Gauss's rule."""
+        m, high = backend.math(low), low + width
+        right = low > 0
+        near = m.where(right, -low, high)
+        outer = self.log_cdf(near)
+        gap = outer - self.log_cdf(m.where(right, -high, low))
+        # Far out the difference is lost in both: there it is that of Mills's ratios.
+        bound = by_precision(low, 100.0, 1000.0)
+        far = m.maximum(-near, bound)
+        safe = m.minimum(width, by_precision(low, 1e18, 1e150))
+        ratio = m.log1p(safe / far) + 1.0 / m.square(far + safe) - 1.0 / m.square(far)
+        gap = m.where(-near > bound, safe * (far + 0.5 * safe) + ratio, gap)
+        narrow = gap < _NARROW
+        wide = outer + log1mexp(m.where(narrow, 0.0 * gap + 1.0, gap))
+        width = m.where(narrow, width, 0.0 * width + 1e-3)
+        middle = m.where(narrow, low, 0.0 * low) + 0.5 * width
+        mean = _mean_over(lambda t: m.exp(-t * (middle[..., None] + 0.5 * t)), width)
+        return m.where(narrow, self.log_density(middle) + m.log(width * mean), wide)
 
 
 class StandardLogistic(Standard):
@@ -176,6 +181,16 @@ class Mirrored(Standard):
     def log_between(self, low, width):
         """Return it between the mirrored ends."""
         return self.of.log_between(-low - width, width)
+
+
+def _mean_over(function, width):
+    """Return the mean of function(t), t along a last axis, over t from -width / 2 to width / 2."""
+    if isinstance(width, np.ndarray):
+        return (0.5 * _WEIGHTS * function(0.5 * width[..., None] * _NODES)).sum(axis=-1)
+    nodes, weights = (
+        keras.ops.convert_to_tensor(0.5 * each, dtype=width.dtype) for each in (_NODES, _WEIGHTS)
+    )
+    return keras.ops.sum(weights * function(width[..., None] * nodes), axis=-1)
 
 
 def _log1mexp_of_exp(t):

@@ -60,6 +60,19 @@ class Weibull(LogLocationScale):
     def _line(self, scale, shape):
         return scale.log, -shape.log
 
+    def _derivatives(self, y, raw):
+        if (self.links["scale"].name, self.links["shape"].name) != ("log", "log"):
+            return None
+        shape, log_y = np.exp(raw[:, 1]), np.log(y)
+        z = shape * (log_y - raw[:, 0])
+        hazard = np.exp(np.minimum(z, 340.0))
+        value = hazard - z - raw[:, 1] + log_y
+        slope = np.stack([shape * (1.0 - hazard), z * (hazard - 1.0) - 1.0], axis=-1)
+        cross = shape * (1.0 - hazard - z * hazard)
+        last = z * (hazard - 1.0 + z * hazard)
+        hessian = np.stack([shape**2 * hazard, cross, cross, last], axis=-1)
+        return value, slope, hessian.reshape(-1, 2, 2)
+
     def _start(self, y):
         log_y = np.log(y)
         deviation = float(np.std(log_y))
