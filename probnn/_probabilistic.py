@@ -7,7 +7,7 @@ import math
 import keras
 import numpy as np
 
-from probnn import data, streams
+from probnn import data, families, streams
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.training.fitting import train
@@ -61,6 +61,14 @@ class Probabilistic:
                     f"Expected no `loss`, or the negative log-likelihood of {head.family!r}. "
                     f"Received: loss={given!r}. Leave `loss` out; with another loss, which would "
                     "compare y with raw outputs, use keras.Model."
+                )
+        metrics = [*args[1:3], kwargs.get("metrics"), kwargs.get("weighted_metrics")]
+        for head in flat:
+            if any(metrics) and isinstance(head.family, families.Censored):
+                raise ValueError(
+                    "Expected no metrics of a censored y, of which bounds are known. Received: "
+                    f"{metrics}. The loss is its likelihood; scores of rows that were seen come "
+                    "from predict_distribution."
                 )
         super().compile(optimizer, loss, *args, **kwargs)
 
@@ -385,7 +393,7 @@ def _loss_of(head):
 
 def _for_metrics(head, y, raw):
     """Return y and the mean as Keras's metrics pair them: (n, 1) with (n, 1), classes as codes."""
-    mean = head.mean(raw)
+    mean, y = head.mean(raw), head.family.observed_mean(y)
     if len(mean.shape) == len(raw.shape) - 1:
         if len(y.shape) == len(mean.shape):
             y = keras.ops.expand_dims(y, -1)

@@ -153,3 +153,15 @@ def test_frozen_takes_the_trials_of_each_row(name, rng):
     )
     with pytest.raises(ValueError, match=r"trials of each row.*'trials': \.\.\."):
         family.frozen(**given)
+
+
+@pytest.mark.backend
+def test_metrics_compare_shares(rng):
+    x = rng.normal(size=(200, 2))
+    y = np.column_stack([rng.binomial(9, 0.4, size=200), np.full(200, 9)]).astype("float64")
+    model = pn.Sequential([keras.Input((2,)), pn.Head("binomial")])
+    model.compile("adam", metrics=["mean_absolute_error"])
+    model.fit(x, y, verbose=0)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)["mean_absolute_error"]
+    want = np.abs(y[:, 0] / 9 - model.predict(x, verbose=0)).mean()
+    np.testing.assert_allclose(found, want, rtol=1e-5)

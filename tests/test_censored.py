@@ -198,3 +198,42 @@ def test_results_say_what_is_not_defined(rossi):
     assert "censored weibull" in text
     assert "Deviance" not in text
     assert isinstance(found.params, pd.Series)
+
+
+def test_metrics_of_bounds_are_refused():
+    model = pn.Sequential([keras.Input((2,)), pn.Head("censored", family="weibull")])
+    with pytest.raises(ValueError, match="no metrics of a censored y"):
+        model.compile("adam", metrics=["mean_absolute_error"])
+    model.compile("adam")
+
+
+def test_frequency_weights_repeat_rows(rossi, rng):
+    x, y, _ = rossi
+    x = with_constant(x)
+    counts = rng.integers(1, 4, size=len(y))
+    again = np.repeat(np.arange(len(y)), counts)
+    ours = pn.glm.GLM(y, x, Censored("weibull"), freq_weights=counts).fit()
+    long = pn.glm.GLM(y[again], x.iloc[again], Censored("weibull")).fit()
+    np.testing.assert_allclose(ours.params, long.params, rtol=1e-8)
+    np.testing.assert_allclose(ours.bse, long.bse, rtol=1e-8)
+
+
+@pytest.mark.backend
+def test_time_steps_and_ensembles(rng):
+    x = rng.normal(size=(60, 4, 2))
+    time, limit = rng.weibull(1.5, size=(2, 60, 4))
+    y = np.stack([np.minimum(time, limit), np.where(time <= limit, time, np.inf)], axis=-1)
+    model = pn.Sequential([keras.Input((4, 2)), pn.Head("censored", family="weibull")])
+    model.compile("adam")
+    model.fit(x, y, verbose=0)
+    assert model.predict_distribution(x, verbose=0).log_prob(y).shape == (60, 4)
+    flat = pn.Sequential([keras.Input((2,)), pn.Head("censored", family="weibull")])
+    flat.compile("adam")
+    ensemble = pn.DeepEnsemble(flat, members=2, seed=0)
+    ensemble.fit(x[:, 0], y[:, 0], verbose=0)
+    d = ensemble.predict_distribution(x[:, 0])
+    each = [
+        np.exp(m.predict_distribution(x[:, 0], verbose=0).log_prob(y[:, 0]))
+        for m in ensemble.members
+    ]
+    np.testing.assert_allclose(np.exp(d.log_prob(y[:, 0])), np.mean(each, axis=0), rtol=1e-5)

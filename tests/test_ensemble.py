@@ -360,3 +360,46 @@ def test_splitters_and_scores(waves):
     assert (found > 0).all()
     twice = [pn.training.cross_val_score(model, x, y, 3, epochs=2, seed=1) for _ in range(2)]
     np.testing.assert_array_equal(*twice)
+
+
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        (
+            pn.families.Mixture("normal", components=2),
+            [
+                {"loc": [[0.0, 3.0]], "scale": [[1.0, 0.5]], "weights": [[0.3, 0.7]]},
+                {"loc": [[1.0, -2.0]], "scale": [[2.0, 0.2]], "weights": [[0.6, 0.4]]},
+            ],
+        ),
+        (
+            pn.families.Ordinal(classes=3),
+            [
+                {"loc": [0.0], "cutpoints": [[-1.0, 1.0]]},
+                {"loc": [2.0], "cutpoints": [[0.5, 0.9]]},
+            ],
+        ),
+        (
+            pn.families.ZeroInflated("poisson"),
+            [{"rate": [2.0], "inflation": [0.3]}, {"rate": [5.0], "inflation": [0.01]}],
+        ),
+    ],
+    ids=["mixture", "ordinal", "zero_inflated"],
+)
+def test_members_of_any_family_are_pooled(family, params):
+    members = [pn.Predictive(family, each) for each in params]
+    pooled = PooledPredictive(members)
+    for y in (0.0, 1.0, 2.0):
+        want = np.mean([np.exp(each.log_prob(y)) for each in members], axis=0)
+        np.testing.assert_allclose(np.exp(pooled.log_prob(y)), want, rtol=1e-12)
+        want = np.mean([each.cdf(y) for each in members], axis=0)
+        np.testing.assert_allclose(pooled.cdf(y), want, rtol=1e-12)
+    np.testing.assert_allclose(pooled.mean(), np.mean([e.mean() for e in members], axis=0))
+
+
+def test_members_with_vectors_are_not_pooled():
+    member = pn.Predictive(
+        pn.families.MultivariateNormal(units=2), {"loc": [[0.0, 0.0]], "scale_tril": [[1, 0, 1]]}
+    )
+    with pytest.raises(ValueError, match="Ask each member"):
+        PooledPredictive([member, member])

@@ -338,6 +338,10 @@ class Family(ABC):
         """Return y of several columns as the numbers that are random, and what the rest gives."""
         return y, {}
 
+    def observed_mean(self, y):
+        """Return what of y is compared with the mean."""
+        return y
+
     def _frozen_log_prob(self, frozen, y):
         """Return the log-density, or log-mass, of y under a frozen distribution."""
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)

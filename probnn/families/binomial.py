@@ -40,6 +40,10 @@ class OfTrials(Family):
         trials = self.trials if self.trials is not None else trials
         return (y[..., 0], y[..., 1]) if trials is None else (y, trials)
 
+    def observed_mean(self, y):
+        """Return the successes; if y has the trials, their proportion."""
+        return y if self.trials is not None else y[..., 0] / y[..., 1]
+
     def _conditioned(self, y):
         return y[..., 0], {"trials": y[..., 1]}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from probnn.glm.absolute import least_absolute
 from probnn.glm.model import ConvergenceWarning
 from probnn.glm.newton import Curvature, newton
 from probnn.glm.penalised import elastic_net, firth
@@ -102,6 +103,8 @@ class Bootstrap:
                 optimum = elastic_net(model, start_params=start, **results.penalty)
             elif results.method == "firth":
                 optimum = firth(model, results.coef, _ITERATIONS, _TOLERANCE)
+            elif model.family.name == "laplace":
+                optimum = least_absolute(model)
             else:
                 optimum = newton(
                     model.likelihood(), results.coef, _ITERATIONS, _TOLERANCE, self._borrowed
@@ -109,7 +112,7 @@ class Bootstrap:
                 flat = _variances(optimum.hessian) > self._largest
                 if np.delete(flat, list(model.constants)).any():  # a dispersion may tend to 0
                     return None
-        except ArithmeticError:
+        except (ArithmeticError, RuntimeError):
             return None
         return optimum.coef if optimum.converged else None
 
