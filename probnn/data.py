@@ -44,7 +44,7 @@ def response(y, head, what="y"):
     ValueError
         If it has zero rows, is not numeric, has another shape, or a value outside the support.
     """
-    if isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > 0:
+    if isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > len(head.family.y_shape):
         (y,) = y  # Keras's list of the only output's response
     if isinstance(y, dict):
         raise ValueError(

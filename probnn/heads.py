@@ -89,7 +89,8 @@ class Head(keras.layers.Layer):
         self.family = self._family(family, units, options)
         self.units = self.family.y_columns if self.family.vector else int(units)
         self.responses = 1 if self.family.y_columns else self.units
-        constant = self.family.constant_by_default if constant is None else constant
+        if constant is None:
+            constant = [n for n in self.family.constant_by_default if n not in (fixed or {})]
         if isinstance(constant, str):
             raise ValueError(
                 f"Expected `constant` to be a list of names. Received: {constant!r}. "

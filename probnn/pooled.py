@@ -41,12 +41,12 @@ class PooledPredictive(Predictive):
         self.members = list(members)
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
-        kinds = {repr(each.family) for each in self.members}
+        kinds = {each.family for each in self.members}
         sizes = {each._shape for each in self.members}
         if len(kinds) > 1 or len(sizes) > 1:
             raise ValueError(
                 "Expected members of one family and the same rows. Received: families "
-                f"{', '.join(sorted(kinds))}, with rows {sorted(sizes)}."
+                f"{', '.join(sorted(map(repr, kinds)))}, with rows {sorted(sizes)}."
             )
         each = [member.params for member in self.members]
         super().__init__(*_mixture(self.members[0].family, each, self.members[0]._shape))
@@ -78,7 +78,7 @@ def _mixture(base, each, shape):
         params = {name: np.concatenate([p[name] for p in each], axis=-1) for name in base.params}
         family = families.Mixture(base.family, components=count * base.components)
         return family, {**params, "weights": params["weights"] / count}
-    if base.y_columns is not None:
+    if base.y_columns is not None or base.circular:
         raise ValueError(
             f"Expected a family of numbers or classes. Received: {base!r}, whose mixtures are not "
             "implemented. Ask each member: [model.predict_distribution(x) for model in "

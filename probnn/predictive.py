@@ -56,9 +56,12 @@ class Predictive:
             name: values.shape[: values.ndim - len(self.family.params[name].shape)]
             for name, values in self.params.items()
         }
-        shapes = {lead for lead in leads.values() if lead} or {(1,)}
+        shapes = {lead for lead in leads.values() if lead}
+        shapes |= {np.shape(values) for values in given.values() if np.ndim(values)}
+        shapes = shapes or {(1,)}
         if len(shapes) > 1:
-            listed = ", ".join(f"{name} {values.shape}" for name, values in self.params.items())
+            both = {**self.params, **given}
+            listed = ", ".join(f"{name} {np.shape(values)}" for name, values in both.items())
             raise ValueError(
                 f"Expected parameters of one shape, one value for each row. Received: {listed}."
             )
@@ -74,10 +77,7 @@ class Predictive:
             if not leads[name]:
                 shape = (*self._shape, *self.family.params[name].shape)
                 self.params[name] = np.broadcast_to(values, shape)
-        self.given = {
-            name: np.broadcast_to(np.asarray(values, dtype="float64"), self._shape)
-            for name, values in given.items()
-        }
+        self.given = {name: self._read_given(name, values) for name, values in given.items()}
         self._y_shape = (*self._shape, *(self.family.y_shape if self.family.vector else ()))
         self._frozen = None
 
@@ -92,6 +92,18 @@ class Predictive:
                 f"row. Received: shape {values.shape}."
             )
         return values
+
+    def _read_given(self, name, values):
+        """Return whole numbers from 1 on, one for each row."""
+        values = np.asarray(values, dtype="float64")
+        if values.shape not in ((), self._shape) or not (
+            np.isfinite(values).all() and (values >= 1).all() and (values % 1 == 0).all()
+        ):
+            raise ValueError(
+                f"Expected {name} to be whole numbers from 1 on, one for all rows or of shape "
+                f"{self._shape}. Received: {name}={values!r}."
+            )
+        return np.broadcast_to(values, self._shape)
 
     @property
     def frozen(self):
@@ -347,6 +359,8 @@ class Predictive:
             self.family.check(y)
         elif self.family.y_columns is None:
             self.family.check(np.broadcast_to(y, self._shape))
+        elif isinstance(self.family, families.Censored):
+            self.family.family.check(np.broadcast_to(y, self._shape))
 
     def _at(self, y):
         """Return the distributions with what y tells of them, and y; raise: never broadcast."""

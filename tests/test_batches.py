@@ -126,3 +126,11 @@ def test_bad_batches(batches, message):
 def test_names_of_columns_are_for_files():
     with pytest.raises(ValueError, match="with parquet files"):
         pn.glm.GLM.from_batches([(np.ones(3), np.ones((3, 1)))], "poisson", response="y")
+
+
+@pytest.mark.parametrize("family", ["laplace", pn.families.Binomial(trials=9), "censored"])
+def test_families_that_need_all_rows_are_refused(family):
+    family = pn.families.Censored("weibull") if family == "censored" else family
+    batches = [(np.arange(1.0, 9.0), np.ones((8, 1)))]
+    with pytest.raises(ValueError, match="for models in batches"):
+        GLM.from_batches(batches, family)

@@ -2,6 +2,7 @@
 
 import keras
 import lifelines
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +141,14 @@ class TestPredictive:
             np.testing.assert_allclose(found[i], want, rtol=1e-7)
         frozen = d.family.log_prob(y, d.family.to_raw(d.params))
         np.testing.assert_allclose(d.log_prob(y), frozen, rtol=1e-12)
+
+    def test_improbable_intervals_in_either_tail(self):
+        d = pn.Predictive(Censored("normal"), {"loc": [0.0, 0.0], "scale": [1.0, 1.0]})
+        # log(Phi(-8.5) - Phi(-9)), by mpmath with 50 digits.
+        with mpmath.workdps(50):
+            want = float(mpmath.log(mpmath.ncdf(-8.5) - mpmath.ncdf(-9)))
+        found = d.log_prob([[-9.0, -8.5], [8.5, 9.0]])
+        np.testing.assert_allclose(found, want, rtol=1e-12)
 
     def test_pit_of_censored_y_is_uniform(self, rng):
         n = 4000

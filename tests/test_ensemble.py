@@ -403,3 +403,14 @@ def test_members_with_vectors_are_not_pooled():
     )
     with pytest.raises(ValueError, match="Ask each member"):
         PooledPredictive([member, member])
+
+
+@pytest.mark.parametrize("family", ["binomial", "tweedie"])
+def test_members_with_other_options_are_not_pooled(family):
+    options = {"binomial": ({"trials": 3}, {"trials": 9}), "tweedie": ({"power": 1.2}, {})}
+    params = {"binomial": {"probs": [0.5]}, "tweedie": {"mean": [1.0], "dispersion": [1.0]}}
+    members = [
+        pn.Predictive(pn.families.get(family, **each), params[family]) for each in options[family]
+    ]
+    with pytest.raises(ValueError, match="members of one family"):
+        PooledPredictive(members)

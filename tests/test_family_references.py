@@ -119,8 +119,9 @@ def test_ordinal_with_a_formula(rng):
     assert list(ours.wald_test_terms().summary_frame().index[:2]) == ["dose", "group"]
     with pytest.raises(ValueError, match="ordered=True"):
         pn.glm.glm("rating ~ dose", frame.assign(rating=levels), family="ordinal")
-    with pytest.raises(ValueError, match="cutpoints of the ordinal family stand for it"):
-        pn.glm.GLM(frame.rating.cat.codes, np.ones((n, 1)), pn.families.Ordinal(classes=3))
+    for constant in (np.ones((n, 1)), np.eye(2)[np.arange(n) % 2]):
+        with pytest.raises(ValueError, match="cutpoints of the ordinal family stand for it"):
+            pn.glm.GLM(frame.rating.cat.codes, constant, pn.families.Ordinal(classes=3))
 
 
 def test_an_ordinal_network_is_polished_to_the_model(rng):
@@ -231,6 +232,18 @@ def test_laplace_is_least_absolute_deviations():
     np.testing.assert_allclose(ours.bse, [*want, scale / np.sqrt(len(y))], rtol=1e-6)
     with pytest.raises(ValueError, match="constant scale"):
         pn.glm.GLM(y, x, "laplace", designs={"scale": x}).fit()
+    with pytest.raises(ValueError, match="the laplace family itself"):
+        pn.glm.GLM(y, x, pn.families.Mixture("laplace", components=1)).fit()
+    with pytest.raises(ValueError, match="residuals that are all 0"):
+        pn.glm.GLM(np.ones(len(y)), x, "laplace").fit()
+    median = np.median(y)
+    scale = np.abs(y - median).mean()
+    want = -len(y) * (np.log(2 * scale) + 1)
+    null = pn.glm.GLM(y, np.ones((len(y), 1)), "laplace").fit()
+    np.testing.assert_allclose(null.llf, want, rtol=1e-10)
+    np.testing.assert_allclose(ours.llnull, want, rtol=1e-10)
+    draws = ours.bootstrap(40, seed=0, verbose=False).bse["income"]
+    assert 0.5 * ours.bse["income"] < draws < 5.0 * ours.bse["income"]
 
 
 def test_multivariate_normal_is_regression_of_each_column(rng):

@@ -233,6 +233,41 @@ def test_a_number_is_a_parameter_of_all_rows():
     assert len(pn.Predictive("poisson", {"rate": 3.0})) == 1
 
 
+@each_family
+def test_two_responses_are_each_their_own(case):
+    one, y = predictive(case)
+    params = {k: np.stack([v, v[::-1]], axis=1) for k, v in one.params.items()}
+    both, turned = pn.Predictive(case.family, params), np.stack([y, y[::-1]], axis=1)
+    for name in ("log_prob", "cdf", "crps"):
+        want = getattr(one, name)(y)
+        found = getattr(both, name)(turned)
+        np.testing.assert_allclose(found, np.stack([want, want[::-1]], axis=1), rtol=1e-10)
+    for name in ("variance", "entropy"):
+        want = getattr(one, name)()
+        found = getattr(both, name)()
+        np.testing.assert_allclose(found, np.stack([want, want[::-1]], axis=1), rtol=1e-7)
+    want = one.quantile(0.3)
+    np.testing.assert_allclose(both.quantile(0.3), np.stack([want, want[::-1]], axis=1), 1e-12)
+
+
+def test_trials_of_rows():
+    family = pn.families.Binomial()
+    d = pn.Predictive(family, {"probs": 0.5, "trials": [1, 4, 9]})
+    np.testing.assert_allclose(d.mean(), [0.5, 2.0, 4.5])
+    np.testing.assert_allclose(d[1:].variance(), [1.0, 2.25])
+    y = np.array([[1, 1], [0, 4], [9, 9]])
+    plain = pn.Predictive(family, {"probs": [0.5] * 3})
+    np.testing.assert_allclose(plain.log_prob(y), np.log([0.5, 0.5**4, 0.5**9]))
+    np.testing.assert_allclose(plain.crps(y), d.crps(y[:, 0]))
+    assert list(plain.to_frame().columns) == ["probs", "mean"]
+    assert {"trials", "upper"} <= set(d.to_frame().columns)
+    with pytest.raises(ValueError, match="'trials'"):
+        plain.quantile(0.5)
+    for wrong in (2.5, -3, [1, 2]):
+        with pytest.raises(ValueError, match=r"trials to be whole|one value for each row"):
+            pn.Predictive(family, {"probs": [0.5] * 3, "trials": wrong})
+
+
 def test_several_responses():
     loc = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
     d = pn.Predictive("normal", {"loc": loc, "scale": np.ones((3, 2))})

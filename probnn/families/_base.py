@@ -240,6 +240,8 @@ class Family(ABC):
     y_meaning: ClassVar[str] = ""  # of those columns
     atom: ClassVar[bool] = False  # whether the lowest value has a probability of its own
     vector: ClassVar[bool] = False  # whether the response is a random vector, of y_columns numbers
+    smooth: ClassVar[bool] = True  # whether the log-density has second derivatives
+    circular: ClassVar[bool] = False  # whether y is an angle
     given: ClassVar[tuple] = ()  # what a row's distribution needs besides parameters: trials
     constant_by_default: ClassVar[tuple] = ()  # parameters that a Head makes one number for all
     # Parameter -> 0 or infinity, and the simpler family that this one is there.
@@ -586,5 +588,13 @@ class Family(ABC):
         return hash(repr(self.get_config()))
 
     def __repr__(self):
-        shown = ", ".join(f"{name} ({link.name})" for name, link in self.links.items())
-        return f"<family {self.name}: {shown}>"
+        return f"<family {self.label}: {self._shown()}>"
+
+    def _shown(self):
+        """Return the parameters with their links, and the options that are not None."""
+        shown = [f"{name} ({link.name})" for name, link in self.links.items()]
+        options = {
+            k: v for k, v in self.get_config().items() if k not in ("name", "links", "family")
+        }
+        shown += [f"{name}={value}" for name, value in options.items() if value is not None]
+        return ", ".join(shown)

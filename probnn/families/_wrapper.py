@@ -20,7 +20,8 @@ class Wrapper(Family):
         base, links = get(family), dict(links or {})
         given = {name: links.pop(name) for name in [*links] if name in base.params}
         self.family = with_links(base, link, given)
-        self.discrete = self.family.discrete
+        self.discrete, self.atom = self.family.discrete, self.family.atom
+        self.smooth = self.family.smooth
         super().__init__(links=links)
 
     def _parameters(self):
@@ -45,10 +46,6 @@ class Wrapper(Family):
     def label(self):
         """The name, and that of the base."""
         return f"{self.name} {self.family.label}"
-
-    def __repr__(self):
-        shown = ", ".join(f"{name} ({link.name})" for name, link in self.links.items())
-        return f"<family {self.label}: {shown}>"
 
 
 def with_links(base, link=None, links=None):

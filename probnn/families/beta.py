@@ -108,7 +108,8 @@ class Beta(Family):
         log_n, log_a, log_b = np.log([precision, mean * precision, (1.0 - mean) * precision])
         excess = [log_gamma_excess(x) for x in (log_n, log_a, log_b)]
         doubled = [log_gamma_excess(x + np.log(2.0)) for x in (log_n, log_a, log_b)]
-        log_ratio = np.dot([-1.0, 1.0, 1.0], doubled) - 2.0 * np.dot([-1.0, 1.0, 1.0], excess)
+        less, more = (v[1] + v[2] - v[0] for v in (excess, doubled))
+        log_ratio = more - 2.0 * less
         density = np.exp(self.log_prob(y, self.to_raw({"mean": mean, "precision": precision})))
         cdf = betainc(mean * precision, (1.0 - mean) * precision, y)
         spread = y * (1.0 - y) * density - np.exp(log_ratio)

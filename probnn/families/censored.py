@@ -126,7 +126,8 @@ class Censored(Wrapper):
         lower, upper = y[..., 0], y[..., 1]
         with np.errstate(divide="ignore", invalid="ignore"):
             p, q = frozen.cdf(upper) - frozen.cdf(lower), frozen.sf(lower) - frozen.sf(upper)
-            known = np.where(upper == np.inf, frozen.logsf(lower), np.log(np.where(q < 0.5, q, p)))
+            between = np.log(np.where(frozen.sf(lower) < 0.5, q, p))  # by the nearer tail
+            known = np.where(upper == np.inf, frozen.logsf(lower), between)
             known = np.where(lower <= self.family.support.low, frozen.logcdf(upper), known)
             return np.where(lower == upper, frozen.logpdf(lower), known)
 

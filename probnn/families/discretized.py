@@ -69,7 +69,7 @@ class Discretized(Wrapper):
             )
         self.low, self.high = int(low), int(high)
         super().__init__(base, link, links)
-        self.discrete = True
+        self.discrete = self.smooth = True
         self.support = domains.whole_numbers(self.low, self.high)
 
     def frozen(self, **params):

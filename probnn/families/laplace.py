@@ -39,6 +39,7 @@ class Laplace(LocationScale):
     }
     support = domains.REAL
     standard = StandardLaplace()
+    smooth = False
 
     def distribution(self, loc, scale):
         """Return the backend's Laplace."""

@@ -164,7 +164,7 @@ def _mixable(base):
             f"Expected a family whose parameters are numbers. Received: {base!r}. A mixture of "
             "mixtures is one mixture with more components."
         )
-    if base.y_columns is not None:
+    if base.y_columns is not None or base.circular:
         raise ValueError(f"Expected a family of numbers. Received: {base!r}.")
     return base
 

@@ -57,6 +57,7 @@ class VonMises(Family):
         "concentration": Param("log", domains.NON_NEGATIVE),
     }
     support = domains.REAL
+    circular = True
 
     # No distribution of a library: torch's log-density has seven digits, and what TFP and torch
     # call its variance is another thing.

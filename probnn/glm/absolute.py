@@ -29,18 +29,24 @@ def least_absolute(model):
     and n: Koenker and Bassett (1978), doi:10.2307/1913643, for Laplace errors.
     """
     family, data = model.family, model.data
-    if family.links["loc"].name != "identity" or "scale" in model.modelled:
+    alone = family.name == "laplace" and family.links["loc"].name == "identity"
+    if not alone or "scale" in model.modelled:
         raise ValueError(
-            "Expected the identity link and a constant scale, for the laplace family: its "
+            "Expected the laplace family itself, with the identity link and a constant scale: its "
             f"likelihood has no second derivative. Received: {family!r}, with designs of "
-            f"{sorted(model.modelled)}. Fit it as a network: probnn.Head('laplace')."
+            f"{sorted(model.modelled)}. Fit it as a network, with a probnn.Head of this family."
         )
     x, y = model.X, data.y - data.offsets.get(0, 0.0)
     weights = np.ones(len(y)) if data.weights is None else data.weights
     beta = _solve(x, y, weights)
     coef = beta
-    if "scale" in model.constants.values():
-        scale = max(float(weights @ np.abs(y - x @ beta) / weights.sum()), 1e-300)
+    if "scale" in model.predicted:
+        scale = float(weights @ np.abs(y - x @ beta) / weights.sum())
+        if scale <= 1e-12 * np.abs(y).max():
+            raise ValueError(
+                "Expected y with some distance from its fit. Received: residuals that are all 0, "
+                "at which the likelihood is infinite."
+            )
         coef = np.append(beta, family.links["scale"].forward(np.float64(scale)))
     likelihood = model.likelihood()
     value, gradient, _ = likelihood(coef, False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from probnn import families
 from probnn.data import to_numpy
 from probnn.glm.data import Observations, check_finite, read_column, read_matrix
 from probnn.glm.model import GLM
@@ -144,19 +145,32 @@ class Batches:
         return n, (y, x, names, dict(zip(others, rest, strict=True)))
 
 
+def _link_of(options):
+    """Return the link among options, taken out of them, as an option of the family."""
+    link = options.pop("link", None)
+    return {} if link is None else {"link": link}
+
+
 class BatchedGLM(GLM):
     """A `GLM` whose rows are in batches: `GLM.from_batches` makes it."""
 
     _is_null = False
 
-    def __init__(self, batches, **options):
+    def __init__(self, batches, family="normal", **options):
+        family = families.get(family, **_link_of(options))
+        if family.name in ("binomial", "laplace") or family.y_columns is not None:
+            raise ValueError(
+                "Expected a family of one number in each row, with second derivatives, for models "
+                f"in batches. Received: {family!r}. Successes and failures are the two columns of "
+                "y that the bernoulli family takes of rows in memory."
+            )
         self.batches = batches
         self._rows, (y, x, names, by_row) = batches.survey()
         if names is not None:
             import pandas as pd
 
             x = pd.DataFrame(x, columns=names)
-        super().__init__(y, x, **options, **by_row)
+        super().__init__(y, x, family, **options, **by_row)
         self.sample, self.data, self.X, self.index = self.data, None, None, None
         self._nobs = sum(part.nobs for part in self._checked_parts())
 

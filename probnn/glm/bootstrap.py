@@ -103,7 +103,7 @@ class Bootstrap:
                 optimum = elastic_net(model, start_params=start, **results.penalty)
             elif results.method == "firth":
                 optimum = firth(model, results.coef, _ITERATIONS, _TOLERANCE)
-            elif model.family.name == "laplace":
+            elif not model.family.smooth:
                 optimum = least_absolute(model)
             else:
                 optimum = newton(

@@ -152,7 +152,8 @@ def _response(y, table, what):
     if y.shape != (len(table),):
         raise ValueError(
             f"Expected {what} with one value for each of {len(table)} rows. Received: shape "
-            f"{y.shape}."
+            f"{y.shape}. Models of bounds, of successes and trials, or of vectors are compared by "
+            "the log_prob of their predict_distribution on held-out rows."
         )
     return y
 

@@ -157,6 +157,8 @@ def as_bernoulli(family, y):
     if family.name != "binomial":
         return family, y
     values = _numeric(to_numpy(y), "y")
+    if family.trials is not None and values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     if values.ndim != 1 + len(family.y_shape):
         raise ValueError(
             "Expected y of shape (n, 2), successes and trials, or with trials= of the family (n,). "

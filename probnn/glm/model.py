@@ -101,7 +101,7 @@ class GLM(Specification):
         if weights is not None and var_weights is not None:
             raise ValueError("`weights` is another name of `var_weights`: give it once.")
         options = {} if link is None else {"link": link}
-        self.family, y = as_bernoulli(families.get(family, **options), y)
+        self.family = families.get(family, **options)
         var_weights = weights if var_weights is None else var_weights
         columns = {
             "offset": offset,
@@ -116,6 +116,7 @@ class GLM(Specification):
             from probnn.glm.formula import drop_missing
 
             y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
+        self.family, y = as_bernoulli(self.family, y)
         self.labelled = is_labelled(X)
         self.index = getattr(X, "index", None) if self.labelled else None
         self.formula = self.classes = None
@@ -278,7 +279,7 @@ class GLM(Specification):
             optimum = firth(self, self._start(start_params), maxiter, tol, progress)
         elif self.is_linear:
             optimum = self._least_squares()
-        elif self.family.name == "laplace":
+        elif not self.family.smooth:
             from probnn.glm.absolute import least_absolute
 
             optimum = least_absolute(self)

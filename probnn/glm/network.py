@@ -185,10 +185,10 @@ class Bridge:
                 f"Expected a head with units=1. Received: units={head.units}. Responses are "
                 "independent given x: make a network for each."
             )
-        if family.name == "laplace":
+        if not family.smooth:
             raise ValueError(
-                "Expected a family whose likelihood has second derivatives. Received: the laplace "
-                "family. The exact optimum of a linear model: "
+                "Expected a family whose likelihood has second derivatives. Received: "
+                f"{family!r}. The exact optimum of a linear model of the laplace family: "
                 "probnn.glm.GLM(y, X, family='laplace').fit()."
             )
         if family.location in head.fixed:
@@ -395,7 +395,7 @@ class Bridge:
 
 
 def _raw_names(family):
-    return [name for name, param in family.params.items() for _ in range(param.size or 1)]
+    return [name for name, param in family.params.items() for _ in range(param.columns)]
 
 
 def _split(model):

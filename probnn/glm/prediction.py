@@ -94,8 +94,8 @@ class Prediction:
         family = results.family
         if family.params[family.location].size is not None or family.classes is not None:
             raise ValueError(
-                "Expected a model of one location. Received: one of classes or components, whose "
-                "probabilities or means are results.predict(exog)."
+                "Expected a model of one location. Received: one of classes, components or "
+                "vectors, whose probabilities or means are results.predict(exog)."
             )
         self.results = results
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}

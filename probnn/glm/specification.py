@@ -83,14 +83,14 @@ class Specification:
                 self.parameter_names += labels
         self.widths = [None if x is None else x.shape[1] for x in self.designs]
         constant = constant_columns(self.X)
-        if constant and family.location in family.no_intercept:
-            raise ValueError(
-                f"Expected no constant column in X: the {', '.join(family.constant_by_default)} of "
-                f"the {family.name} family stand for it. Received: "
-                f"{self.x_names[constant[0]]!r}. Leave it out."
-            )
         self.constant_index = constant[0] if constant else None
         self.k_constant = int(bool(constant) or has_constant(self.X))
+        if self.k_constant and family.location in family.no_intercept:
+            which = repr(self.x_names[constant[0]]) if constant else "a combination of columns"
+            raise ValueError(
+                f"Expected no constant in X: the {', '.join(family.constant_by_default)} of the "
+                f"{family.name} family stand for it. Received: {which}. Leave a column out."
+            )
         return trials, y
 
     def _check_fixed(self, name, value):
