@@ -68,6 +68,8 @@ def response(y, head, what="y"):
         raise ValueError(_shape_problem(y, head, what, rank, tail))
     y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
     head.family.check(y, what)
+    if y.dtype == "float64" and head.variable_dtype == "float32":
+        head.family.check(y.astype("float32"), f"{what} in float32")
     return y
 
 

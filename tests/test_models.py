@@ -89,8 +89,8 @@ def test_banknotes_reach_the_maximum_likelihood_fit(banknotes):
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in FAMILIES if c.name != "mixture"], ids=lambda c: c.name
-)  # whose components come in any order
+    "case", [c for c in FAMILIES if c.name not in ("mixture", "ordinal")], ids=lambda c: c.name
+)  # whose components come in any order; whose cutpoints do not depend on x
 def test_recovery_of_simulated_parameters(case, rng):
     n = 4000
     x = rng.uniform(-1, 1, size=(n, 2))
@@ -100,6 +100,8 @@ def test_recovery_of_simulated_parameters(case, rng):
     start = rng.uniform(-0.3, 0.3, size=case.family.size)
     params = case.family.to_params(x @ truth + start)
     y = case.family.frozen(**params).rvs(random_state=rng, size=n)
+    if case.name == "beta":  # draws that round to an end
+        y = np.clip(y, 1e-6, 1.0 - 1e-6)
     model.fit(Same(x, y, 250), verbose=0)
     kernel, bias = (numpy(w).astype("float64") for w in head.coefficients())
     # Standard errors from the outer product of finite-difference scores at the truth.
@@ -185,7 +187,10 @@ def test_predictions_agree_with_the_backend_distribution(case, rng):
         np.testing.assert_array_equal(values, predictive.params[name])
     np.testing.assert_array_equal(model.predict(x, verbose=0), predictive.mean())
     on_backend = model.distribution(x).log_prob(keras.ops.convert_to_tensor(y.astype("float32")))
-    np.testing.assert_allclose(numpy(on_backend), predictive.log_prob(y), rtol=1e-4, atol=1e-4)
+    expected = predictive.log_prob(y)
+    near = expected > -1e30  # what float32 holds
+    assert near.sum() > 3
+    np.testing.assert_allclose(numpy(on_backend)[near], expected[near], rtol=1e-4, atol=1e-4)
 
 
 def test_predict_on_batch_gives_means(rng):

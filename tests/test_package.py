@@ -84,8 +84,14 @@ def test_classes_of_the_public_interface_have_examples():
         assert ">>>" in cls.__doc__, cls
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+# The longer ones run on the default backend alone.
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.backend] * (path.stem < "04"))
+        for path in EXAMPLES
+    ],
+)
 def test_example_runs(path):
     done = python([str(path)])
     assert done.returncode == 0, done.stderr[-2000:]

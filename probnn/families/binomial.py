@@ -131,7 +131,7 @@ class Binomial(OfTrials):
     Examples
     --------
     >>> import probnn as pn
-    >>> float(pn.families.Binomial(trials=4).frozen(probs=0.5).pmf(2))
+    >>> round(float(pn.families.Binomial(trials=4).frozen(probs=0.5).pmf(2)), 6)
     0.375
     """
 

@@ -46,8 +46,8 @@ class Censored(Wrapper):
     >>> y = pn.families.Censored.bounds(time=[2.0, 5.0], observed=[True, False])
     >>> y.tolist()
     [[2.0, 2.0], [5.0, inf]]
-    >>> pn.families.Censored("exponential").start(y)
-    {'mean': 7.0}
+    >>> round(pn.families.Censored("exponential").start(y)["mean"], 6)  # 7 units for one event
+    7.0
     """
 
     name = "censored"
