@@ -4,7 +4,9 @@ Each family is one file. `FAMILIES` maps names to classes; `get` makes one; `reg
 The recipe for a new one is the docstring of `Family`.
 """
 
-from probnn.families._base import FAMILIES, Family, Linked, Param, get, register
+from probnn.families._base import Family
+from probnn.families._params import Linked, Param
+from probnn.families._registry import FAMILIES, get, register
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.beta import Beta
 from probnn.families.beta_binomial import BetaBinomial

@@ -1,10 +1,8 @@
-"""What a family is: the recipe, the parameters, and the registry."""
+"""What a family is: the recipe, and what all families do."""
 
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import keras
@@ -13,153 +11,8 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
-from probnn.links import Link, same_class
+from probnn.families._params import Linked, Param
 from probnn.links import get as get_link
-
-FAMILIES = {}
-
-
-def register(cls):
-    """Make a family known by its name: a class decorator.
-
-    Parameters
-    ----------
-    cls : type
-        A subclass of `Family` with a `name` that is not taken.
-
-    Returns
-    -------
-    type
-        The same class.
-
-    Raises
-    ------
-    ValueError
-        If another family has that name.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> @pn.families.register
-    ... class Maxwell(pn.families.Gamma):
-    ...     name = "maxwell"
-    >>> pn.families.get("maxwell")
-    <family maxwell: mean (log), shape (log)>
-    """
-    taken = FAMILIES.get(cls.name)
-    if taken is not None and not same_class(taken, cls):
-        raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
-    FAMILIES[cls.name] = cls
-    return cls
-
-
-def get(identifier, **options):
-    """Return a family by its name, its configuration, or itself.
-
-    Parameters
-    ----------
-    identifier : str, dict or Family
-        A name from `FAMILIES`; or what `Family.get_config` returned; or a family.
-    **options
-        Arguments of the family: `link`, `links`, and those of its own (`classes`).
-
-    Returns
-    -------
-    Family
-
-    Raises
-    ------
-    ValueError
-        If no family of that name is registered, it has no such option, or options come with a
-        family already made.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> pn.families.get("bernoulli", link="probit")
-    <family bernoulli: probs (probit)>
-    """
-    if isinstance(identifier, Family):
-        if options:
-            raise ValueError(
-                f"Options go with a family's name. Received: {identifier!r}, which is made "
-                f"already, and {options}."
-            )
-        return identifier
-    name = identifier
-    if isinstance(identifier, dict):
-        options = {**identifier, **options}
-        name = options.pop("name")
-    if name not in FAMILIES:
-        raise ValueError(
-            f"Unknown family. Expected one of {', '.join(FAMILIES)}, or a Family. "
-            f"Received: {name!r}. A family of your own is made known by the decorator "
-            "`@probnn.families.register`, before a model that uses it is loaded."
-        )
-    cls = FAMILIES[name]
-    allowed = [*inspect.signature(cls).parameters]
-    unknown = [option for option in options if option not in allowed]
-    if unknown:
-        raise ValueError(
-            f"Expected the options of the {name} family to be among {', '.join(allowed)}. "
-            f"Received: {', '.join(map(repr, unknown))}."
-        )
-    return cls(**options)
-
-
-@dataclass(frozen=True)
-class Param:
-    """One parameter of a family.
-
-    Parameters
-    ----------
-    link : str or Link
-        Its default link.
-    domain : probnn.domains.Domain
-        The values it may have.
-    size : int, optional
-        For a parameter that is a vector, how many raw columns it takes; a number takes one.
-    length : int, optional
-        For a vector with more values than raw columns, how many it has.
-    """
-
-    link: str | Link
-    domain: domains.Domain
-    size: int | None = None
-    length: int | None = None
-
-    @property
-    def columns(self):
-        """How many raw columns it takes."""
-        return 1 if self.size is None else self.size
-
-    @property
-    def shape(self):
-        """The shape of its value in one row: () of a number, (length,) of a vector."""
-        return () if self.size is None else (self.length or self.size,)
-
-
-class Linked:
-    """A parameter while a log-density is computed: its raw value, and what its link makes of it."""
-
-    def __init__(self, raw, link):
-        self.raw = raw
-        self.link = link
-
-    @cached_property
-    def value(self):
-        """The parameter."""
-        return self.link.inverse(self.raw)
-
-    @cached_property
-    def log(self):
-        """The logarithm of the parameter."""
-        return self.link.log_inverse(self.raw)
-
-    @cached_property
-    def log_complement(self):
-        """The logarithm of 1 minus the parameter."""
-        return self.link.log_complement(self.raw)
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from probnn.families._base import Family, get
+from probnn.families._base import Family
+from probnn.families._registry import get
 
 
 class Wrapper(Family):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from probnn import domains
-from probnn.families._base import Param, get
+from probnn.families._params import Param
+from probnn.families._registry import get
 from probnn.families._wrapper import Wrapper
 
 

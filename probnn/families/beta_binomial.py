@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Param, register
 from probnn.families._frozen_trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_gamma_excess
+from probnn.families._params import Param
+from probnn.families._registry import register
 from probnn.families.binomial import OfTrials, log_choices, shares
 
 

@@ -3,9 +3,11 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._frozen_trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_factorial_excess
+from probnn.families._params import Param
+from probnn.families._registry import register
 
 
 class OfTrials(Family):

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
+from probnn.families._params import Param
+from probnn.families._registry import register
 from probnn.links import Link
 
 

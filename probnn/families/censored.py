@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import get, register
+from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper
 from probnn.families.discretized import check_tails
 

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._numerics import log1p_minus, log_gamma_excess
+from probnn.families._params import Param
+from probnn.families._registry import register
 from probnn.families.categorical import MultinomialLogit
 
 

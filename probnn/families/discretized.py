@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import get, register
+from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper
 
 _LEVELS = 65_536  # the most whole numbers, those of 16 bits

@@ -3,9 +3,11 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._inversion import solve_tail
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
+from probnn.families._params import Param
+from probnn.families._registry import register
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _ROOT_HALF, _ROOT_PI = np.sqrt(0.5), np.sqrt(np.pi)

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Param, get, register
 from probnn.families._numerics import spread
+from probnn.families._params import Param
+from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper, with_links
 from probnn.families.categorical import MultinomialLogit
 from probnn.families.normal import Normal

@@ -6,13 +6,15 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
     log1p_minus,
     stirling_correction,
 )
+from probnn.families._params import Param
+from probnn.families._registry import register
 
 
 @register

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     by_precision,
@@ -15,6 +15,8 @@ from probnn.families._numerics import (
     saturate,
     spread,
 )
+from probnn.families._params import Param
+from probnn.families._registry import register
 
 _SERIES_FROM = 8.0
 # log(Gamma(x + 1/2) / Gamma(x)) = log(x) / 2 + sum of (B_2n(1/2) - B_2n) / (2n (2n-1)) x^(1-2n), by

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._numerics import by_precision, saturate, spread
+from probnn.families._params import Param
+from probnn.families._registry import register
 from probnn.families._standard import StandardNormal
 from probnn.links import log1mexp
 

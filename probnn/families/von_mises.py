@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family, Param, register
+from probnn.families._base import Family
 from probnn.families._numerics import by_precision, saturate
+from probnn.families._params import Param
+from probnn.families._registry import register
 
 _LOG_2PI = math.log(2.0 * math.pi)
 _TURN = 2.0 * math.pi

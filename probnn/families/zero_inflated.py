@@ -3,8 +3,8 @@
 import numpy as np
 
 from probnn import backend
-from probnn.families._base import register
 from probnn.families._numerics import logaddexp
+from probnn.families._registry import register
 from probnn.families._zero_adjusted import ZeroAdjusted
 
 

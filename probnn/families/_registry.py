@@ -1,0 +1,96 @@
+"""The families by their names."""
+
+import inspect
+
+from probnn.families._base import Family
+from probnn.links import same_class
+
+FAMILIES = {}
+
+
+def register(cls):
+    """Make a family known by its name: a class decorator.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `Family` with a `name` that is not taken.
+
+    Returns
+    -------
+    type
+        The same class.
+
+    Raises
+    ------
+    ValueError
+        If another family has that name.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> @pn.families.register
+    ... class Maxwell(pn.families.Gamma):
+    ...     name = "maxwell"
+    >>> pn.families.get("maxwell")
+    <family maxwell: mean (log), shape (log)>
+    """
+    taken = FAMILIES.get(cls.name)
+    if taken is not None and not same_class(taken, cls):
+        raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
+    FAMILIES[cls.name] = cls
+    return cls
+
+
+def get(identifier, **options):
+    """Return a family by its name, its configuration, or itself.
+
+    Parameters
+    ----------
+    identifier : str, dict or Family
+        A name from `FAMILIES`; or what `Family.get_config` returned; or a family.
+    **options
+        Arguments of the family: `link`, `links`, and those of its own (`classes`).
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    ValueError
+        If no family of that name is registered, it has no such option, or options come with a
+        family already made.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> pn.families.get("bernoulli", link="probit")
+    <family bernoulli: probs (probit)>
+    """
+    if isinstance(identifier, Family):
+        if options:
+            raise ValueError(
+                f"Options go with a family's name. Received: {identifier!r}, which is made "
+                f"already, and {options}."
+            )
+        return identifier
+    name = identifier
+    if isinstance(identifier, dict):
+        options = {**identifier, **options}
+        name = options.pop("name")
+    if name not in FAMILIES:
+        raise ValueError(
+            f"Unknown family. Expected one of {', '.join(FAMILIES)}, or a Family. "
+            f"Received: {name!r}. A family of your own is made known by the decorator "
+            "`@probnn.families.register`, before a model that uses it is loaded."
+        )
+    cls = FAMILIES[name]
+    allowed = [*inspect.signature(cls).parameters]
+    unknown = [option for option in options if option not in allowed]
+    if unknown:
+        raise ValueError(
+            f"Expected the options of the {name} family to be among {', '.join(allowed)}. "
+            f"Received: {', '.join(map(repr, unknown))}."
+        )
+    return cls(**options)

@@ -1,0 +1,200 @@
+"""What is known of the families from elsewhere: formulas that the table of cases reads."""
+
+import itertools
+
+import mpmath
+import numpy as np
+from scipy import integrate, special, stats
+
+
+def categorical_log_prob(y, probs):
+    return np.log(probs[np.arange(len(y)), y.astype(int)])
+
+
+def ordinal_probs(loc, cutpoints):
+    z = np.asarray(cutpoints) - np.asarray(loc)[:, None]
+    width = np.diff(cutpoints, axis=1)
+    middle = special.expit(z[:, 1:]) * special.expit(-z[:, :-1]) * -np.expm1(-width)
+    return np.column_stack([special.expit(z[:, 0]), middle, special.expit(-z[:, -1])])
+
+
+def poisson_mixture_crps(y, rate, weights):
+    k = np.arange(1000.0)[:, None]
+    cdf = (weights * stats.poisson.cdf(k[..., None], rate)).sum(axis=-1)
+    return ((cdf - (y <= k)) ** 2).sum(axis=0)
+
+
+def summed_crps(cdf, y, low=0, high=3000):
+    """Return the sum over whole numbers of (cdf(k) - 1{y <= k})^2, row by row."""
+    k = np.arange(low, high + 1.0)[:, None]
+    return ((cdf(k) - (y <= k)) ** 2).sum(axis=0)
+
+
+def inflated_log_prob(y, rate, inflation):
+    zero = np.log((1 - inflation) * np.exp(-rate) + inflation)
+    return np.where(y > 0, np.log1p(-inflation) + stats.poisson.logpmf(y, rate), zero)
+
+
+def hurdle_log_prob(y, mean, dispersion, zero_probs):
+    base = stats.nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
+    above = np.log1p(-zero_probs) + base.logpmf(y) - base.logsf(0)
+    return np.where(y > 0, above, np.log(zero_probs))
+
+
+def hurdle_moments(mean, dispersion, zero_probs):
+    base = stats.nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
+    factor = (1 - zero_probs) / base.sf(0)
+    return factor * mean, factor * (base.var() + mean**2) - (factor * mean) ** 2
+
+
+def rounded_log_prob(y, loc, scale):
+    low, high = (y - 0.5 - loc) / scale, (y + 0.5 - loc) / scale
+    inside = stats.logistic.logcdf(high) + stats.logistic.logsf(low) + np.log(-np.expm1(low - high))
+    ends = np.where(y == 0, stats.logistic.logcdf(high), stats.logistic.logsf(low))
+    return np.where((y > 0) & (y < 255), inside, ends)
+
+
+def rounded_moments(loc, scale):
+    k = np.arange(256.0)[:, None]
+    probs = np.exp(rounded_log_prob(k, loc, scale))
+    mean = (k * probs).sum(axis=0)
+    return mean, ((k - mean) ** 2 * probs).sum(axis=0)
+
+
+def censored_log_prob(y, scale, shape):
+    base = stats.weibull_min(shape, scale=scale)
+    low, high = y[:, 0], y[:, 1]
+    with np.errstate(divide="ignore"):
+        between = np.log(base.cdf(high) - base.cdf(low))
+        known = np.where(high == np.inf, base.logsf(low), between)
+        return np.where(low == high, base.logpdf(low), np.where(low == 0, base.logcdf(high), known))
+
+
+def bivariate_log_prob(y, loc, scale_tril):
+    a, b, c = scale_tril.T
+    return np.array(
+        [
+            stats.multivariate_normal.logpdf(row, center, [[a * a, a * b], [a * b, b * b + c * c]])
+            for row, center, a, b, c in zip(y, loc, a, b, c, strict=True)
+        ]
+    )
+
+
+def integrated_crps(frozen, y):
+    """Return the integral of (cdf(x) - 1{y <= x})^2, row by row, of a frozen SciPy distribution."""
+    levels = np.array([1e-14, 1e-9, 1e-6, 1e-3, 0.1])
+    cuts = [side(p) for side in (frozen.ppf, frozen.isf) for p in (*levels, 0.5)]
+    cuts = np.stack([np.broadcast_to(cut, y.shape) for cut in cuts])
+    scores = []
+    for i, at in enumerate(y):
+
+        def square(x, i=i, at=at):
+            cdf, sf = (np.broadcast_to(f(x), y.shape)[i] for f in (frozen.cdf, frozen.sf))
+            return cdf**2 if x < at else sf**2
+
+        edges = np.unique([at, *cuts[:, i]])
+        parts = [
+            integrate.quad(square, a, b, epsabs=0.0, epsrel=1e-11, limit=200)[0]
+            for a, b in itertools.pairwise(edges)
+        ]
+        scores.append(sum(parts))
+    return np.array(scores)
+
+
+def circular_crps(y, loc, concentration):
+    """Return E d(V, y) - E d(V, V') / 2 by quadrature, with d the angle between directions."""
+    angle = np.linspace(-np.pi, np.pi, 4000, endpoint=False)
+    scores = []
+    for at, center, k in zip(y, loc, concentration, strict=True):
+        scale = np.pi / 2000
+        density = stats.vonmises(k).pdf
+
+        def between(d, density=density, scale=scale):
+            return d * 2.0 * scale * np.sum(density(angle) * density(angle + d))
+
+        def to_y(v, density=density, t=at - center):
+            return v * (density(t + v) + density(t - v))
+
+        cuts = abs(at - center) + np.array([-6, -3, -1, 0, 1, 3, 6]) / np.sqrt(k + 1)
+        cuts = [c for c in cuts if 0 < c < np.pi]
+        first = integrate.quad(to_y, 0.0, np.pi, points=cuts, epsabs=0.0, epsrel=1e-12, limit=400)[
+            0
+        ]
+        cuts = [c for c in np.array([1, 3, 6]) / np.sqrt(k + 1) if c < np.pi]
+        second = integrate.quad(
+            between, 0.0, np.pi, points=cuts, epsabs=0.0, epsrel=1e-12, limit=400
+        )[0]
+        scores.append(first - 0.5 * second)
+    return np.array(scores)
+
+
+def angle_variance(loc, concentration):
+    """Return the integral of t^2 p(loc + t) over a turn, by quadrature."""
+    return np.array(
+        [
+            2
+            * integrate.quad(
+                lambda t, k=k: t**2 * stats.vonmises(k).pdf(t),
+                0.0,
+                np.pi,
+                points=[c for c in np.array([1, 3, 6]) / np.sqrt(k + 1) if c < np.pi],
+                epsabs=0.0,
+                epsrel=1e-13,
+            )[0]
+            for k in concentration
+        ]
+    )
+
+
+def beta_binomial_log_prob(y, probs, precision):
+    return stats.betabinom.logpmf(y, 20, probs * precision, (1 - probs) * precision)
+
+
+def beta_binomial_crps(y, probs, precision):
+    k = np.arange(21.0)[:, None]
+    cdf = np.cumsum(np.exp(beta_binomial_log_prob(k, probs, precision)), axis=0)
+    return ((cdf - (y <= k)) ** 2).sum(axis=0)
+
+
+def truncated_moments(loc, scale, low, high):
+    """Return the mean and the variance of normal distributions between bounds."""
+    moments = []
+    with mpmath.workdps(50):
+        for center, size in zip(loc.tolist(), scale.tolist(), strict=True):
+            ends = [(mpmath.mpf(end) - center) / size for end in (low, high)]
+            a, b = (mpmath.npdf(end) for end in ends)
+            mass = mpmath.ncdf(ends[1]) - mpmath.ncdf(ends[0])
+            first = (a - b) / mass
+            edges = [end * p if p else 0 for end, p in zip(ends, (a, b), strict=True)]
+            second = 1 + (edges[0] - edges[1]) / mass
+            moments.append((center + size * first, size**2 * (second - first**2)))
+    return np.array(moments, dtype=float).T
+
+
+def tweedie_log_prob(y, mean, dispersion):
+    # Power 1.5: a Poisson number of exponential variables, here up to 2000.
+    rate, scale = 2 * np.sqrt(mean) / dispersion, 0.5 * dispersion * np.sqrt(mean)
+    j = np.arange(1.0, 2001.0)[:, None]
+    terms = stats.poisson.logpmf(j, rate) + stats.gamma.logpdf(np.where(y > 0, y, 1), j, 0, scale)
+    return np.where(y > 0, special.logsumexp(terms, axis=0), -rate)
+
+
+def tweedie_crps(y, mean, dispersion):
+    rate, scale = 2 * np.sqrt(mean) / dispersion, 0.5 * dispersion * np.sqrt(mean)
+    j = np.arange(1.0, 2001.0)
+    scores = []
+    for at, lam, theta, mu in zip(y, rate, scale, mean, strict=True):
+
+        def tail(x, above, lam=lam, theta=theta):
+            part = special.gammaincc(j, x / theta) if above else special.gammainc(j, x / theta)
+            return stats.poisson.pmf(j, lam) @ part + (0.0 if above else np.exp(-lam))
+
+        deviation = np.sqrt(2 * lam) * theta
+        edges = np.unique([0.0, at, *(mu + deviation * np.arange(-12, 13)), mu + 40 * deviation])
+        edges = edges[edges >= 0]
+        parts = [
+            integrate.quad(lambda x, at=at: tail(x, x >= at) ** 2, a, b, epsabs=0, epsrel=1e-11)[0]
+            for a, b in itertools.pairwise(edges)
+        ]
+        scores.append(sum(parts))
+    return np.array(scores)
