@@ -157,3 +157,11 @@ def test_classes_are_predicted_as_probabilities():
     np.testing.assert_allclose(found.predict(x[:5]), want, rtol=1e-7)
     with pytest.raises(ValueError, match="of classes"):
         found.get_prediction(x[:5])
+
+
+def test_intervals_of_proportions_without_trials(rng):
+    y = np.column_stack([rng.integers(0, 10, 80), np.full(80, 9)])
+    found = pn.glm.GLM(y, np.ones((80, 1)), "beta_binomial").fit().get_prediction()
+    frame = found.summary_frame()
+    assert list(frame.columns) == ["mean", "mean_se", "mean_ci_lower", "mean_ci_upper"]
+    np.testing.assert_allclose(frame["mean"], y[:, 0].mean() / 9, rtol=0.05)

@@ -186,18 +186,22 @@ class Prediction:
         return nodes, total / total.sum()
 
     def summary_frame(self, alpha=0.05):
-        """Return a DataFrame: mean, mean_se, mean_ci_lower/upper, obs_ci_lower/upper."""
+        """Return a DataFrame: mean, mean_se, mean_ci_lower/upper, obs_ci_lower/upper.
+
+        The last two are left out where new rows have no known number of trials.
+        """
         import pandas as pd
 
-        mean, new = self.conf_int(alpha), self.conf_int(alpha, obs=True)
+        mean = self.conf_int(alpha)
         columns = {
             "mean": self.predicted_mean,
             "mean_se": self.se_mean,
             "mean_ci_lower": mean[:, 0],
             "mean_ci_upper": mean[:, 1],
-            "obs_ci_lower": new[:, 0],
-            "obs_ci_upper": new[:, 1],
         }
+        if not self.results.family.given:
+            new = self.conf_int(alpha, obs=True)
+            columns |= {"obs_ci_lower": new[:, 0], "obs_ci_upper": new[:, 1]}
         return pd.DataFrame(columns, index=self._index)
 
 
