@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import mpmath
 import numpy as np
 import scoringrules as sr
@@ -458,6 +459,21 @@ FAMILIES = [
         crps=tweedie_crps,
     ),
 ]
+
+# What is the same for all families, as heads and losses, is tried with all of them on the default
+# backend, and with one of each kind on the others.
+_KINDS = (
+    "normal",
+    "bernoulli",
+    "categorical",
+    "negative_binomial",
+    "weibull",
+    "zero_inflated",
+    "ordinal",
+    "mixture",
+)
+_IS_DEFAULT = keras.backend.backend() == "tensorflow"
+WIRED = [case for case in FAMILIES if _IS_DEFAULT or case.name in _KINDS]
 
 # Families whose y has several columns.
 SEVERAL = [

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES
+from cases import WIRED
 from scipy import stats
 
 import probnn as pn
 
 pytestmark = pytest.mark.backend
 
-each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
 
 
 def numpy(values):

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from cases import FAMILIES
+from cases import WIRED
 from scipy import stats
 
 import probnn as pn
@@ -13,7 +13,7 @@ from probnn import backend
 
 pytestmark = pytest.mark.backend
 
-each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
 
 
 def numpy(values):

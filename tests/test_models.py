@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from cases import FAMILIES
+from cases import WIRED
 from scipy import special, stats
 
 import probnn as pn
 
 pytestmark = pytest.mark.backend
 
-each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
+each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
 
 
 def numpy(values):
@@ -89,7 +89,7 @@ def test_banknotes_reach_the_maximum_likelihood_fit(banknotes):
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in FAMILIES if c.name not in ("mixture", "ordinal")], ids=lambda c: c.name
+    "case", [c for c in WIRED if c.name not in ("mixture", "ordinal")], ids=lambda c: c.name
 )  # whose components come in any order; whose cutpoints do not depend on x
 def test_recovery_of_simulated_parameters(case, rng):
     n = 4000
