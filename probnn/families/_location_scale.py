@@ -52,7 +52,9 @@ class LocationScale(Family):
 
     def _log_between(self, low, high, **linked):
         z, _, log_rate = self._standardised(low, linked)
-        width = self._distance(low, high) * backend.math(log_rate).exp(log_rate)
+        m = backend.math(log_rate)
+        width = self._distance(low, high) * m.exp(log_rate)
+        width = m.maximum(width, by_precision(width, 1e-37, 1e-300))  # none rounds to 0
         return self.standard.log_between(z, width)
 
     def _width(self, y):
