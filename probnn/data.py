@@ -78,11 +78,7 @@ def _shape_problem(y, head, what, rank, tail):
     rows, family = (None, *(f"t{i}" for i in range(1, rank - 1))), head.family
     shown = shape_text((*rows, *tail)) + ("" if tail else f" or {shape_text((*rows, 1))}")
     if family.y_columns is not None:
-        meaning = f", {family.y_meaning}" if family.y_meaning else ""
-        return (
-            f"Expected {what} of shape {shown}{meaning}, for the {family.name} family. Received: "
-            f"shape {y.shape}. {family._support_hint()}"
-        )
+        return family.columns_problem(what, shown, y.shape)
     return (
         f"Expected {what} of shape {shown}, for a head with units={head.units}. Received: "
         f"shape {y.shape}. Give each row one value, a class as its code (indicator columns "

@@ -357,10 +357,8 @@ class Predictive:
         y = _float64(y)
         if y.ndim == len(self._shape) + len(self.family.y_shape):
             self.family.check(y)
-        elif self.family.y_columns is None:
-            self.family.check(np.broadcast_to(y, self._shape))
-        elif isinstance(self.family, families.Censored):
-            self.family.family.check(np.broadcast_to(y, self._shape))
+        else:
+            self.family.check_seen(np.broadcast_to(y, self._shape))
 
     def _at(self, y):
         """Return the distributions with what y tells of them, and y; raise: never broadcast."""

@@ -407,6 +407,19 @@ class Family(ABC):
                 f"{int(bad.sum())} such value(s) in all. {self._support_hint()}"
             )
 
+    def check_seen(self, y):
+        """Raise ValueError if numbers, of a y that may have several columns, are impossible."""
+        if self.y_columns is None:
+            self.check(y)
+
+    def columns_problem(self, what, shown, shape):
+        """Say which shape of a y of several columns was expected."""
+        meaning = f", {self.y_meaning}" if self.y_meaning else ""
+        return (
+            f"Expected {what} of shape {shown}{meaning}, for the {self.name} family. Received: "
+            f"shape {shape}. {self._support_hint()}"
+        )
+
     def _support_hint(self):
         """Say what to do about y outside the support."""
         return "Clean or recode the data, or choose a family with that support."

@@ -116,6 +116,10 @@ class Censored(Wrapper):
         known = m.where(right, above, m.where(left, below, within))
         return m.where(exact, density, m.where(left & right, 0.0 * known, known))
 
+    def check_seen(self, y):
+        """Raise ValueError if numbers, seen without censoring, are impossible."""
+        self.family.check_seen(y)
+
     def _conditioned(self, y):
         exact = (y[..., 0] == y[..., 1]).all()
         return (y[..., 0] if exact else y), {}

@@ -7,6 +7,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
+from probnn.families._frozen_vector import FrozenVector
 from probnn.families._numerics import log1p_minus, log_gamma_excess
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -120,7 +121,7 @@ class Dirichlet(Family):
         return f"<family dirichlet: {self.units} units>"
 
 
-class FrozenDirichlet:
+class FrozenDirichlet(FrozenVector):
     """The methods of a frozen SciPy distribution, for vectors of d shares in each row.
 
     `logpdf`, `entropy` and `rvs` are of the whole vector; `cdf`, `sf`, `ppf`, `isf`, `var` and
@@ -192,11 +193,6 @@ class FrozenDirichlet:
 
         return Beta().frozen(mean=self._mean, precision=self.precision[..., None])
 
-    def _of_rows(self, level):
-        """Return levels that broadcast against (..., d): one of a row is of all its shares."""
-        level = np.asarray(level, dtype="float64")
-        return level[..., None] if 0 < level.ndim < self._mean.ndim else level
-
     def var(self):
         """Return the variances."""
         return self._mean * (1.0 - self._mean) / (1.0 + self.precision[..., None])
@@ -204,22 +200,6 @@ class FrozenDirichlet:
     def std(self):
         """Return the standard deviations."""
         return np.sqrt(self.var())
-
-    def cdf(self, y):
-        """Return P(Y_i <= y_i) of each share."""
-        return self._marginal().cdf(y)
-
-    def sf(self, y):
-        """Return P(Y_i > y_i) of each share."""
-        return self._marginal().sf(y)
-
-    def ppf(self, p):
-        """Return the quantile of each share at p, shape (...) or (..., d)."""
-        return self._marginal().ppf(self._of_rows(p))
-
-    def isf(self, q):
-        """Return the quantile of each share at 1 - q."""
-        return self._marginal().isf(self._of_rows(q))
 
     def support(self):
         """Return the ends of the interval of a share."""

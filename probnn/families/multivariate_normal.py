@@ -5,6 +5,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
+from probnn.families._frozen_vector import FrozenVector
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -210,7 +211,7 @@ class MultivariateNormal(Family):
         return f"<family multivariate_normal: {self.units} units, loc ({self.links['loc'].name})>"
 
 
-class FrozenMultivariateNormal:
+class FrozenMultivariateNormal(FrozenVector):
     """The methods of a frozen SciPy distribution, for vectors of d numbers in each row.
 
     `logpdf`, `entropy` and `rvs` are of the whole vector; `cdf`, `sf`, `ppf`, `isf`, `var` and
@@ -285,27 +286,6 @@ class FrozenMultivariateNormal:
         from scipy import stats
 
         return stats.norm(self.loc, self.std())
-
-    def _of_rows(self, level):
-        """Return levels that broadcast against (..., d): one of a row is of all its numbers."""
-        level = np.asarray(level, dtype="float64")
-        return level[..., None] if 0 < level.ndim < self.loc.ndim else level
-
-    def cdf(self, y):
-        """Return P(Y_i <= y_i) of each number."""
-        return self._marginal().cdf(y)
-
-    def sf(self, y):
-        """Return P(Y_i > y_i) of each number."""
-        return self._marginal().sf(y)
-
-    def ppf(self, p):
-        """Return the quantile of each number at p, shape (...) or (..., d)."""
-        return self._marginal().ppf(self._of_rows(p))
-
-    def isf(self, q):
-        """Return the quantile of each number at 1 - q."""
-        return self._marginal().isf(self._of_rows(q))
 
     def support(self):
         """Return the ends of the real line."""

@@ -223,13 +223,13 @@ class BatchedGLM(GLM):
     def _start(self, start_params=None):
         return self._in_memory()._start(start_params)
 
-    def _newton(self, start, maxiter, tol, progress=None, engine="host"):
+    def _maximum(self, start, maxiter, tol, progress=None, engine="host"):
         first = newton(self._in_memory().likelihood(), start, 50, tol=1e-4)
         borrowed = first.hessian * (self._rows / len(self.sample))
         return newton(self.likelihood(), first.coef, maxiter, tol, borrowed, progress)
 
     def _least_squares(self):
-        return self._newton(self._start(), 100, 1e-12)
+        return self._maximum(self._start(), 100, 1e-12)
 
 
 class _Sum:

@@ -187,11 +187,7 @@ def read_response(y, family):
     columns = family.y_columns
     if columns is not None:
         if y.ndim != 2 or y.shape[1] != columns or not len(y):
-            meaning = f", {family.y_meaning}" if family.y_meaning else ""
-            raise ValueError(
-                f"Expected y of shape (n, {columns}){meaning}, for the {family.name} family. "
-                f"Received: shape {y.shape}. {family._support_hint()}"
-            )
+            raise ValueError(family.columns_problem("y", f"(n, {columns})", y.shape))
         family.check(y)
         return np.ascontiguousarray(y), None, str(name or "y")
     if y.ndim == 0 or y.shape[0] == 0:

@@ -95,12 +95,7 @@ class GoodnessOfFit:
         """These results with a constant alone for a model, at its optimum."""
         null = copy.copy(self)
         null.model = self.model.null_model()
-        if not self.family.smooth:
-            from probnn.glm.absolute import least_absolute
-
-            null.coef = least_absolute(null.model).coef
-        else:
-            null.coef = null.model._newton(null.model._start(), 100, 1e-9).coef
+        null.coef = null.model._maximum(null.model._start(), 100, 1e-9).coef
         return null
 
     @cached_property

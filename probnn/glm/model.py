@@ -279,13 +279,9 @@ class GLM(Specification):
             optimum = firth(self, self._start(start_params), maxiter, tol, progress)
         elif self.is_linear:
             optimum = self._least_squares()
-        elif not self.family.smooth:
-            from probnn.glm.absolute import least_absolute
-
-            optimum = least_absolute(self)
         else:
             start = self._start(start_params)
-            optimum = self._newton(start, maxiter, tol, progress, engine)
+            optimum = self._maximum(start, maxiter, tol, progress, engine)
         progress.close()
         warn_unless(optimum, maxiter)
         self._warn_at_boundary(optimum)
@@ -372,7 +368,12 @@ class GLM(Specification):
                 start[where] = np.linalg.lstsq(x, np.full(len(x), target), rcond=None)[0]
         return start
 
-    def _newton(self, start, maxiter, tol, progress=None, engine="host"):
+    def _maximum(self, start, maxiter, tol, progress=None, engine="host"):
+        """Return the optimum, by Newton's method but where the likelihood has kinks."""
+        if not self.family.smooth:
+            from probnn.glm.absolute import least_absolute
+
+            return least_absolute(self)
         likelihood, borrowed = self.likelihood(), None
         n, size = len(likelihood), likelihood.size
         if engine == "device" or (engine == "auto" and n * size > _LARGE and backend.has_gpu()):
