@@ -353,3 +353,10 @@ def test_time_steps_and_masks(rng):
 def test_bad_heads_get_a_clear_error(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_response_that_float32_rounds_out_of_the_support_is_named():
+    y = np.array([0.2, 1.0 - 1e-9, 0.7])
+    with pytest.raises(ValueError, match=r"y in float32 = 1\.0 in row 1"):
+        pn.Head("beta").adapt(y)
+    pn.Head("beta", dtype="float64").adapt(y)

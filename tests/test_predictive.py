@@ -308,3 +308,17 @@ def test_bad_arguments_get_a_clear_error(make, message):
     d = pn.Predictive("normal", {"loc": np.zeros(3), "scale": np.ones(3)})
     with pytest.raises(ValueError, match=message):
         make(d)
+
+
+@pytest.mark.parametrize(
+    "d",
+    [
+        pn.Predictive("weibull", {"scale": [1.0, 2.0], "shape": 1.5}),
+        pn.Predictive(pn.families.Censored("weibull"), {"scale": [1.0, 2.0], "shape": 1.5}),
+    ],
+    ids=["weibull", "censored"],
+)
+def test_crps_of_impossible_numbers_is_refused(d):
+    for y in (-1.0, [1.0, -1.0]):
+        with pytest.raises(ValueError, match="the positive numbers"):
+            d.crps(y)
