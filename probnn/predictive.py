@@ -3,8 +3,7 @@
 import numpy as np
 
 from probnn import families
-
-_CHUNK = 1_000_000  # numbers held at once in a sum over counts
+from probnn._integrals import numeric_crps, sum_over_counts
 
 
 class Predictive:
@@ -132,7 +131,7 @@ class Predictive:
             return np.asarray(self.frozen.entropy())
         from scipy.special import entr
 
-        return self._sum_over_counts(lambda frozen, k, _: entr(frozen.pmf(k)))
+        return sum_over_counts(self, lambda frozen, k, _: entr(frozen.pmf(k)))
 
     def quantile(self, p):
         """Return quantiles.
@@ -278,62 +277,8 @@ class Predictive:
         rest = np.isnan(score)
         if rest.any():
             part = self._rows(rest)
-            numeric = part._crps_discrete if self.family.discrete else part._crps_continuous
-            score[rest] = numeric(y[rest])
+            score[rest] = numeric_crps(part, y[rest])
         return score
-
-    def _crps_discrete(self, y):
-        return self._sum_over_counts(lambda frozen, k, y: (frozen.cdf(k) - (y <= k)) ** 2, y)
-
-    def _crps_continuous(self, y):
-        """Integrate 2 (1{y < q} - p) (q - y) over the levels p of the quantiles q = Q(p)."""
-        # Tanh-sinh nodes on (0, 1): algebraic tails at either end cost no accuracy.
-        t = np.arange(-3.5, 3.5001, 0.0625)
-        u = 0.5 * np.pi * np.sinh(t)
-        node = 1.0 / (1.0 + np.exp(-2.0 * u))
-        rest = 1.0 / (1.0 + np.exp(2.0 * u))  # 1 - node, to its last digit
-        weight = 0.0625 * np.pi * np.cosh(t) * node * rest
-        level = self.frozen.cdf(y)
-        survival = self.frozen.sf(y)
-        total = np.zeros(self._shape)
-        for a, b, w in zip(node, rest, weight, strict=True):
-            # Each level with its complement, so that neither tail's quantile is rounded away.
-            below = self._from_tail(a * level, b * level + survival)
-            above = self._from_tail(a * survival + level, b * survival)
-            total += w * (a * level**2 * (y - below) + b * survival**2 * (above - y))
-        return 2.0 * total
-
-    def _from_tail(self, p, q):
-        """Return the quantile at p = 1 - q from the nearer end; finite, as its weight may be 0."""
-        near, far = (np.clip(level, 1e-300, 0.5) for level in (p, q))
-        return np.where(p < q, self.frozen.ppf(near), self.frozen.isf(far))
-
-    def _sum_over_counts(self, term, y=None):
-        """Return the sum over k = 0, 1, ... of term(frozen, k, y), as far as each row needs."""
-        low, high = self._ppf(np.full(self._shape, 1e-16)), self.frozen.isf(1e-16)
-        if y is not None:
-            low, high = np.minimum(low, y), np.maximum(high, y)
-        low, high = low.ravel(), high.ravel()
-        rank = len(self._shape)
-        values = {**self.params, **self.given}
-        params = {name: v.reshape(-1, *v.shape[rank:]) for name, v in values.items()}
-        y = None if y is None else y.ravel()
-        # Pieces of rows, none longer than a chunk; then as many pieces at once as fill one.
-        parts = ((high - low) // _CHUNK + 1).astype(np.int64)
-        row = np.repeat(np.arange(len(low)), parts)
-        first = np.concatenate([[0], np.cumsum(parts)[:-1]])
-        begin = low[row] + _CHUNK * (np.arange(len(row)) - first[row])
-        sizes = np.minimum(high[row] - begin + 1, _CHUNK).astype(np.int64)
-        totals = np.empty(len(sizes))
-        block = (np.cumsum(sizes) - 1) // _CHUNK
-        for pieces in np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(block)) + 1):
-            index = np.repeat(row[pieces], sizes[pieces])
-            starts = np.concatenate([[0], np.cumsum(sizes[pieces])[:-1]])
-            k = np.repeat(begin[pieces] - starts, sizes[pieces]) + np.arange(len(index))
-            frozen = self.family.frozen(**{name: values[index] for name, values in params.items()})
-            terms = term(frozen, k, None if y is None else y[index])
-            totals[pieces] = np.add.reduceat(terms, starts)
-        return np.add.reduceat(totals, first).reshape(self._shape)
 
     def sample(self, size=1, seed=None):
         """Return random draws.
@@ -449,3 +394,35 @@ def _float64(y):
     from probnn.data import to_numpy
 
     return to_numpy(y).astype("float64")
+
+
+def predictive_of(model, x):
+    """Return what a model believes about the y of rows.
+
+    Parameters
+    ----------
+    model : probnn.Model, DeepEnsemble or Results
+        Anything with `predict_distribution`; networks with one head.
+    x : array_like
+        As it takes them.
+
+    Raises
+    ------
+    ValueError
+        If it predicts no distribution, or several.
+    """
+    from probnn.glm.results import Results
+
+    if not hasattr(model, "predict_distribution"):
+        raise ValueError(
+            "Expected a model with predict_distribution: probnn.Model or Sequential, DeepEnsemble, "
+            f"or results of probnn.glm. Received: {type(model).__name__}."
+        )
+    options = {} if isinstance(model, Results) else {"verbose": 0}
+    d = model.predict_distribution(x, **options)
+    if not isinstance(d, Predictive):
+        raise ValueError(
+            f"Expected a model with one head. Received: {type(model).__name__} with {len(d)} of "
+            "them. Make one of each: probnn.Model(model.inputs, output)."
+        )
+    return d

@@ -10,6 +10,7 @@ from cases import FAMILIES
 from scipy import integrate, stats
 
 import probnn as pn
+from probnn._integrals import numeric_crps
 
 CUTS = [0.9, 0.99, 1 - 1e-6, 1 - 1e-12]
 each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
@@ -133,7 +134,7 @@ def test_crps_equals_scoringrules(case):
 )  # quantiles with a kink, or that jump; the score of angles is that of the circle
 def test_numeric_crps_equals_the_closed_form(case):
     d, y = predictive(case)
-    numeric = d._crps_discrete(y) if case.family.discrete else d._crps_continuous(y)
+    numeric = numeric_crps(d, y)
     np.testing.assert_allclose(numeric, case.crps(y, **d.params), rtol=1e-6, atol=1e-12)
 
 
@@ -220,9 +221,9 @@ def test_sums_longer_than_a_chunk(monkeypatch):
     y = np.array([3.0, 40.0, 700.0])
     params = {"mean": [5.0, 60.0, 900.0], "dispersion": [0.5, 0.1, 0.3]}
     d = pn.Predictive("negative_binomial", params)
-    expected = d._crps_discrete(y), d.entropy()
-    monkeypatch.setattr("probnn.predictive._CHUNK", 37)
-    np.testing.assert_allclose((d._crps_discrete(y), d.entropy()), expected, rtol=1e-12)
+    expected = numeric_crps(d, y), d.entropy()
+    monkeypatch.setattr("probnn._integrals._CHUNK", 37)
+    np.testing.assert_allclose((numeric_crps(d, y), d.entropy()), expected, rtol=1e-12)
 
 
 def test_a_number_is_a_parameter_of_all_rows():

@@ -69,8 +69,8 @@ class Normal(LocationScale):
         return {"loc": loc, "scale": spread(y, loc)}
 
     def _crps(self, y, loc, scale):
-        from scipy.special import ndtr
+        from scipy.special import erf
 
         z = (y - loc) / scale
-        density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-        return scale * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
+        inside = z * erf(np.sqrt(0.5) * z) + np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z * z)
+        return scale * (inside - 1.0 / np.sqrt(np.pi))

@@ -1,0 +1,508 @@
+"""Scores of predictive distributions: one number for each row, smaller is better.
+
+Every function here is a proper score: on average no other distribution beats the one that y comes
+from. Gneiting and Raftery (2007), doi:10.1198/016214506000001437, is the review.
+
+>>> import numpy as np, probnn as pn
+>>> d = pn.Predictive("normal", {"loc": [0.0, 1.0], "scale": [1.0, 2.0]})
+>>> y = np.array([0.5, 0.0])
+>>> pn.scores.log_score(y, d).round(4).tolist()
+[1.0439, 1.7371]
+>>> pn.scores.crps(y, d).round(4).tolist()
+[0.3314, 0.6628]
+"""
+
+import numpy as np
+import pandas as pd
+
+_DRAWN = 20_000_000  # numbers held at once by a score of draws
+
+
+def log_score(y, predictive):
+    """Return minus the log-density, or log-probability, of y: the negative log-likelihood.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,), or (n, y_columns) of the family
+        Responses. Those of censored families may be bounds.
+    predictive : Predictive
+        The distributions of n rows.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In nats; infinite where y has probability 0.
+
+    Raises
+    ------
+    ValueError
+        If y has another shape, or a value outside the family's support, as NaN is.
+
+    Notes
+    -----
+    Good (1952), doi:10.1111/j.2517-6161.1952.tb00104.x. The score of a density changes with the
+    units of y and may be negative; that of probabilities does not.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive("bernoulli", {"probs": [0.5]})
+    >>> pn.scores.log_score([1], d).round(6).tolist()
+    [0.693147]
+    """
+    predictive._check(y)
+    return -predictive.log_prob(y)
+
+
+def crps(y, predictive):
+    """Return the continuous ranked probability score: `Predictive.crps`.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Responses.
+    predictive : Predictive
+        The distributions of n rows.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In the units of y. For a distribution at one point it is the absolute error.
+
+    Raises
+    ------
+    ValueError
+        If y has another shape, or a value outside the family's support.
+
+    Notes
+    -----
+    Matheson and Winkler (1976), doi:10.1287/mnsc.22.10.1087: the integral of
+    (F(x) - 1{y <= x})^2.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive("normal", {"loc": [0.0], "scale": [1.0]})
+    >>> pn.scores.crps([0.0], d).round(6).tolist()
+    [0.233695]
+    """
+    return predictive.crps(y)
+
+
+def brier(y, predictive):
+    """Return the Brier score of probabilities: their squared distance to what happened.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        0 or 1, or codes of classes.
+    predictive : Predictive
+        Of the Bernoulli family, or of one of classes: categorical, ordinal.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        (p - y)^2 in [0, 1] for Bernoulli; for classes the sum of that over all classes, in [0, 2],
+        which for two of them is twice that of Bernoulli.
+
+    Raises
+    ------
+    ValueError
+        If the family has no probabilities of classes; or as `crps`.
+
+    Notes
+    -----
+    Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive(pn.families.Categorical(3), {"probs": [[0.2, 0.5, 0.3]]})
+    >>> pn.scores.brier([1], d).round(6).tolist()
+    [0.38]
+    """
+    family = predictive.family
+    if family.name != "bernoulli" and family.classes is None:
+        raise ValueError(
+            "Expected probabilities of classes, as of the bernoulli, categorical and ordinal "
+            f"families. Received: {family!r}. scores.crps is the same of numbers."
+        )
+    predictive._check(y)
+    predictive, y = predictive._at(y)
+    p = predictive.mean()
+    if family.classes is None:
+        return (p - y) ** 2
+    return ((p - (y[..., None] == np.arange(family.classes))) ** 2).sum(axis=-1)
+
+
+def ranked_probability(y, predictive):
+    """Return the ranked probability score: Brier scores of "at most k", summed over all k.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Counts, or codes of classes that have an order.
+    predictive : Predictive
+        Of a discrete family. Of the categorical one, the order is that of the codes.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If the family is continuous; or as `crps`.
+
+    Notes
+    -----
+    Epstein (1969), doi:10.1175/1520-0450(1969)008<0985:ASSFPF>2.0.CO;2, without a division by the
+    number of classes. It is the CRPS of the codes.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive(pn.families.Categorical(3), {"probs": [[0.2, 0.5, 0.3]]})
+    >>> pn.scores.ranked_probability([2], d).round(6).tolist()
+    [0.53]
+    """
+    if not predictive.family.discrete:
+        raise ValueError(
+            "Expected a family of counts or classes. Received: "
+            f"{predictive.family!r}. scores.crps is the same of continuous y."
+        )
+    return predictive.crps(y)
+
+
+def interval(y, predictive, *, level=0.9):
+    """Return the interval score of the central interval: its width, and a penalty outside it.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Responses.
+    predictive : Predictive
+        The distributions of n rows.
+    level : float
+        The probability of the interval, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In the units of y.
+
+    Raises
+    ------
+    ValueError
+        If the level is not in (0, 1), the family is not one of numbers on a line; or as `crps`.
+
+    Notes
+    -----
+    Winkler (1972), doi:10.1080/01621459.1972.10481224: with a = 1 - level and the interval [l, u],
+    (u - l) + 2 / a (l - y) 1{y < l} + 2 / a (y - u) 1{y > u}.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive("normal", {"loc": [0.0, 0.0], "scale": [1.0, 1.0]})
+    >>> pn.scores.interval([0.0, 2.0], d).round(4).tolist()
+    [3.2897, 10.3926]
+    """
+    predictive, y = _number(y, predictive)
+    lower, upper = predictive.interval(level)
+    outside = np.maximum(lower - y, 0.0) + np.maximum(y - upper, 0.0)
+    return (upper - lower) + 2.0 / (1.0 - level) * outside
+
+
+def pinball(y, predictive, *, p=0.5):
+    """Return the pinball loss of quantiles: for p = 0.5 half the absolute error of the median.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Responses.
+    predictive : Predictive
+        The distributions of n rows.
+    p : float, or array_like of shape (m,)
+        Probabilities of the quantiles.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,), or (n, m) for m probabilities
+        In the units of y.
+
+    Raises
+    ------
+    ValueError
+        If a p is outside [0, 1], the family is not one of numbers on a line; or as `crps`.
+
+    Notes
+    -----
+    Koenker and Bassett (1978), doi:10.2307/1913643: (p - 1{y < q}) (y - q). Twice its integral
+    over p is the CRPS.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive("normal", {"loc": [0.0], "scale": [1.0]})
+    >>> pn.scores.pinball([1.0], d, p=[0.5, 0.9]).round(4).tolist()
+    [[0.5, 0.0282]]
+    """
+    predictive, y = _number(y, predictive)
+    over = (y if np.ndim(p) == 0 else y[..., None]) - predictive.quantile(p)
+    return np.maximum(np.asarray(p) * over, (np.asarray(p) - 1.0) * over)
+
+
+def dawid_sebastiani(y, predictive):
+    """Return the Dawid-Sebastiani score, which sees the mean and the variance alone.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Responses.
+    predictive : Predictive
+        The distributions of n rows.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        log(variance) + (y - mean)^2 / variance; NaN where there is no variance.
+
+    Raises
+    ------
+    ValueError
+        If the family is not one of numbers on a line; or as `crps`.
+
+    Notes
+    -----
+    Dawid and Sebastiani (1999), doi:10.1214/aos/1018031101.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> d = pn.Predictive("poisson", {"rate": [1.0]})
+    >>> pn.scores.dawid_sebastiani([3], d).tolist()
+    [4.0]
+    """
+    predictive, y = _number(y, predictive)
+    variance = predictive.variance()
+    return np.log(variance) + (y - predictive.mean()) ** 2 / variance
+
+
+def energy(y, predictive, *, draws=1000, seed=0):
+    """Return the energy score, the CRPS of vectors.
+
+    Parameters
+    ----------
+    y : array_like, shape (n, d)
+        Responses; (n,) for families of one number, whose energy score is the CRPS.
+    predictive : Predictive
+        The distributions of n rows.
+    draws : int
+        How many random vectors of each row stand for its distribution; two or more.
+    seed : int or numpy.random.Generator
+        For the same draws again: models are compared on draws with one seed.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In the units of y. The error of the draws is of order 1 / sqrt(draws).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two draws; or as `crps`.
+
+    Notes
+    -----
+    E|X - y| - E|X - X'| / 2: Gneiting and Raftery (2007), doi:10.1198/016214506000001437. X' is the
+    draw before X, so that the time is linear in the number of draws.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> family = pn.families.MultivariateNormal(2)
+    >>> d = pn.Predictive(family, {"loc": np.zeros((1, 2)), "scale_tril": [[1.0, 0.0, 1.0]]})
+    >>> score = pn.scores.energy([[0.0, 0.0]], d, draws=100_000)
+    >>> bool(abs(score[0] - (1 - 0.5**0.5) * np.sqrt(np.pi / 2)) < 0.01)
+    True
+    """
+    if not predictive.family.vector:
+        return predictive.crps(y)
+    if draws < 2:
+        raise ValueError(f"Expected at least 2 draws. Received: draws={draws}.")
+    predictive._check(y)
+    predictive, y = predictive._at(y)
+    rng = np.random.default_rng(seed)
+    found = np.empty(len(y))
+    size = max(1, _DRAWN // (draws * y.shape[-1]))
+    for start in range(0, len(y), size):
+        rows = slice(start, start + size)
+        x = predictive[rows].sample(draws, rng)
+        apart = np.linalg.norm(x - np.roll(x, 1, axis=0), axis=-1)
+        found[rows] = (np.linalg.norm(x - y[rows], axis=-1) - 0.5 * apart).mean(axis=0)
+    return found
+
+
+SCORES = {
+    score.__name__: score
+    for score in (
+        log_score,
+        crps,
+        brier,
+        ranked_probability,
+        interval,
+        pinball,
+        dawid_sebastiani,
+        energy,
+    )
+}
+
+
+def table(predictives, y, scores=None, *, reference=None):
+    """Return mean scores of several models, and their differences from one of them.
+
+    Parameters
+    ----------
+    predictives : dict
+        Name -> Predictive, all of the same rows.
+    y : array_like, shape (n,)
+        Responses, which the models have not seen if the scores are to be fair.
+    scores : list of str, or dict of name -> function, optional
+        Names of `SCORES`, or functions (y, predictive) -> (n,). Without, the scores in use for the
+        families: log score and CRPS of numbers, log score and Brier score of classes (and the
+        ranked probability score if they are ordered), log score and energy score of vectors; the
+        log score not where one family is continuous and another discrete.
+    reference : str, optional
+        The name of the model that the others are compared with; the first one by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each score and model. Columns: `mean` and its standard error `se`; `difference`
+        from the reference's mean, of the same rows, with its standard error `difference_se` and the
+        two-sided `pvalue` of no difference; `skill`, 1 - mean / reference's mean, NaN for scores
+        that may be negative.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, a name is unknown, numbers of rows differ, or a score does not apply.
+
+    Notes
+    -----
+    The test is that of Diebold and Mariano (1995), doi:10.1080/07350015.1995.10524599, for rows
+    that are independent. A density and a probability cannot be compared by the log score.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> y = np.array([0.1, -1.2, 0.4, 0.8])
+    >>> models = {
+    ...     "narrow": pn.Predictive("normal", {"loc": np.zeros(4), "scale": 0.5}),
+    ...     "wide": pn.Predictive("normal", {"loc": np.zeros(4), "scale": 1.0}),
+    ... }
+    >>> pn.scores.table(models, y, ["crps"])[["mean", "difference", "skill"]].round(3)
+                   mean  difference  skill
+    score model
+    crps  narrow  0.456       0.000  0.000
+          wide    0.440      -0.017  0.036
+    """
+    predictives = dict(predictives)
+    if not predictives:
+        raise ValueError("Expected at least one Predictive, as {'name': d}. Received: none.")
+    reference = next(iter(predictives)) if reference is None else reference
+    if reference not in predictives:
+        raise ValueError(
+            f"Expected a reference among {', '.join(map(repr, predictives))}. Received: "
+            f"{reference!r}."
+        )
+    kinds = {d.family.discrete for d in predictives.values()}
+    chosen = _default(predictives) if scores is None else _chosen(scores)
+    if log_score in chosen.values() and len(kinds) > 1:
+        raise ValueError(
+            "Expected families that are all continuous or all discrete for the log score: a "
+            "density is no probability. Received both. Use scores=['crps'], or "
+            "families.Discretized for the continuous ones."
+        )
+    rows = {}
+    for label, score in chosen.items():
+        each = {name: _by_row(score(y, d)) for name, d in predictives.items()}
+        signed = score is dawid_sebastiani or (score is log_score and kinds == {False})
+        known = score in SCORES.values()
+        for name, values in each.items():
+            rows[label, name] = _row(values, each[reference], known and not signed)
+    frame = pd.DataFrame(rows).T
+    frame.index.names = ["score", "model"]
+    return frame
+
+
+def _row(values, reference, skill):
+    with np.errstate(invalid="ignore"):  # infinite scores have no standard error
+        (mean, se), (difference, difference_se) = _mean(values), _mean(values - reference)
+        z = difference / difference_se if difference_se > 0 else np.nan
+        return {
+            "mean": mean,
+            "se": se,
+            "difference": difference,
+            "difference_se": difference_se,
+            "pvalue": _two_sided(z),
+            "skill": 1.0 - mean / reference.mean() if skill and reference.mean() else np.nan,
+        }
+
+
+def _mean(values):
+    """Return the mean, and its standard error."""
+    n = len(values)
+    return values.mean(), values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+
+
+def _two_sided(z):
+    from scipy.special import ndtr
+
+    return 2.0 * ndtr(-abs(z))
+
+
+def _by_row(values):
+    """Return one score a row: the mean over responses, or over quantiles."""
+    return values.reshape(len(values), -1).mean(axis=1)
+
+
+def _default(predictives):
+    families = [d.family for d in predictives.values()]
+    if all(family.vector for family in families):
+        return {"log_score": log_score, "energy": energy}
+    found = {"log_score": log_score} if len({f.discrete for f in families}) == 1 else {}
+    if all(family.name == "bernoulli" for family in families):
+        return {**found, "brier": brier}
+    if all(family.classes is not None for family in families):
+        ordered = all(family.name == "ordinal" for family in families)
+        found |= {"brier": brier}
+        return {**found, "ranked_probability": ranked_probability} if ordered else found
+    return {**found, "crps": crps}
+
+
+def _chosen(scores):
+    if isinstance(scores, dict):
+        return scores
+    scores = [scores] if isinstance(scores, str) else list(scores)
+    unknown = [name for name in scores if name not in SCORES]
+    if unknown:
+        raise ValueError(
+            f"Expected names of scores: {', '.join(SCORES)}. Received: {unknown[0]!r}. A score of "
+            "your own: scores={'name': function}."
+        )
+    return {name: SCORES[name] for name in scores}
+
+
+def _number(y, predictive):
+    """Return the distributions and y, of numbers on a line that were seen, or raise."""
+    family = predictive.family
+    if family.classes is not None or family.vector or family.circular:
+        raise ValueError(
+            f"Expected a family of numbers on a line. Received: {family!r}. Scores of classes: "
+            "log_score, brier; of vectors: log_score, energy; of angles: log_score, crps."
+        )
+    predictive._check(y)
+    predictive, y = predictive._at(y)
+    return predictive, predictive._exact(y)
