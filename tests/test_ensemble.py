@@ -303,6 +303,11 @@ def test_prepared_and_frozen_layers_are_copied(waves):
     for i, same in enumerate((True, True, False)):
         pairs = zip(model.layers[i].get_weights(), copy.layers[i].get_weights(), strict=True)
         assert all(np.allclose(a, b) for a, b in pairs) == same
+    given = 3.0 + 2.0 * x
+    expected = (given - given.mean(axis=0)) / given.std(axis=0)
+    for each in (copy, copies.exact(model)):
+        found = keras.ops.convert_to_numpy(each.layers[0](given.astype("float32")))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 BAD = {

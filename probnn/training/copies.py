@@ -46,15 +46,34 @@ def fresh(model, seed, learning_rate=None):
         for old, new in zip(_layers(model), _layers(copy), strict=True):
             prepared = hasattr(old, "adapt") and not hasattr(old, "family")
             if old.built and new.built and (prepared or not old.trainable):
-                new.set_weights(old.get_weights())
+                give_weights(old, new)
     return copy
 
 
 def exact(model, learning_rate=None):
     """Return a compiled copy of a built model with the same weights, and a new optimizer."""
     copy = _from_config(model, learning_rate)
-    copy.set_weights(model.get_weights())
+    give_weights(model, copy)
     return copy
+
+
+def give_weights(old, new):
+    """Give a layer or a model the weights of another one like it."""
+    new.set_weights(old.get_weights())
+    for layer in [new, *getattr(new, "_flatten_layers", list)()]:
+        if hasattr(layer, "finalize_state"):  # Normalization keeps its mean beside the weight
+            layer.finalize_state()
+
+
+def remade(model):
+    """Return a model made again from the configuration of another, not compiled, or raise."""
+    try:
+        return type(model).from_config(model.get_config())
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(
+            "Expected a model that can be made again from its configuration, as Sequential and "
+            f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
+        ) from error
 
 
 def _from_config(model, learning_rate):
@@ -62,13 +81,7 @@ def _from_config(model, learning_rate):
         raise ValueError(
             f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
         )
-    try:
-        copy = type(model).from_config(model.get_config())
-    except (NotImplementedError, TypeError) as error:
-        raise ValueError(
-            "Expected a model that can be made again from its configuration, as Sequential and "
-            f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
-        ) from error
+    copy = remade(model)
     config = model.get_compile_config()
     if learning_rate is not None:
         options = config["optimizer"]["config"]
