@@ -300,6 +300,8 @@ class Predictive:
     def _check(self, y):
         """Raise if y has a value outside the family's support."""
         y = _float64(y)
+        if y.shape == (*self._y_shape, 1):
+            y = y[..., 0]
         if y.ndim == len(self._shape) + len(self.family.y_shape):
             self.family.check(y)
         else:

@@ -155,7 +155,7 @@ def test_energy_of_a_number_is_its_crps(normal, y):
 
 
 def test_energy_in_blocks_of_rows_has_every_row(rng, vectors, monkeypatch):
-    monkeypatch.setattr(scores, "_DRAWN", 8_000)
+    monkeypatch.setattr("probnn.scores.rules._DRAWN", 8_000)
     y = rng.normal(size=(N, 2))
     found = scores.energy(y, vectors, draws=1000)
     again = [scores.energy(y[[i]], vectors[[i]], draws=1000, seed=1)[0] for i in range(N)]

@@ -1,6 +1,6 @@
-"""What looking at a fit costs: scores, the calibration report, and the surface of probabilities.
+"""What looking at a fit costs: scores, calibration, and the surface of probabilities.
 
-    python tests/benchmarks/scores.py
+    python tests/benchmarks/checks.py
 
 The CRPS of a million normals alternates with scoringrules' in one process (with numba where that is
 installed, as it chooses itself). The others have no peer: seconds. Each figure is a median.
@@ -48,18 +48,28 @@ def crps(n=1_000_000):
     print(f"CRPS of {n:,} normals: {ours:.3f} s, {ours / theirs:.2f} of scoringrules' ({kind})")
 
 
-def report(n=100_000):
-    """Print the time of the calibration report of numbers and of probabilities."""
+def calibration(n=100_000):
+    """Print the times of what looks at calibration, and of what mends it."""
     rng = np.random.default_rng(0)
-    loc, scale = rng.normal(size=n), np.exp(rng.normal(size=n))
-    p = rng.beta(1.0, 2.0, size=n)
-    numbers = pn.Predictive("normal", {"loc": loc, "scale": scale}), rng.normal(loc, scale)
-    chances = pn.Predictive("bernoulli", {"probs": p}), rng.binomial(1, p)
-    rate = np.exp(rng.normal(size=n))
-    counts = pn.Predictive("poisson", {"rate": rate}), rng.poisson(rate)
-    for name, (d, y) in {"normal": numbers, "bernoulli": chances, "poisson": counts}.items():
-        (found,) = alternate(lambda d=d, y=y: pn.calibration.report(y, d), runs=5)
-        print(f"calibration report of {n:,} rows, {name}: {found:.2f} s")
+    loc, p, rate = rng.normal(size=n), rng.beta(1.0, 2.0, size=n), np.exp(rng.normal(size=n))
+    normal, bernoulli, poisson = (
+        pn.Predictive(family, params)
+        for family, params in (
+            ("normal", {"loc": loc, "scale": 1.0}),
+            ("bernoulli", {"probs": p}),
+            ("poisson", {"rate": rate}),
+        )
+    )
+    rows = (
+        (normal, rng.normal(loc), ("report", "coverage", "scale_scaling", "isotonic", "conformal")),
+        (bernoulli, rng.binomial(1, p), ("report", "reliability", "temperature_scaling")),
+        (poisson, rng.poisson(rate), ("report",)),
+    )
+    for d, y, names in rows:
+        for name in names:
+            function = getattr(pn.calibration, name)
+            (found,) = alternate(lambda y=y, d=d, function=function: function(y, d), runs=5)
+            print(f"calibration.{name} of {n:,} rows, {d.family.name}: {found:.2f} s")
 
 
 def surface(n=1372, grid=200):
@@ -81,5 +91,5 @@ def surface(n=1372, grid=200):
 
 if __name__ == "__main__":
     crps()
-    report()
+    calibration()
     surface()
