@@ -1,0 +1,116 @@
+"""What every function of this package asks of y and of a Predictive."""
+
+import numpy as np
+
+from probnn.families import Bernoulli
+from probnn.predictive import Predictive, _float64
+
+
+def predictive(d):
+    """Return d if it is a Predictive of rows of single numbers or classes, or raise."""
+    if not isinstance(d, Predictive):
+        raise ValueError(
+            "Expected a Predictive, as model.predict_distribution(x) returns. Received: "
+            f"{type(d).__name__}."
+        )
+    if d.family.vector:
+        raise ValueError(
+            f"Expected a distribution of one number or class. Received: {d!r}, of vectors. Check "
+            "each of their numbers with a Predictive of its marginal distribution."
+        )
+    if not len(d):
+        raise ValueError("Expected at least one row. Received: zero rows.")
+    return d
+
+
+def rows(y, d, censored=False):
+    """Return what d believes given y, and y; raise if y is not a possible value for each row.
+
+    `censored` says whether bounds of y will do.
+    """
+    d, given = predictive(d)._at(y)
+    y = _float64(y)
+    if y.ndim == len(d._shape) + 1 and d.family.y_columns:
+        d.family.check(y)
+    else:
+        d.family.check_seen(given)
+    if given.shape != d._shape and not censored:
+        raise ValueError(
+            "Expected a y that was seen in every row. Received: bounds that differ. Of a censored "
+            "y, pit and uniformity_test can be asked; take the rows that were seen for the others."
+        )
+    return d, given
+
+
+def numbers(y, d, what):
+    """Return what `rows` does, of numbers on a line; raise if y is a class or an angle."""
+    d, y = rows(y, d)
+    if has_classes(d) or d.family.circular:
+        raise ValueError(
+            f"Expected a distribution of numbers on a line, for {what}. Received: {d!r}."
+        )
+    return d, y
+
+
+def classes(y, d, what):
+    """Return the class probabilities (n, C), and the codes y (n,); raise if y is no class."""
+    if not has_classes(predictive(d)):
+        raise ValueError(
+            f"Expected the probabilities of classes, for {what}: the bernoulli, categorical or "
+            f"ordinal family. Received: {d!r}."
+        )
+    d, y = rows(y, d)
+    return class_probs(d), y.ravel().astype(int)
+
+
+def has_classes(d):
+    """Return whether y is the code of a class."""
+    return d.family.classes is not None or isinstance(d.family, Bernoulli)
+
+
+def class_probs(d):
+    """Return the class probabilities, shape (n, C): of 0 and 1 if Bernoulli."""
+    probs = d.mean()
+    if isinstance(d.family, Bernoulli):
+        return np.column_stack([1.0 - probs.ravel(), probs.ravel()])
+    return probs.reshape(-1, probs.shape[-1])
+
+
+def cdf(values, d):
+    """Return values of the cdf of d, or raise if it has none."""
+    if np.isnan(values).any():
+        row = int(np.nonzero(np.isnan(values))[0][0])
+        raise ValueError(
+            f"Expected distributions with a cdf. Received: {d!r}, where that of row {row} is NaN, "
+            "as with a scale of 0."
+        )
+    return values
+
+
+def fraction(value, name="level"):
+    """Return a number between 0 and 1, without these, or raise."""
+    if not (np.ndim(value) == 0 and 0 < value < 1):
+        raise ValueError(f"Expected {name} between 0 and 1, as 0.9. Received: {value!r}.")
+    return float(value)
+
+
+def fractions(values, name="levels"):
+    """Return such numbers as a list, or raise."""
+    values = [values] if np.ndim(values) == 0 else list(values)
+    if not values:
+        raise ValueError(f"Expected at least one number in {name}. Received: none.")
+    return [fraction(value, f"every number in {name}") for value in values]
+
+
+def count(value, name):
+    """Return a whole number from 1 on, or raise."""
+    if isinstance(value, bool) or np.ndim(value) or not value >= 1 or value != int(value):
+        raise ValueError(f"Expected {name} to be a whole number from 1 on. Received: {value!r}.")
+    return int(value)
+
+
+def known(name, value, values):
+    """Return a name, or raise if it is none of these."""
+    if value not in values:
+        raise ValueError(f"Expected {name} to be one of {', '.join(values)}. Received: {value!r}.")
+    return value

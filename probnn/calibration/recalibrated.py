@@ -1,0 +1,241 @@
+"""Distributions whose cdf has been recalibrated by a piecewise-linear map."""
+
+import numpy as np
+from scipy.special import expit
+
+from probnn.families._frozen_mixture import FrozenMixture
+from probnn.predictive import Predictive, predictive_of
+
+_CHUNK = 1_000_000  # numbers held at once in an integral
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
+# Log-odds of levels between which a quantile is as smooth as a polynomial.
+_HALVES = np.array([2.0, 4.0, 6.0, 9.0, 13.0, 20.0, 32.0, 64.0, 128.0, 256.0])
+_AMONG = np.array([-30.0, -12.0, -6.0, -3.0, -1.0, 1.0, 3.0, 6.0, 12.0, 30.0])
+_EDGES = np.concatenate([-_HALVES[::-1], [0.0], _HALVES])
+
+
+class RecalibratedPredictive(Predictive):
+    """The predictive distributions of n rows with cdf R(F(y)), as `isotonic` makes them.
+
+    All methods of a Predictive are those of the recalibrated distributions; `params` are what the
+    model predicted, of F.
+
+    Parameters
+    ----------
+    base : Predictive
+        Of F: of numbers on a line, without atoms.
+    levels, targets : numpy.ndarray, shape (k,)
+        Increasing numbers from 0 to 1, of F and of R: the knots of the map R.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> from probnn.calibration import RecalibratedPredictive
+    >>> base = pn.Predictive("normal", {"loc": [0.0], "scale": [1.0]})
+    >>> levels, targets = np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.2, 1.0])
+    >>> RecalibratedPredictive(base, levels, targets).cdf(0.0).tolist()
+    [0.2]
+    """
+
+    def __init__(self, base, levels, targets):
+        super().__init__(base.family, {**base.params, **base.given})
+        self.base, self.levels, self.targets = base, levels, targets
+
+    @property
+    def frozen(self):
+        """SciPy-like functions of the recalibrated distributions of all rows."""
+        if self._frozen is None:
+            self._frozen = FrozenRecalibrated(self.base.frozen, self.levels, self.targets)
+        return self._frozen
+
+    def mean(self):
+        """Return the mean of each row, shape (n,)."""
+        return self.frozen.mean()
+
+    def _crps(self, y):
+        return self.frozen.crps(y)
+
+    def _rows(self, index):
+        return RecalibratedPredictive(self.base._rows(index), self.levels, self.targets)
+
+    def __repr__(self):
+        return f"<Predictive recalibrated {self.family.name}: n={len(self)}>"
+
+
+class RecalibratedModel:
+    """A model and a recalibration of what it predicts.
+
+    Parameters
+    ----------
+    model : probnn.Model, DeepEnsemble or Results
+        Anything with `predict_distribution` and one head.
+    recalibration : callable
+        Of a Predictive, as `isotonic` makes it.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, probnn as pn
+    >>> from probnn import calibration
+    >>> model = pn.Sequential([keras.Input((1,)), pn.Head("normal")])
+    >>> x, y = np.zeros((99, 1)), np.random.default_rng(0).normal(3.0, 1.0, size=99)
+    >>> fit = calibration.isotonic(y, model.predict_distribution(x, verbose=0))
+    >>> fit(model).predict_distribution(x[:1]).cdf(np.median(y)).round(6).tolist()
+    [0.5]
+    """
+
+    def __init__(self, model, recalibration):
+        self.model, self.recalibration = model, recalibration
+
+    def predict_distribution(self, x, verbose=0):
+        """Return the recalibrated Predictive of rows x; nothing is printed, whatever `verbose`."""
+        return self.recalibration(predictive_of(self.model, x))
+
+    def predict(self, x, verbose=0):
+        """Return the mean of every row's recalibrated distribution, shape (n,)."""
+        return self.predict_distribution(x).mean()
+
+
+class FrozenRecalibrated:
+    """The methods of a frozen SciPy distribution with cdf R(F(y)).
+
+    Parameters
+    ----------
+    base : frozen distribution
+        Of F, continuous.
+    levels, targets : numpy.ndarray, shape (k,)
+        Increasing numbers from 0 to 1: R is linear between them.
+
+    Notes
+    -----
+    Each tail is computed from the base's own. Moments, entropy and CRPS are integrals over the
+    levels of F, of each component if it is a mixture, by Gauss's rule between knots, in terms of
+    the log-odds of levels.
+    """
+
+    def __init__(self, base, levels, targets):
+        self.base, self.levels, self.targets = base, levels, targets
+        self.slopes = np.diff(targets) / np.diff(levels)
+
+    def _survivals(self, ends):
+        return 1.0 - ends[::-1]
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return np.interp(self.base.cdf(y), self.levels, self.targets)
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        ends = self._survivals(self.levels), self._survivals(self.targets)
+        return np.interp(self.base.sf(y), *ends)
+
+    def ppf(self, p):
+        """Return the quantile at p."""
+        return self.base.ppf(np.interp(p, self.targets, self.levels))
+
+    def isf(self, q):
+        """Return the quantile at 1 - q."""
+        ends = self._survivals(self.targets), self._survivals(self.levels)
+        return self.base.isf(np.interp(q, *ends))
+
+    def logpdf(self, y):
+        """Return the logarithm of the density."""
+        return np.log(self._slope(self.base.cdf(y))) + self.base.logpdf(y)
+
+    def pdf(self, y):
+        """Return the density."""
+        return self._slope(self.base.cdf(y)) * self.base.pdf(y)
+
+    def _slope(self, level):
+        return self.slopes[np.searchsorted(self.levels[1:-1], level, side="right")]
+
+    def support(self):
+        """Return the ends of the support."""
+        return self.base.support()
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws."""
+        rng = np.random.default_rng(random_state)
+        return self.ppf(rng.random(np.shape(self.base.mean()) if size is None else size))
+
+    # ---- integrals --------------------------------------------------------------------------
+
+    def mean(self):
+        """Return the mean; not finite where that of the base is not."""
+        of_base = self.base.mean()
+        found = of_base + self._integral(lambda y, _: y - of_base)
+        return np.where(np.isfinite(of_base), found, of_base)
+
+    def var(self):
+        """Return the variance; not finite where that of the base is not."""
+        of_base, mean = self.base.var(), self.mean()
+        found = self._integral(lambda y, _: (y - mean) ** 2)
+        return np.where(np.isfinite(of_base), found, of_base)
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def entropy(self):
+        """Return the entropy, in nats."""
+        of_map = np.sum(np.diff(self.targets) * np.log(self.slopes))
+        low, high = self.base.support()
+        ends = np.nextafter(low, high), np.nextafter(high, low)  # where the density is finite
+        return -of_map - self._integral(lambda y, _: self.base.logpdf(np.clip(y, *ends)))
+
+    def crps(self, y):
+        """Return the CRPS: the integral over p of 2 (1{y < Q(p)} - p) (Q(p) - y)."""
+        return self._integral(lambda q, p: 2.0 * ((q > y) - p) * (q - y), [y])
+
+    def _integral(self, term, breaks=()):
+        """Return the mean of term(y, P(Y <= y)), which has kinks at the breaks, in each row."""
+        shape = np.shape(self.base.mean())
+        inner = self.levels[1:-1].reshape(-1, *[1] * len(shape))
+        points = [*self.base.ppf(np.broadcast_to(inner, (len(inner), *shape))), *breaks]
+        fixed = np.broadcast_to(_EDGES.reshape(-1, *[1] * len(shape)), (len(_EDGES), *shape))
+        total = np.zeros(shape)
+        parts = self._parts()
+        if len(parts) > 1:  # in whose panels the others may be narrow
+            near = expit(_AMONG)
+            points += [part.ppf(p) for _, part in parts for p in near]
+        for weight, part in parts:
+            with np.errstate(divide="ignore"):
+                odds = [np.log(part.cdf(each)) - np.log(part.sf(each)) for each in points]
+            edges = np.concatenate([fixed, np.clip(odds, _EDGES[0], _EDGES[-1])])
+            edges = np.sort(edges, axis=0)
+            # From the nearer tail, whose quantiles the other one would round away.
+            for side, tail in ((np.minimum(edges, 0.0), -1.0), (np.maximum(edges, 0.0), 1.0)):
+                total += weight * self._panels(part, side, tail, term)
+        return total
+
+    def _parts(self):
+        """Return the distributions that the base is a mixture of, after their weights."""
+        base = self.base
+        if not isinstance(base, FrozenMixture):
+            return [(1.0, base)]
+        parts = []
+        for k in range(base.weights.shape[-1]):
+            params = {name: values[..., k] for name, values in base.params.items()}
+            parts.append((base.weights[..., k], base.family.frozen(**params)))
+        return parts
+
+    def _panels(self, part, edges, tail, term):
+        """Return the integral over one tail of a part, between log-odds of its levels."""
+        shape = edges.shape[1:]
+        start, gap = edges[:-1], np.diff(edges, axis=0)
+        used = gap.any(axis=tuple(range(1, edges.ndim)))
+        start, gap = start[used], gap[used]
+        nodes, weights = (v.reshape(1, -1, *[1] * len(shape)) for v in (_NODES, _WEIGHTS))
+        step = max(1, _CHUNK // (len(_NODES) * start[0].size))
+        total = np.zeros(shape)
+        for i in range(0, len(start), step):
+            width = gap[i : i + step, None]
+            odds = (start[i : i + step, None] + width * nodes).reshape(-1, *shape)
+            mass = expit(odds) * expit(-odds) * (width * weights).reshape(-1, *shape)
+            near = expit(tail * -odds)  # the probability beyond, at most a half
+            with np.errstate(all="ignore"):  # what is infinite has a mass of 0 to rounding
+                y = part.ppf(near) if tail < 0 else part.isf(near)
+                level = self.base.cdf(y)
+                value = term(y, np.interp(level, self.levels, self.targets)) * self._slope(level)
+                total += np.where(mass > 1e-100, mass * value, 0.0).sum(axis=0)
+        return total

@@ -1,0 +1,124 @@
+"""One table of all that is known about a model's calibration."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from probnn.calibration import _checks
+from probnn.calibration.classes import expected_calibration_error
+from probnn.calibration.decomposition import decompose
+from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
+from probnn.calibration.uniformity import transform, uniformity_test
+from probnn.families import Bernoulli
+
+_COLUMNS = ["value", "expected", "lower", "upper", "pvalue"]
+_BAND = 0.95
+
+
+def report(y, d, *, seed=0):
+    """Return scores, calibration and sharpness in one table.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        Responses.
+    d : Predictive
+        What was believed about them.
+    seed : int or numpy.random.Generator
+        For the probability integral transform of discrete y, which is randomised.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The measures that apply, by name. Numbers: `log_score`, `crps`, `pit_mean`, `pit_variance`,
+        `pit_uniformity` (of `uniformity_test`), `coverage_50`, `coverage_90`, `coverage_95`,
+        `width_50`, `width_90`. Classes: `log_score`, `brier`, the `miscalibration`,
+        `discrimination` and `uncertainty` that the latter consists of,
+        `expected_calibration_error`, `entropy` and `top_probability`. The columns are the `value`,
+        what is `expected` if the model is right, the ends `lower` and `upper` of the band in which
+        it then lies with probability 0.95, and a `pvalue`; NaN where there is none.
+
+    Raises
+    ------
+    ValueError
+        For a y of another shape, outside the support or known by bounds.
+
+    Notes
+    -----
+    Scores are negatively oriented: smaller is better. Their expectation and variance under class
+    probabilities are sums over classes; the test is Spiegelhalter's (1986) of the Brier score,
+    doi:10.1002/sim.4780050506, and its like for the log score. Each test asks another question:
+    among many, some p-values are small by chance.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> from probnn import calibration
+    >>> y = np.random.default_rng(0).normal(size=1000)
+    >>> d = pn.Predictive("normal", {"loc": np.zeros(1000), "scale": 1.0})
+    >>> calibration.report(y, d).loc["coverage_90"].round(3).to_dict()
+    {'value': 0.914, 'expected': 0.9, 'lower': 0.881, 'upper': 0.918, 'pvalue': nan}
+    """
+    d = _checks.predictive(d)
+    rows = _classes(y, d) if _checks.has_classes(d) else _numbers(y, d, seed)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS, dtype="float64")
+    return table.rename_axis("measure")
+
+
+def _only(value):
+    return (value, *[np.nan] * 4)
+
+
+def _tested(value, expected, deviation):
+    """Return a row of a measure that is normal, if the model is right, with its p-value."""
+    half = special.ndtri((1 + _BAND) / 2) * deviation
+    gap = abs(value - expected)
+    pvalue = 2.0 * special.ndtr(-gap / deviation) if deviation > 0 else float(gap == 0)
+    return value, expected, expected - half, expected + half, pvalue
+
+
+def _numbers(y, d, seed):
+    d, y = _checks.rows(y, d)
+    seed = int(np.random.default_rng(seed).integers(2**32))  # for two looks at one transform
+    values, test = transform(y, d, seed), uniformity_test(y, d, seed=seed)
+    n = len(values)
+    rows = {
+        "log_score": _only(-d.log_prob(y).mean()),
+        "crps": _only(d.crps(y).mean()),
+        "pit_mean": _tested(values.mean(), 0.5, np.sqrt(1 / 12 / n)),
+        "pit_variance": _tested(values.var(), (1 - 1 / n) / 12, np.sqrt(1 / 180 / n)),
+        "pit_uniformity": (test.statistic, np.nan, np.nan, np.nan, test.pvalue),
+    }
+    interval = functools.cache(d.interval)  # quantiles of counts take longest
+    for each in coverage_of(y, d, (0.5, 0.9, 0.95), _BAND, interval).itertuples():
+        band = (each.coverage, each.expected, each.lower, each.upper, np.nan)
+        rows[f"coverage_{100 * each.level:.0f}"] = band
+    for each in sharpness_of(d, (0.5, 0.9), interval).itertuples():
+        rows[f"width_{100 * each.level:.0f}"] = _only(each.mean)
+    return rows
+
+
+def _classes(y, d):
+    probs, y = _checks.classes(y, d, "this report")
+    with np.errstate(divide="ignore"):
+        log_score = -np.log(probs)
+    brier = 1.0 - 2.0 * probs + np.sum(probs**2, axis=1, keepdims=True)
+    brier *= 0.5 if isinstance(d.family, Bernoulli) else 1.0
+    rows = {"log_score": _score(log_score, probs, y), "brier": _score(brier, probs, y)}
+    parts = decompose(y.reshape(d._shape), d)
+    rows |= {name: _only(value) for name, value in parts.drop("score").items()}
+    error = expected_calibration_error(y.reshape(d._shape), d)
+    rows["expected_calibration_error"] = _only(error)
+    return rows | {each.measure: _only(each.mean) for each in sharpness(d).itertuples()}
+
+
+def _score(scores, probs, y):
+    """Return the row of a score, given that of each class in each row."""
+    n = len(y)
+    value = np.take_along_axis(scores, y[:, None], axis=1).mean()
+    scores = np.where(probs > 0, scores, 0.0)
+    means = np.sum(probs * scores, axis=1, keepdims=True)
+    variance = np.sum(probs * (scores - means) ** 2)
+    return _tested(value, means.mean(), np.sqrt(variance) / n)
