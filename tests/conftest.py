@@ -1,9 +1,11 @@
 """What all tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import keras
 import numpy as np
@@ -21,6 +23,13 @@ def rng():
 @pytest.fixture(autouse=True)
 def _repeatable():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_is_left():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -273,21 +273,7 @@ class Bridge:
             kernel, bias = self._onto_kept(kernel, bias)
         else:
             kernel, bias = self.chain.slope @ kernel, bias + self.chain.shift @ kernel
-        bias, parts = self._absorbed(bias), []
-        for a, kind in enumerate(self.head._kinds):
-            if kind == "predicted":
-                parts.append([bias[a], *kernel[:, a]] if self.head._biased[a] else kernel[:, a])
-            elif kind == "constant":
-                parts.append([bias[a]])
-        return np.concatenate(parts)
-
-    def _absorbed(self, bias):
-        """Return raw biases with those of parameters without one in what stands for them."""
-        names, bias = _raw_names(self.head.family), np.array(bias)
-        for name, other in self.head.family.no_intercept.items():
-            a, b = names.index(name), names.index(other)
-            bias[b], bias[a] = bias[b] - bias[a], 0.0
-        return bias
+        return flat(self.head, kernel, bias)
 
     def _onto_kept(self, kernel, bias):
         """Say with independent features what the kernel says with all of them."""
@@ -322,7 +308,7 @@ class Bridge:
             old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
             predicted = np.array([kind == "predicted" for kind in kinds])
             inner = self.chain.reach(kernel, old, predicted)
-            head.assign_coefficients(inner, self._absorbed(bias - self.chain.shift @ inner))
+            head.assign_coefficients(inner, _absorbed(head, bias - self.chain.shift @ inner))
 
     # ---- the optimum ------------------------------------------------------------------------
 
@@ -429,6 +415,26 @@ def _chain(model, head):
             return None
         layers.append(layer)
         tensor = layer.input
+
+
+def flat(head, kernel, bias):
+    """Return raw kernel (p, k) and bias (k,) as coefficients, linear predictor by predictor."""
+    bias, parts = _absorbed(head, bias), []
+    for a, kind in enumerate(head._kinds):
+        if kind == "constant" or head._biased[a]:
+            parts.append([bias[a]])
+        if kind == "predicted":
+            parts.append(kernel[:, a])
+    return np.concatenate(parts)
+
+
+def _absorbed(head, bias):
+    """Return raw biases with those of parameters without one in what stands for them."""
+    names, bias = _raw_names(head.family), np.array(bias)
+    for name, other in head.family.no_intercept.items():
+        a, b = names.index(name), names.index(other)
+        bias[b], bias[a] = bias[b] - bias[a], 0.0
+    return bias
 
 
 def _independent(features, intercept):

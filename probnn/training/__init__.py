@@ -1,5 +1,6 @@
 """Training by whole epochs as compiled programs, and what helps when it goes wrong."""
 
+from probnn.training.callbacks import WeightPath
 from probnn.training.cross_validation import cross_val_score
 from probnn.training.divergence import DivergenceError, DivergenceWarning
 from probnn.training.ensemble import DeepEnsemble
@@ -11,6 +12,7 @@ __all__ = [
     "DivergenceError",
     "DivergenceWarning",
     "LearningRateSweep",
+    "WeightPath",
     "cross_val_score",
     "fit",
     "suggest_learning_rate",

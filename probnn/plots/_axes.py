@@ -1,0 +1,33 @@
+"""What all plots share: axes, and styles that are told apart in colour and in grey."""
+
+# Okabe and Ito's colours, from dark to light and back, so that neighbours differ in grey too.
+COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
+LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BAND = {"color": "#999999", "alpha": 0.3, "linewidth": 0}  # of what a right model may show
+POINT = {"marker": ".", "linestyle": "none", "color": "black", "markersize": 4, "alpha": 0.5}
+REFERENCE = {"color": "black", "linewidth": 1, "linestyle": (0, (4, 3))}
+
+
+def axes(ax):
+    """Return the axes to draw on: those given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
+
+
+def style(index):
+    """Return the color and the line style of the line with this number."""
+    return {"color": COLORS[index % len(COLORS)], "linestyle": LINES[index % len(LINES)]}
+
+
+def legend_on_top(ax):
+    """Draw the legend in a strip above the data, as wide as the axes."""
+    count = len(ax.get_legend_handles_labels()[0])
+    bottom, top = ax.get_ylim()
+    small = {"fontsize": "small", "frameon": False}
+    strip = 0.02 + 0.08 * -(-count // 4)
+    ax.set_ylim(bottom, top + (top - bottom) * strip / (1.0 - strip))
+    ax.legend(loc="upper center", ncols=min(count, 4), columnspacing=1.4, **small)
