@@ -1,0 +1,297 @@
+"""What the checks look at: a model, rows, and what it believes of them, computed once if asked."""
+
+from functools import cached_property
+
+import numpy as np
+
+from probnn import data, families
+from probnn._probabilistic import Probabilistic
+from probnn.calibration import quantile_residuals
+from probnn.diagnosis.thresholds import limit
+from probnn.glm.network import Bridge, _split
+from probnn.glm.results import Results
+from probnn.heads import Head
+from probnn.predictive import Predictive, predictive_of
+from probnn.training.ensemble import DeepEnsemble
+
+
+class Skip(Exception):
+    """Why a check does not apply."""
+
+
+def need(condition, reason):
+    """Skip the check unless a condition holds."""
+    if not condition:
+        raise Skip(reason)
+
+
+def log_scores(d, y):
+    """Return the log score of each row (n,), all its responses together; -1e300 for -inf."""
+    return np.maximum(d.log_prob(y), -1e300).reshape(len(y), -1).sum(axis=1)
+
+
+class Rows:
+    """Rows of x and y, and the distribution of each.
+
+    Attributes
+    ----------
+    d : Predictive
+    given : numpy.ndarray
+        y as the family takes it.
+    y : numpy.ndarray
+        What of it is random: (n,), but for bounds, vectors and several responses.
+    """
+
+    def __init__(self, model, read, x, y, what="y"):
+        self.x = x
+        self.d = predictive_of(model, x)
+        self.given, family = read(y, what)
+        if len(self.given) != len(self.d):
+            raise ValueError(
+                f"Expected as many rows of {what} as of x. Received: {len(self.given)} and "
+                f"{len(self.d)}."
+            )
+        if family is not None:
+            self.d = Predictive(family, self.d.params)
+        self.d, self.y = self.d._at(self.given)
+
+    def __len__(self):
+        return len(self.given)
+
+    @cached_property
+    def log_prob(self):
+        """The log score of each row, (n,), finite."""
+        return log_scores(self.d, self.y)
+
+    @cached_property
+    def pit(self):
+        """The probability integral transform (n,), randomised where y is discrete or censored."""
+        return self.d.pit(self.y, seed=0)
+
+    @cached_property
+    def residuals(self):
+        """Quantile residuals (n,): standard normal if the model is right."""
+        return quantile_residuals(self.y, self.d)
+
+
+class Evidence:
+    """A model with the rows it was fitted to and, if given, rows that it has not seen.
+
+    Attributes
+    ----------
+    family : Family
+        That of the model, whatever its predictions mix it to.
+    network : probnn.Model, or None
+        For results, ensembles and others.
+    train, validation : Rows
+        The latter may be None.
+    held : Rows
+        Those by which calibration is judged: the validation rows if there are any.
+    """
+
+    def __init__(self, model, x, y, validation_data=None):
+        if validation_data is not None and not (
+            isinstance(validation_data, (tuple, list)) and len(validation_data) == 2
+        ):
+            raise ValueError(
+                "Expected validation_data to be (x, y). Received: "
+                f"{type(validation_data).__name__}."
+            )
+        self.model = model
+        self.network = model if isinstance(model, Probabilistic) else None
+        self.results = model if isinstance(model, Results) else None
+        if x is None and self.results is None:
+            raise ValueError(
+                "Expected x, the training rows. Received: None, which stands for those of a model "
+                "of probnn.glm alone."
+            )
+        self.head = self._head(x)
+        read = self._read
+        if self.results is not None and self.results.model.data.trials is not None:
+            read = _reader_of_trials(self.results, y)
+        self.train = Rows(model, read, x, y)
+        self.validation = None
+        if validation_data is not None:
+            self.validation = Rows(model, read, *validation_data, "validation y")
+        self.held = self.train if self.validation is None else self.validation
+        self.family = self.train.d.family if read != self._read else self.head.family
+
+    def _head(self, x):
+        """Return the head, or one of the family, for what it knows of the shape of y."""
+        if self.network is not None:
+            return self.network.heads
+        if isinstance(self.model, DeepEnsemble):
+            return self.model.members[0].heads
+        if self.results is not None:
+            return Head(self.results.family, dtype="float64")
+        return Head(predictive_of(self.model, x).family, dtype="float64")
+
+    def _read(self, y, what):
+        return np.asarray(data.response(y, self.head, what), dtype="float64"), None
+
+    @property
+    def subject(self):
+        """What is diagnosed, in words."""
+        kind = "model" if self.network is None else "network"
+        kind = "deep ensemble" if isinstance(self.model, DeepEnsemble) else kind
+        held = "" if self.validation is None else f" and {len(self.validation):,} held out"
+        rows = f"{len(self.train):,} row{'s' * (len(self.train) != 1)}"
+        article = "an" if self.family.label[0] in "aeiou" else "a"
+        return f"{article} {self.family.label} {kind}, {rows}{held}"
+
+    # ---- conditions of checks ---------------------------------------------------------------
+
+    def need_network(self):
+        """Skip the check unless the model is one network, and return it."""
+        why = "diagnose its members one by one" if isinstance(self.model, DeepEnsemble) else ""
+        need(self.network is not None, why or "the model is no network")
+        return self.network
+
+    def need_one_number(self):
+        """Skip the check unless each row has one number that was seen; and enough of them."""
+        need(self.held.y.ndim == 1, "rows have several responses, or are known by bounds")
+        self.need_rows()
+
+    def need_continuous(self):
+        """Skip the check unless each row has one number on a line."""
+        self.need_one_number()
+        need(not self.family.discrete, "the response is discrete")
+        need(not self.family.circular, "the response is an angle, which has no tails")
+
+    def need_rows(self):
+        """Skip the check if there are too few rows to judge by."""
+        need(len(self.held) >= limit("rows"), f"there are fewer than {limit('rows')} rows")
+
+    # ---- what several checks use ------------------------------------------------------------
+
+    @cached_property
+    def _bridge(self):
+        try:
+            return Bridge(self.network, self.train.x, self.train.given)
+        except ValueError as error:
+            return Skip(str(error))
+
+    @property
+    def bridge(self):
+        """The network as a model of its head's parameters; skips the check if it is none."""
+        self.need_network()
+        if isinstance(self._bridge, Skip):
+            raise self._bridge
+        return self._bridge
+
+    @cached_property
+    def certificate(self):
+        """How far the head is from the optimum of its likelihood; skips the check if unknown."""
+        need(len(self.train) >= limit("rows"), "there are too few rows")
+        try:
+            with np.errstate(all="ignore"):
+                found = self.bridge.certify(self.bridge.coef())
+        except ValueError as error:
+            raise Skip(str(error)) from None
+        need(not found.problem, found.problem)
+        return found
+
+    @property
+    def size(self):
+        """How many coefficients the location has, if they were fitted to the judged rows; else 0.
+
+        Those of hidden layers are not counted: how many numbers they are worth is not known.
+        """
+        if self.held is not self.train:
+            return 0
+        if self.results is not None:
+            return self.columns.shape[1]
+        if self.network is None or isinstance(self._bridge, Skip):
+            return 0
+        return self._bridge.design.shape[1]
+
+    @property
+    def columns(self):
+        """The columns (n, p) of the judged rows that the location is made of; skips if none."""
+        return self.columns_of(self.held)
+
+    def columns_of(self, rows):
+        """Return the columns (n, p) of rows that the location is made of; skips if none."""
+        if self.results is not None:
+            model = self.results.model
+            return np.asarray(model.X if rows.x is None else model.new_rows(rows.x).designs[0])
+        x = data.features(rows.x)
+        need(not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2, "x is not one table")
+        return np.asarray(x, dtype="float64")
+
+    @cached_property
+    def layers(self):
+        """The layers before the head, if one follows the other; else None."""
+        try:
+            return _split(self.need_network())[1]
+        except ValueError:
+            return None
+
+    @cached_property
+    def constants(self):
+        """The names of the parameters that are one number for all rows."""
+        if self.results is not None:
+            model = self.results.model
+            return {model.dispersion, *model.constants.values(), *model.fixed} - {None}
+        return {*self.head.constant_names, *self.head.fixed}
+
+    @cached_property
+    def marginal(self):
+        """The raw parameters of the intercept-only fit to the training rows."""
+        fixed = self.head.fixed if self.results is None else self.results.model.fixed
+        known = np.full(self.family.size, np.nan)
+        names = [n for n, param in self.family.params.items() for _ in range(param.columns)]
+        for name, value in fixed.items():
+            known[names.index(name)] = self.family.links[name].forward(np.float64(value))
+        need(
+            self.train.given.ndim == 1 + len(self.family.y_shape),
+            "rows have several responses, each with a marginal distribution",
+        )
+        try:
+            return self.family.marginal(self.train.given, known)
+        except ValueError as error:
+            raise Skip(str(error)) from None
+
+    def marginal_of(self, rows):
+        """Return the intercept-only fit's distributions of rows."""
+        raw = np.tile(self.marginal, (len(rows), 1))
+        return Predictive(self.family, self.family.to_params(raw))._at(rows.given)[0]
+
+
+def _reader_of_trials(results, y):
+    """Return what reads y as successes and trials, for results of proportions.
+
+    y may be successes and trials, or failures, or the successes of one number of trials: the rows
+    that the model was fitted to tell which.
+    """
+    binomial = families.Binomial(links={"probs": results.family.links["probs"]})
+    own, trials = results.model.y, results.model.data.trials
+    readings = {
+        2: (lambda y: y, lambda y: np.column_stack([y[:, 0], y.sum(axis=1)])),
+        1: (lambda y: np.column_stack([y, np.full(len(y), trials[0])]),),
+    }
+
+    def numbers(y, what):
+        y = data.to_numpy(y)
+        if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] not in ((), (2,)):
+            raise ValueError(
+                f"Expected {what} of shape (n, 2), successes and trials or failures, as the model "
+                f"was fitted to. Received: shape {y.shape}."
+            )
+        return y.astype("float64")
+
+    values = numbers(y, "y")
+    for reading in readings[values.ndim]:
+        pairs = reading(values)
+        if pairs.shape == (len(own), 2) and np.array_equal(pairs[:, 1], trials):
+
+            def read(y, what, reading=reading):
+                pairs = reading(numbers(y, what))
+                binomial.check(pairs, what)
+                return pairs, binomial
+
+            return read
+    raise ValueError(
+        "Expected the y that the model was fitted to, with its numbers of trials. Received others: "
+        "give new rows as validation_data."
+    )
