@@ -32,31 +32,46 @@ __all__ = [
     "Predictive",
     "Sequential",
     "backend",
+    "calibration",
+    "check_gradients",
+    "collapse_linear",
     "compare",
+    "datasets",
+    "diagnose",
     "domains",
     "families",
     "fit",
     "glm",
     "inference",
+    "layer_outputs",
     "links",
+    "plots",
     "polish",
+    "scores",
     "training",
 ]
 
 # Where the names live that are imported when they are first used.
 _LAZY = {
     "Predictive": "probnn.predictive",
+    "check_gradients": "probnn.inspection",
+    "collapse_linear": "probnn.inspection",
     "compare": "probnn.glm.compare",
+    "diagnose": "probnn.diagnosis",
     "inference": "probnn.glm.network",
+    "layer_outputs": "probnn.inspection",
     "polish": "probnn.glm.network",
 }
+_LAZY_MODULES = ("calibration", "datasets", "plots", "scores")
 
 
 def __getattr__(name):
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"probnn.{name}")
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'probnn' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
