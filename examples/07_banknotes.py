@@ -75,15 +75,12 @@ print(pn.compare(models, x=x[train], y=y[train], x_test=x[test], y_test=y[test])
 # ---- whether to believe the probabilities ------------------------------------------------------
 
 believed = {name: model.predict_distribution(x[test], verbose=0) for name, model in models.items()}
-rows = {}
-for name, d in believed.items():
-    rows[name] = {
-        "log score": pn.scores.log_score(y[test], d).mean(),
-        "Brier score": pn.scores.brier(y[test], d).mean(),
-        "calibration error": pn.calibration.expected_calibration_error(y[test], d),
-    }
 print("Held-out notes, lower is better:")
-print(pd.DataFrame(rows).T.to_string(float_format="{:.4f}".format), "\n")
+print(pn.scores.table(believed, y[test]).to_string(float_format="{:.4f}".format))
+errors = {
+    name: pn.calibration.expected_calibration_error(y[test], d) for name, d in believed.items()
+}
+print("Expected calibration error:", ", ".join(f"{k} {v:.3f}" for k, v in errors.items()), "\n")
 for name, model in models.items():
     print(f"pn.diagnose, {name}:")
     print(pn.diagnose(model, x[train], y[train], validation_data=(x[test], y[test])), "\n")

@@ -1,9 +1,10 @@
 """Hidden layers: why there must be something between them, and what more units buy.
 
-You will see two layers without an activation fold into one that predicts the same; sigmoid, tanh
-and ReLU units in a network of five hidden layers, how fast each learns, and how small the gradients
-are that reach the first layer; and a hidden layer of 1 to 64 units come as near to a smooth curve
-as the noise allows, and no nearer. The data are simulated, so that the truth is known.
+You will see the forward pass of one, two and three layers by hand; two layers without an activation
+fold into one that predicts the same; sigmoid, tanh and ReLU units in a network of four hidden
+layers, how fast each learns, and how small the gradients are that reach the first layer; and a
+hidden layer of 1 to 64 units come as near to a smooth curve as the noise allows, and no nearer. The
+data are simulated, so that the truth is known.
 
     python examples/08_hidden_layers.py
 """
@@ -18,6 +19,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.datasets import make_moons
 
 import probnn as pn
@@ -27,7 +29,7 @@ ROOT, FIGURES = Path(__file__).parents[1], Path(__file__).parent / "figures"
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 keras.utils.set_random_seed(0)
 
-# ---- two linear layers are one -----------------------------------------------------------------
+# ---- the forward pass --------------------------------------------------------------------------
 
 x, y = make_moons(1000, noise=0.2, random_state=0)
 x, y = x.astype("float32"), y.astype("float32")
@@ -39,6 +41,26 @@ def network(*layers, head, rate):
     model.compile(keras.optimizers.Adam(rate))
     return model
 
+
+# One, two and three layers: each is a matrix, a shift and a curve, of what the one before puts out.
+print("The forward pass by hand, z = f(z W + b) layer by layer, against Keras:")
+FUNCTIONS = {"sigmoid": expit, "tanh": np.tanh}
+for hidden in ((), ("sigmoid",), ("tanh", "sigmoid")):
+    body = [keras.layers.Dense(8, activation) for activation in hidden]
+    model = network(keras.Input((2,)), *body, head=pn.Head("bernoulli"), rate=0.01)
+    model.fit(x, y, epochs=1, verbose=0)
+    outputs = pn.layer_outputs(model, x)
+    z = x
+    for layer, activation in zip(body, hidden, strict=True):
+        w, b = layer.get_weights()
+        z = FUNCTIONS[activation](z @ w + b)
+        assert np.allclose(z, outputs[layer.name], atol=1e-5)
+    w, b = map(keras.ops.convert_to_numpy, model.heads.coefficients())
+    apart = np.abs(expit(z @ w + b)[:, 0] - model.predict(x, verbose=0)).max()
+    print(f"{len(hidden) + 1} layer(s): the probabilities differ by {apart:.0e} at most.")
+print()
+
+# ---- two linear layers are one -----------------------------------------------------------------
 
 hidden = [keras.layers.Dense(16), keras.layers.Dense(8)]
 linear = network(keras.Input((2,)), *hidden, head=pn.Head("bernoulli"), rate=0.01)
