@@ -5,6 +5,8 @@ import numpy as np
 from probnn import families
 from probnn._integrals import numeric_crps, sum_over_counts
 
+_PIECE = 65_536  # rows in one pass through a network
+
 
 class Predictive:
     """The predictive distributions of n rows.
@@ -184,8 +186,8 @@ class Predictive:
         ValueError
             If the level is not in (0, 1).
         """
-        if not 0 < level < 1:
-            raise ValueError(f"Expected a level between 0 and 1, as 0.9. Received: {level}.")
+        if np.ndim(level) or not 0 < level < 1:
+            raise ValueError(f"Expected a level between 0 and 1, as 0.9. Received: {level!r}.")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     # ---- densities and scores ---------------------------------------------------------------
@@ -267,8 +269,7 @@ class Predictive:
         doi:10.1198/016214506000001437. In closed form where the family has one, else by quadrature
         over probabilities, or an exact sum over counts.
         """
-        self._check(y)
-        d, y = self._at(y)
+        d, y = self._checked(y)
         return d._crps(d._exact(y))
 
     def _crps(self, y):
@@ -297,19 +298,9 @@ class Predictive:
         rng = np.random.default_rng(seed)
         return np.asarray(self.frozen.rvs(size=(size, *self._shape), random_state=rng), dtype=float)
 
-    def _check(self, y):
-        """Raise if y has a value outside the family's support."""
-        y = _float64(y)
-        if y.shape == (*self._y_shape, 1):
-            y = y[..., 0]
-        if y.ndim == len(self._shape) + len(self.family.y_shape):
-            self.family.check(y)
-        else:
-            self.family.check_seen(np.broadcast_to(y, self._shape))
-
     def _at(self, y):
         """Return the distributions with what y tells of them, and y; raise: never broadcast."""
-        y, columns = _float64(y), self.family.y_columns
+        y, columns = numbers(y), self.family.y_columns
         if columns and not self.family.vector and y.shape == (*self._shape, columns):
             y, given = self.family._conditioned(y)
             d = Predictive(self.family, {**self.params, **given}) if given else self
@@ -319,11 +310,25 @@ class Predictive:
         if y.ndim == 0:
             y = np.broadcast_to(y, self._y_shape)
         if y.shape != self._y_shape:
+            hint = ""
+            if self.family.classes is not None:
+                hint = " Give classes as codes: indicator columns become codes by argmax(axis=1)."
             raise ValueError(
                 f"Expected y of shape {self._y_shape}, one value for each row, or one number for "
-                f"all rows. Received: shape {y.shape}."
+                f"all rows. Received: shape {y.shape}.{hint}"
             )
         return self, y
+
+    def _checked(self, y):
+        """Return what `_at` does, or raise if a value is none that the family supports."""
+        d, seen = self._at(y)
+        if self.family.vector:
+            self.family.check(seen)
+        elif np.ndim(y) > len(self._shape) and np.shape(y) == (*self._shape, self.family.y_columns):
+            self.family.check(numbers(y))
+        else:
+            d.family.check_seen(seen, **d.given)
+        return d, seen
 
     def _exact(self, y):
         """Return y of one number a row, or raise if some are known by bounds alone."""
@@ -392,10 +397,14 @@ class Predictive:
         return f"<p>{len(self)} {self.family.name} distributions.{more}</p>{shown}"
 
 
-def _float64(y):
+def numbers(y):
+    """Return y as a float64 array, or raise if it is of something else."""
     from probnn.data import to_numpy
 
-    return to_numpy(y).astype("float64")
+    y = to_numpy(y)
+    if y.dtype.kind not in "biuf":
+        raise ValueError(f"Expected y to be numeric. Received: values of type {y.dtype}.")
+    return y.astype("float64")
 
 
 def predictive_of(model, x):
@@ -403,28 +412,62 @@ def predictive_of(model, x):
 
     Parameters
     ----------
-    model : probnn.Model, DeepEnsemble or Results
-        Anything with `predict_distribution`; networks with one head.
+    model : probnn.Model, DeepEnsemble, Results, or a recalibrated model
+        Anything with `predict_distribution(x)`; networks with one head.
     x : array_like
         As it takes them.
+
+    Returns
+    -------
+    Predictive
 
     Raises
     ------
     ValueError
-        If it predicts no distribution, or several.
-    """
-    from probnn.glm.results import Results
+        If it predicts no distribution, or several; or as its `predict_distribution`.
 
+    Notes
+    -----
+    Networks are called in pieces of 65,536 rows, without `predict`: compiling that takes longer
+    than one pass.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> from probnn.predictive import predictive_of
+    >>> results = pn.glm.OLS([1.0, 2.0, 4.0], [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]).fit()
+    >>> predictive_of(results, [[1.0, 4.0]]).mean().round(6).tolist()
+    [6.833333]
+    """
     if not hasattr(model, "predict_distribution"):
         raise ValueError(
             "Expected a model with predict_distribution: probnn.Model or Sequential, DeepEnsemble, "
             f"or results of probnn.glm. Received: {type(model).__name__}."
         )
-    options = {} if isinstance(model, Results) else {"verbose": 0}
-    d = model.predict_distribution(x, **options)
-    if not isinstance(d, Predictive):
+    heads = getattr(model, "heads", None)
+    if isinstance(heads, (list, tuple, dict)):
         raise ValueError(
-            f"Expected a model with one head. Received: {type(model).__name__} with {len(d)} of "
-            "them. Make one of each: probnn.Model(model.inputs, output)."
+            f"Expected a model with one head. Received: {type(model).__name__} with {len(heads)} "
+            "of them. Make one of each: probnn.Model(model.inputs, output)."
         )
-    return d
+    if isinstance(getattr(model, "members", None), list):
+        from probnn.pooled import PooledPredictive
+
+        return PooledPredictive([predictive_of(member, x) for member in model.members])
+    return model.predict_distribution(x) if heads is None else _in_pieces(model, x)
+
+
+def _in_pieces(network, x):
+    import keras
+
+    from probnn import data, streams
+
+    if streams.is_stream(x):
+        return network.predict_distribution(x, verbose=0)
+    x = data.features(x)
+    n = len(keras.tree.flatten(x)[0])
+    raw = []
+    for first in range(0, n, _PIECE):
+        part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
+        raw.append(keras.ops.convert_to_numpy(network(part, training=False)).astype("float64"))
+    return Predictive(network.heads.family, network.heads.to_params(np.concatenate(raw)))

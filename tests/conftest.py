@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-DATA = Path(os.environ.get("PROBNN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.setdefault("PROBNN_DATA", str(DATA)))  # for the examples too
 
 
 @pytest.fixture

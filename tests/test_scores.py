@@ -1,12 +1,16 @@
 """Scores against scoringrules, closed forms, and each other; tables of scores against a t-test."""
 
+import functools
+
 import numpy as np
+import pandas as pd
 import pytest
 import scoringrules as sr
 from scipy import integrate, stats
 
 import probnn as pn
 from probnn import scores
+from probnn.pooled import PooledPredictive
 
 N = 40
 NAMES = tuple(scores.SCORES)
@@ -168,7 +172,11 @@ def test_the_truth_scores_best_on_average(name):
     # Proper scores: over many y of the truth, each rival is worse by 5 standard errors and more.
     rng = np.random.default_rng(5)
     n = 4000
-    if name == "brier":
+    if name == "energy":
+        family, zero = pn.families.MultivariateNormal(2), np.zeros((n, 2))
+        tril = [np.tile(t, (n, 1)) for t in ([1.0, 0.0, 1.0], [1.0, 0.9, 0.4], [2.0, 0.0, 2.0])]
+        truth, *rivals = (pn.Predictive(family, {"loc": zero, "scale_tril": t}) for t in tril)
+    elif name == "brier":
         truth = pn.Predictive("bernoulli", {"probs": np.full(n, 0.3)})
         rivals = [pn.Predictive("bernoulli", {"probs": np.full(n, p)}) for p in (0.1, 0.5)]
     else:
@@ -240,7 +248,7 @@ def test_table_has_means_with_errors_and_paired_differences(normal, y):
     close([row["mean"], row["se"]], [second.mean(), stats.sem(second)])
     close(row["difference"], (second - first).mean())
     close(row["difference"] / row["difference_se"], test.statistic)
-    close(row["pvalue"], 2 * stats.norm.sf(abs(test.statistic)))
+    close(row["pvalue"], test.pvalue)
     close(row["skill"], 1 - second.mean() / first.mean())
     own = found.loc[("crps", "a")]
     assert own["difference"] == 0
@@ -292,7 +300,7 @@ def test_densities_and_probabilities_are_not_compared_by_the_log_score(poisson, 
     rate = poisson.params["rate"]
     both = {"a": poisson, "b": pn.Predictive("normal", {"loc": rate, "scale": np.sqrt(rate)})}
     assert set(scores.table(both, counts).index.get_level_values("score")) == {"crps"}
-    with pytest.raises(ValueError, match="a density is no probability"):
+    with pytest.raises(ValueError, match="Received: densities and probabilities"):
         scores.table(both, counts, ["log_score"])
 
 
@@ -314,6 +322,144 @@ def test_unknown_names_raise(normal, y, options, said):
         scores.table({"a": normal}, y, **options)
 
 
-def test_no_models_raise(y):
+@pytest.mark.parametrize("models", [{}, [1], None])
+def test_no_models_raise(models, y):
     with pytest.raises(ValueError, match="at least one Predictive"):
-        scores.table({}, y)
+        scores.table(models, y)
+
+
+def test_what_is_no_predictive_raises(normal, y):
+    for call in (
+        lambda: scores.table({"a": y}, y),
+        lambda: scores.log_score(normal, y),
+        lambda: scores.crps(y, None),
+        lambda: scores.interval(y, "normal"),
+    ):
+        with pytest.raises(ValueError, match=r"Expected .*a Predictive"):
+            call()
+    with pytest.raises(ValueError, match="the same rows"):
+        scores.table({"a": normal, "b": normal[:3]}, y)
+
+
+def test_the_truth_beats_independence_where_responses_depend_on_each_other(rng):
+    tril = np.array([1.0, 0.9, np.sqrt(1 - 0.81)])
+    family = pn.families.MultivariateNormal(2)
+    zero = np.zeros((500, 2))
+    joint = pn.Predictive(family, {"loc": zero, "scale_tril": np.tile(tril, (500, 1))})
+    alone = pn.Predictive("normal", {"loc": zero, "scale": 1.0})
+    drawn = joint.sample(1, rng)[0]
+    found = scores.table({"joint": joint, "alone": alone}, drawn)
+    cov = [[1.0, 0.9], [0.9, 1.0]]
+    close(
+        found.loc["log_score", "mean"],
+        [
+            -stats.multivariate_normal([0, 0], cov).logpdf(drawn).mean(),
+            -stats.norm.logpdf(drawn).sum(axis=1).mean(),
+        ],
+    )
+    assert list(found.index.get_level_values("score").unique()) == ["log_score", "energy"]
+    assert (found.xs("alone", level="model")["difference"] > 0).all()
+    assert (found.xs("alone", level="model")["pvalue"] < 1e-3).all()
+
+
+def test_several_responses_are_averaged_but_for_likelihoods(rng):
+    loc, y = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
+    d = pn.Predictive("normal", {"loc": loc, "scale": np.ones((5, 2))})
+    found = scores.table({"a": d}, y)["mean"]
+    close(found["log_score"], -stats.norm.logpdf(y, loc).sum(axis=1).mean())
+    close(found["crps"], sr.crps_normal(y, loc, 1.0).mean())
+
+
+def test_models_that_differ_by_rounding_do_not_differ(normal, y):
+    pooled = PooledPredictive([normal, normal])
+    found = scores.table({"a": normal, "b": pooled}, y)
+    assert found["pvalue"].isna().all()
+    close(found["difference"], 0.0)
+
+
+def test_an_atom_is_no_density(rng):
+    y = np.array([0.0, 1.0, 2.0])
+    tweedie = pn.Predictive(pn.families.Tweedie(), {"mean": np.ones(3), "dispersion": 1.0})
+    other = pn.Predictive("normal", {"loc": np.ones(3), "scale": 1.0})
+    both = {"tweedie": tweedie, "normal": other}
+    assert set(scores.table(both, y).index.get_level_values("score")) == {"crps"}
+    with pytest.raises(ValueError, match="densities and densities with probabilities"):
+        scores.table(both, y, ["log_score"])
+    assert "log_score" in scores.table(both, y + 0.5).index.get_level_values("score")
+
+
+def test_bounds_have_the_log_score_alone():
+    bounds = np.array([[1.0, np.inf], [2.0, 2.0]])
+    d = pn.Predictive(pn.families.Censored("exponential"), {"mean": [1.0, 2.0]})
+    found = scores.table({"a": d}, bounds)
+    expected = [stats.expon.logsf(1.0), stats.expon.logpdf(2.0, scale=2.0)]
+    close(found.loc[("log_score", "a"), "mean"], -np.mean(expected))
+    assert len(found) == 1
+
+
+def test_scores_of_your_own_may_be_series_and_keep_their_skill(normal, y):
+    wide = pn.Predictive("normal", {"loc": normal.params["loc"], "scale": 3.0})
+    half = functools.partial(scores.interval, level=0.5)
+    own = {"squared": lambda y, d: (y - d.mean()) ** 2, "half": half}
+    found = scores.table({"a": normal, "b": wide}, pd.Series(y), own)
+    mean = [scores.interval(y, d, level=0.5).mean() for d in (normal, wide)]
+    close(found.loc[("half", "b"), "skill"], 1 - mean[1] / mean[0])
+    close(found.loc[("squared", "a"), "mean"], ((y - normal.mean()) ** 2).mean())
+    assert list(scores.table({"a": normal}, y, [scores.crps]).index) == [("crps", "a")]
+    with pytest.raises(ValueError, match=r"score for each of the 40 rows. Received from 'one'"):
+        scores.table({"a": normal}, y, {"one": lambda y, d: 1.0})
+
+
+def test_an_energy_score_of_independent_responses_is_that_of_their_draws(rng):
+    loc, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+    d = pn.Predictive("normal", {"loc": loc, "scale": np.ones((6, 3))})
+    drawn = d.sample(50, np.random.default_rng(2))
+    expected = sr.es_ensemble(y, drawn, m_axis=0, estimator="akr")
+    close(scores.energy(y, d, draws=50, seed=2), expected)
+    assert scores.table({"a": d}, y, ["energy"]).shape == (1, 6)
+
+
+@pytest.mark.parametrize("trials", [None, [5.0, 5.0, 5.0]])
+@pytest.mark.parametrize("bad", [[7.0, 2.0, 1.0], [2.5, 2.0, 1.0], [-1.0, 2.0, 1.0], [np.nan] * 3])
+def test_impossible_successes_raise(trials, bad):
+    params = {"probs": [0.3, 0.4, 0.5]}
+    if trials is None:
+        d, y = pn.Predictive("binomial", params), np.column_stack([bad, np.full(3, 5.0)])
+    else:
+        d, y = pn.Predictive("binomial", params | {"trials": trials}), bad
+    for score in (scores.log_score, scores.crps, scores.interval):
+        with pytest.raises(ValueError, match="pairs of successes"):
+            score(y, d)
+
+
+def test_a_column_of_impossible_times_raises():
+    d = pn.Predictive(pn.families.Censored("exponential"), {"mean": np.ones(3)})
+    for y in (-np.ones(3), -np.ones((3, 1)), np.tile([-2.0, -1.0], (3, 1))):
+        with pytest.raises(ValueError, match="Expected every y to lie in the support"):
+            scores.log_score(y, d)
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (np.eye(4)[[0, 1]], r"argmax\(axis=1\)"),
+        (["a", "b"], "numeric"),
+        (np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"), "numeric. .* datetime64"),
+    ],
+    ids=["indicators", "text", "dates"],
+)
+def test_responses_that_are_no_numbers_raise(y, said, classes):
+    with pytest.raises(ValueError, match=said):
+        scores.brier(y, classes[:2])
+
+
+def test_no_variance_has_no_dawid_sebastiani_score():
+    d = pn.Predictive("bernoulli", {"probs": [0.0, 0.5]})
+    found = scores.dawid_sebastiani([1, 0], d)
+    assert np.isnan(found[0])
+    close(found[1], np.log(0.25) + 1.0)
+
+
+def test_vectors_have_no_crps(vectors):
+    with pytest.raises(ValueError, match="of vectors: log_score, energy"):
+        scores.crps(np.zeros((N, 2)), vectors)

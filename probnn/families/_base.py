@@ -407,10 +407,9 @@ class Family(ABC):
                 f"{int(bad.sum())} such value(s) in all. {self._support_hint()}"
             )
 
-    def check_seen(self, y):
-        """Raise ValueError if numbers, of a y that may have several columns, are impossible."""
-        if self.y_columns is None:
-            self.check(y)
+    def check_seen(self, y, **given):
+        """Raise ValueError if what is random of y is impossible, where the rest of y is given."""
+        self.check(y)
 
     def columns_problem(self, what, shown, shape):
         """Say which shape of a y of several columns was expected."""

@@ -49,6 +49,10 @@ class OfTrials(Family):
     def _conditioned(self, y):
         return y[..., 0], {"trials": y[..., 1]}
 
+    def check_seen(self, y, trials=None):
+        """Raise ValueError if successes are impossible, among the trials that are given."""
+        self.check(y if self.trials is not None else np.stack([y, self._trials(trials)], axis=-1))
+
     def _trials(self, trials):
         """Return how many there are in each row, or raise."""
         trials = self.trials if trials is None else trials

@@ -116,9 +116,9 @@ class Censored(Wrapper):
         known = m.where(right, above, m.where(left, below, within))
         return m.where(exact, density, m.where(left & right, 0.0 * known, known))
 
-    def check_seen(self, y):
+    def check_seen(self, y, **given):
         """Raise ValueError if numbers, seen without censoring, are impossible."""
-        self.family.check_seen(y)
+        self.family.check_seen(y, **given)
 
     def _conditioned(self, y):
         exact = (y[..., 0] == y[..., 1]).all()

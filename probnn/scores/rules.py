@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from probnn.predictive import Predictive
+
 _DRAWN = 20_000_000  # numbers held at once by a score of draws
 
 
@@ -37,7 +39,7 @@ def log_score(y, predictive):
     >>> pn.scores.log_score([1], d).round(6).tolist()
     [0.693147]
     """
-    predictive._check(y)
+    _seen(y, predictive)
     return -predictive.log_prob(y)
 
 
@@ -59,7 +61,7 @@ def crps(y, predictive):
     Raises
     ------
     ValueError
-        If y has another shape, or a value outside the family's support.
+        If y has another shape, or a value outside the family's support; or is a vector.
 
     Notes
     -----
@@ -73,7 +75,13 @@ def crps(y, predictive):
     >>> pn.scores.crps([0.0], d).round(6).tolist()
     [0.233695]
     """
-    return predictive.crps(y)
+    d, y = _seen(y, predictive)
+    if d.family.vector:
+        raise ValueError(
+            f"Expected a family of one number. Received: {d.family!r}. Scores of vectors: "
+            "log_score, energy."
+        )
+    return d.crps(y)
 
 
 def brier(y, predictive):
@@ -108,14 +116,13 @@ def brier(y, predictive):
     >>> pn.scores.brier([1], d).round(6).tolist()
     [0.38]
     """
+    predictive, y = _seen(y, predictive)
     family = predictive.family
     if family.name != "bernoulli" and family.classes is None:
         raise ValueError(
             "Expected probabilities of classes, as of the bernoulli, categorical and ordinal "
             f"families. Received: {family!r}. scores.crps is the same of numbers."
         )
-    predictive._check(y)
-    predictive, y = predictive._at(y)
     p = predictive.mean()
     if family.classes is None:
         return (p - y) ** 2
@@ -153,6 +160,7 @@ def ranked_probability(y, predictive):
     >>> pn.scores.ranked_probability([2], d).round(6).tolist()
     [0.53]
     """
+    predictive, y = _seen(y, predictive)
     if not predictive.family.discrete:
         raise ValueError(
             "Expected a family of counts or classes. Received: "
@@ -253,7 +261,7 @@ def dawid_sebastiani(y, predictive):
     Returns
     -------
     numpy.ndarray, shape (n,)
-        log(variance) + (y - mean)^2 / variance; NaN where there is no variance.
+        log(variance) + (y - mean)^2 / variance; NaN where the variance is 0 or not finite.
 
     Raises
     ------
@@ -273,6 +281,7 @@ def dawid_sebastiani(y, predictive):
     """
     predictive, y = _number(y, predictive)
     variance = predictive.variance()
+    variance = np.where((variance > 0) & np.isfinite(variance), variance, np.nan)
     return np.log(variance) + (y - predictive.mean()) ** 2 / variance
 
 
@@ -282,7 +291,8 @@ def energy(y, predictive, *, draws=1000, seed=0):
     Parameters
     ----------
     y : array_like, shape (n, d)
-        Responses; (n,) for families of one number, whose energy score is the CRPS.
+        Responses: of a family of vectors, or several that are independent given x; (n,) for one
+        number, whose energy score is the CRPS.
     predictive : Predictive
         The distributions of n rows.
     draws : int
@@ -298,7 +308,7 @@ def energy(y, predictive, *, draws=1000, seed=0):
     Raises
     ------
     ValueError
-        If there are fewer than two draws; or as `crps`.
+        If `draws` is no whole number from 2 on; or as `crps`.
 
     Notes
     -----
@@ -314,12 +324,11 @@ def energy(y, predictive, *, draws=1000, seed=0):
     >>> bool(abs(score[0] - (1 - 0.5**0.5) * np.sqrt(np.pi / 2)) < 0.01)
     True
     """
-    if not predictive.family.vector:
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 2:
+        raise ValueError(f"Expected at least 2 draws. Received: draws={draws!r}.")
+    predictive, y = _seen(y, predictive)
+    if y.ndim == 1:
         return predictive.crps(y)
-    if draws < 2:
-        raise ValueError(f"Expected at least 2 draws. Received: draws={draws}.")
-    predictive._check(y)
-    predictive, y = predictive._at(y)
     rng = np.random.default_rng(seed)
     found = np.empty(len(y))
     size = max(1, _DRAWN // (draws * y.shape[-1]))
@@ -331,16 +340,27 @@ def energy(y, predictive, *, draws=1000, seed=0):
     return found
 
 
+def _seen(y, predictive):
+    """Return what the Predictive believes given y, and y; or raise if y is none that it can be."""
+    if not isinstance(predictive, Predictive):
+        raise ValueError(
+            "Expected y and a Predictive, as model.predict_distribution(x) returns. Received: "
+            f"{type(predictive).__name__} as the latter."
+        )
+    if not len(predictive):
+        raise ValueError("Expected at least one row. Received: zero rows.")
+    return predictive._checked(y)
+
+
 def _number(y, predictive):
     """Return the distributions and y, of numbers on a line that were seen, or raise."""
+    predictive, y = _seen(y, predictive)
     family = predictive.family
     if family.classes is not None or family.vector or family.circular:
         raise ValueError(
             f"Expected a family of numbers on a line. Received: {family!r}. Scores of classes: "
             "log_score, brier; of vectors: log_score, energy; of angles: log_score, crps."
         )
-    predictive._check(y)
-    predictive, y = predictive._at(y)
     return predictive, predictive._exact(y)
 
 
