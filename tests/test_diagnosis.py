@@ -1,5 +1,7 @@
 """A diagnosis names the fault that data were made with, by a number known from elsewhere."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,12 +10,14 @@ import statsmodels.api as sm
 from cases import FAMILIES, SEVERAL
 from scipy import stats
 from scipy.special import logit
+from sklearn.datasets import load_digits
 from statsmodels.discrete.diagnostic import PoissonDiagnostic
 from statsmodels.stats.diagnostic import het_breuschpagan
 from statsmodels.stats.diagnostic_gen import test_chisquare_binning as chisquare_binning
 
 import probnn as pn
 from probnn.diagnosis import CHECKS, THRESHOLDS, Diagnosis, Finding, diagnose
+from probnn.diagnosis.shape import _bent_odds
 
 
 def design(rng, n, p=2):
@@ -257,7 +261,7 @@ def test_unscaled_inputs(rng):
     layer = keras.layers.Normalization()
     for change, want, word in (
         ([1.0, 1e4], lambda x: x[:, 1].std(), "x2"),
-        ([1e-4, 1.0], lambda x: x[:, 0].std(), "x1"),
+        ([1e-4, 2e-4], lambda x: x[:, 0].std(), "x1"),
     ):
         changed = x * change
         model = network(2, pn.Head("bernoulli"))
@@ -274,6 +278,11 @@ def test_unscaled_inputs(rng):
     assert "normalises x" in diagnose(model, years, y).skipped["unscaled inputs"]
     shifted = network(2, pn.Head("bernoulli"), keras.layers.Rescaling(1.0, [-2000.0, 0.0]))
     assert "unscaled inputs" not in diagnose(shifted, years, y)
+    digits = load_digits()  # pixels that are nearly always 0, in the units of the others
+    pixels = network(64, pn.Head("categorical", classes=10))
+    found = diagnose(pixels, digits.data / 16.0, digits.target)
+    assert "unscaled inputs" in found.checked
+    assert "unscaled inputs" not in found
 
 
 @pytest.mark.backend
@@ -351,6 +360,31 @@ def test_log_odds_that_bend(rng):
     assert diagnose(pn.glm.Logit(y, bent).fit(), bent, y).findings == []
 
 
+def test_equal_forecasts_are_one_group_in_any_order(rng):
+    frame = sm.datasets.fair.load_pandas().data  # in the order of affairs
+    y = (frame["affairs"] > 0).to_numpy(dtype=float)
+    frame["affair"] = y
+    saturated = pn.glm.logit("affair ~ C(rate_marriage)", frame).fit()
+    assert diagnose(saturated, frame, y).findings == []
+    p = np.repeat([0.2, 0.35, 0.5, 0.65, 0.8], 400)
+    y = (np.tile(np.arange(400), 5) < np.repeat([60, 220, 140, 320, 260], 400)).astype(float)
+    seen, expected = y.reshape(5, 400).sum(axis=1), p.reshape(5, 400).sum(axis=1)
+    want = np.sum((seen - expected) ** 2 / (expected * (1 - expected / 400)))
+    near = p * (1 + 1e-15 * rng.normal(size=2000))
+    for forecast, at in ((p, np.argsort(y)), (p, rng.permutation(2000)), (near, np.argsort(y))):
+        finding = _bent_odds(y[at], forecast[at], estimated=True)
+        np.testing.assert_allclose(finding[0], np.abs(seen - expected).sum() / 2000)
+        assert "in 5 groups" in finding[2]
+        assert f"Hosmer-Lemeshow {want:.3g}, 3 degrees of freedom" in finding[2]
+    assert "5 degrees of freedom" in _bent_odds(y, p, estimated=False)[2]
+    p = np.round(rng.beta(2, 2, size=2000), 2)  # more forecasts than groups, and ties
+    y = rng.binomial(1, 4 * (p - 0.5) ** 2).astype(float)
+    one = _bent_odds(y, p, estimated=True)
+    for at in (np.argsort(y), rng.permutation(2000)):
+        other = _bent_odds(y[at], p[at], estimated=True)
+        assert (other[0], other[2]) == (pytest.approx(one[0], rel=1e-12), one[2])
+
+
 def test_one_neuron_on_the_banknotes_is_miscalibrated(banknotes):
     x, y = sm.add_constant(banknotes[0]), banknotes[1]
     assert "Hosmer-Lemeshow" in diagnose(pn.glm.Logit(y, x).fit(), x, y)["mis-calibration"].message
@@ -368,6 +402,170 @@ def test_miscalibrated_classes(rng):
     found = diagnose(at(2.0 * raw, head), x, y)["mis-calibration"]
     np.testing.assert_allclose(found.value, 0.5, rtol=1e-4)
     assert "mis-calibration" not in diagnose(at(raw, pn.Head("categorical", classes=3)), x, y)
+
+
+def test_hidden_layers_are_judged_on_rows_held_out(rng):
+    x, (held_x, held_y, _) = rng.normal(size=(60, 2)), binary(rng)
+    y = rng.integers(0, 2, size=60)
+    for head in (pn.Head("bernoulli"), pn.Head("categorical", classes=2)):
+        model = network(2, head, keras.layers.Dense(32, "relu"))
+        model.compile(keras.optimizers.Adam(0.05))
+        model.fit(x, y, epochs=60, verbose=0)
+        assert "give validation_data" in diagnose(model, x, y).skipped["mis-calibration"]
+        found = diagnose(model, x, y, validation_data=(held_x, held_y))
+        assert "mis-calibration" in found or "tell nothing" in found.skipped["mis-calibration"]
+
+
+def test_separated_forecasts_have_no_slope():
+    y, family = np.repeat([0, 1, 2], 30), pn.families.Categorical(3)
+    probs = np.where(np.eye(3)[y] == 1, 0.8, 0.1)
+    found = diagnose(Believer(family, {"probs": probs}), y[:, None], y)
+    assert "separate the classes" in found.skipped["mis-calibration"]
+    probs = np.where(np.eye(3)[y] == 1, 0.1, 0.45)
+    found = diagnose(Believer(family, {"probs": probs}), y[:, None], y)
+    assert "tell nothing" in found.skipped["mis-calibration"]
+    assert "worse than the marginal distribution" in found
+
+
+# ---- remedies that can be followed --------------------------------------------------------------
+
+
+SCALED = {"normal", "student_t", "laplace", "logistic", "gumbel", "log_normal", "mixture normal"}
+UNMAPPED = {"von_mises", "tweedie"}
+NUMBERS = [c for c in FAMILIES if not c.family.classes and c.name not in ("bernoulli", "censored")]
+CONTINUOUS = [c for c in NUMBERS if not c.family.discrete and c.name not in UNMAPPED]
+
+
+def repeated(case, n):
+    """Return parameters of n rows, those of a case again and again."""
+    values = {name: np.asarray(v, dtype="float64") for name, v in case.params.items()}
+    return {name: v[np.arange(n) % len(v)] for name, v in values.items()}
+
+
+def named(remedy):
+    return re.findall(r"pn\.calibration\.(\w+)", remedy)
+
+
+@pytest.mark.parametrize("case", NUMBERS, ids=lambda c: c.name)
+def test_recalibrations_of_numbers_that_are_named_run(case, rng):
+    family, params = case.family, repeated(case, 600)
+    y = family.frozen(**params).ppf(rng.uniform(0.4, 0.6, size=600))
+    finding = diagnose(Believer(family, params), np.zeros((600, 1)), y)["mis-calibration"]
+    want = ["scale_scaling"] if family.label in SCALED or case.name == "discretized" else []
+    want += ["isotonic"] if case in CONTINUOUS else []
+    assert named(finding.remedy) == want
+    for name in want:
+        getattr(pn.calibration, name)(y, pn.Predictive(family, params))
+
+
+def test_recalibrations_of_classes_that_are_named_run(rng):
+    p = rng.uniform(0.05, 0.95, size=1000)
+    y = rng.binomial(1, p)
+    for family, sure in (
+        ("bernoulli", p**3 / (p**3 + (1 - p) ** 3)),
+        (pn.families.Categorical(2), np.stack([1 - p, p], axis=1) ** 3),
+    ):
+        sure = sure / sure.sum(axis=1, keepdims=True) if sure.ndim == 2 else sure
+        found = diagnose(Believer(family, {"probs": sure}), p[:, None], y)["mis-calibration"]
+        np.testing.assert_allclose(found.value, 1 / 3, rtol=0.15)
+        assert named(found.remedy) == ["temperature_scaling"]
+        scaling = pn.calibration.temperature_scaling(y, pn.Predictive(family, {"probs": sure}))
+        np.testing.assert_allclose(scaling.temperature, 3.0, rtol=0.15)
+    exchanged = diagnose(Believer("bernoulli", {"probs": 1 - p}), p[:, None], y)
+    assert named(exchanged["mis-calibration"].remedy) == []
+    constant = np.clip(0.9 + 0.05 * rng.normal(size=1000), 0.8, 0.99)
+    y = rng.binomial(1, 0.2 * constant)
+    shifted = diagnose(Believer("bernoulli", {"probs": constant}), p[:, None], y)
+    assert named(shifted["mis-calibration"].remedy) == []
+
+
+@pytest.mark.parametrize("case", CONTINUOUS, ids=lambda c: c.name)
+def test_heavier_families_have_the_same_support(case, rng):
+    family, params = case.family, repeated(case, 1000)
+    tails = np.clip(stats.norm.cdf(rng.standard_t(2, size=1000)), 1e-12, 1 - 1e-12)
+    y = family.frozen(**params).ppf(tails)
+    remedy = diagnose(Believer(family, params), np.zeros((1000, 1)), y)["heavy tails"].remedy
+    others = re.findall(r'"(\w+)"', remedy)
+    assert others or "Mixture of this family" in remedy or case.name == "mixture"
+    for other in others:
+        assert other != case.name
+        assert pn.families.get(other).support == family.support
+
+
+@pytest.mark.parametrize(
+    ("family", "draw", "name"),
+    [
+        ("normal", lambda rng, mean, k: rng.normal(mean, 0.2 / k), "scale"),
+        ("gamma", lambda rng, mean, k: rng.gamma(k, mean / k), "shape"),
+        ("inverse_gaussian", lambda rng, mean, k: rng.wald(mean, k), "shape"),
+        ("student_t", lambda rng, mean, k: mean + rng.standard_t(9, len(k)) / k, "scale"),
+        ("weibull", lambda rng, mean, k: mean * rng.weibull(k), "shape"),
+        ("beta", lambda rng, mean, k: rng.beta(2 * k, 2 * k), "precision"),
+    ],
+)
+def test_the_remedy_of_heteroscedasticity_can_be_followed(family, draw, name, rng):
+    x = design(rng, 1500, 1)
+    y = draw(rng, np.exp(0.3 + 0.2 * x[:, 1]), np.exp(1.0 + 0.6 * x[:, 1]))
+    check = "heteroscedasticity left"
+    found = diagnose(pn.glm.GLM(y, x, family).fit(), x, y)[check]
+    assert f'designs={{"{name}": X}}' in found.remedy
+    assert check not in diagnose(pn.glm.GLM(y, x, family, designs={name: x}).fit(), None, y)
+    frame = pd.DataFrame({"y": y, "x": x[:, 1]})
+    found = diagnose(pn.glm.glm("y ~ x", frame, family).fit(), frame, y)[check]
+    assert f'formulas={{"{name}": "~ ..."}}' in found.remedy
+    right = pn.glm.glm("y ~ x", frame, family, formulas={name: "~ x"}).fit()
+    assert check not in diagnose(right, frame, y)
+    neuron = network(1, pn.Head(family, constant=[name]))
+    pn.polish(neuron, x[:, 1:], y)
+    found = diagnose(neuron, x[:, 1:], y)[check]
+    assert f'leave "{name}" out of constant=' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "raw"),
+    [("gamma", "shape", 15.0), ("inverse_gaussian", "shape", 15.0), ("beta", "precision", 18.0)],
+)
+def test_the_remedy_of_a_collapsed_scale_can_be_followed(family, name, raw, rng):
+    y = np.append(rng.beta(2.0, 3.0, size=190), np.full(10, 0.4))
+    x = np.repeat([[0.0], [1.0]], [190, 10], axis=0)
+    raw_mean = {"beta": logit(0.4)}.get(family, np.log(0.4))
+    found = diagnose(at([[raw_mean, 1.0], [0.0, raw]], pn.Head(family)), x, y)["scale collapsed"]
+    assert f'constant=["{name}"]' in found.remedy
+    assert pn.Head(family, constant=[name]).constant_names == (name,)
+
+
+def test_penalties_that_are_named_can_be_followed(rng):
+    x = design(rng, 200)
+    y = np.searchsorted([-0.5, 0.5], x[:, 1])
+    with pytest.raises(pn.glm.PerfectSeparationError):
+        pn.glm.GLM(y, x, pn.families.Categorical(3)).fit()
+    neuron = network(2, pn.Head("categorical", classes=3))
+    found = diagnose(neuron, x[:, 1:], y)["separable classes"]
+    assert found.value == 1
+    assert "1 column of x separates the classes completely (x1)" in found.message
+    assert "firth" not in found.remedy
+    assert "kernel_regularizer" in found.remedy
+    few = diagnose(neuron, x[:20, 1:], y[:20]).skipped
+    assert "fewer than 30 rows" in few["separable classes"]
+    hidden = network(2, pn.Head("bernoulli"), keras.layers.Dense(3, "relu"))
+    assert "fewer than 30 rows" in diagnose(hidden, x[:20, 1:], y[:20] % 2).skipped["dead units"]
+
+
+def test_a_y_of_probability_0_is_counted(rng):
+    p = np.full(200, 0.5)
+    x, y = np.zeros((200, 1)), rng.integers(0, 2, size=200)
+    held = p.copy()
+    held[:3] = 1.0 - y[:3]
+    model = Replayer("bernoulli", [{"probs": p}, {"probs": held}])
+    found = diagnose(model, x, y, validation_data=(x, y))
+    finding = found["worse than the marginal distribution"]
+    assert finding.value == np.inf
+    assert "y has probability 0 in 3 of 200 validation rows" in finding.message
+    held[:60] = 1.0 - y[:60]
+    model = Replayer("bernoulli", [{"probs": p}, {"probs": held}])
+    found = diagnose(model, x, y, validation_data=(x, y))["over-fitting"]
+    assert found.value == np.inf
+    assert "y has probability 0 in 60 of 200 validation rows" in found.message
 
 
 # ---- right models -------------------------------------------------------------------------------
@@ -424,6 +622,17 @@ class Believer:
 
     def predict_distribution(self, x, verbose=0):
         return self.d
+
+
+class Replayer:
+    """A model that predicts one list of distributions after another."""
+
+    def __init__(self, family, params):
+        self.all = [pn.Predictive(family, each) for each in params]
+        self.all.insert(0, self.all[0])  # asked for its family first
+
+    def predict_distribution(self, x, verbose=0):
+        return self.all.pop(0)
 
 
 @pytest.mark.parametrize("case", FAMILIES + SEVERAL, ids=lambda c: c.name)
@@ -491,6 +700,52 @@ def test_results_of_a_formula_and_with_an_exposure(rng):
     assert not diagnose(pn.glm.ols("z ~ x", frame).fit(), frame, frame["z"])
 
 
+def test_results_whose_x_does_not_say_all_are_judged_by_the_fitted_rows(rng):
+    x, t = design(rng, 300), rng.uniform(1.0, 5.0, size=300)
+    y = rng.poisson(t * poisson_mean(x))
+    for given in ({"exposure": t}, {"offset": np.log(t)}):
+        results = pn.glm.GLM(y, x, "poisson", **given).fit()
+        assert diagnose(results, None, y).findings == []
+        with pytest.raises(ValueError, match=r"Expected x=None, .* an offset or exposure"):
+            diagnose(results, x, y)
+        with pytest.raises(ValueError, match=r"Expected validation_data=None, .* exposure"):
+            diagnose(results, None, y, validation_data=(x, y))
+    y = rng.normal(x[:, 1])
+    results = pn.glm.GLM(y, x, "normal", designs={"scale": x}).fit()
+    with pytest.raises(ValueError, match=r"Expected x=None, .* designs of scale"):
+        diagnose(results, x, y)
+    with pytest.raises(ValueError, match="make the model of a formula"):
+        diagnose(results, None, y, validation_data=(x, y))
+
+
+def test_results_that_do_not_hold_their_rows(rng):
+    x = design(rng, 200)
+    y = rng.poisson(poisson_mean(x)).astype(float)
+    batched = pn.glm.GLM.from_batches([(y[:90], x[:90]), (y[90:], x[90:])], "poisson").fit()
+    assert diagnose(batched, x, y).findings == []
+    with pytest.raises(ValueError, match="Expected x, or results that hold the rows"):
+        diagnose(batched, None, y)
+    parts = [(y[:90], x[:90], {"offset": y[:90]}), (y[90:], x[90:], {"offset": y[90:]})]
+    offset = pn.glm.GLM.from_batches(parts, "poisson").fit()
+    with pytest.raises(ValueError, match="Fit the model to rows in memory"):
+        diagnose(offset, x, y)
+
+
+def test_a_network_that_cannot_be_asked(rng):
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    model = network(3, pn.Head("normal"))
+    with pytest.raises(
+        ValueError, match=r"Expected x of shape \(n, 3\).*Received: shape \(40, 2\)"
+    ):
+        diagnose(model, x[:, :2], y)
+    with pytest.raises(ValueError, match=r"Expected validation x of shape \(n, 3\)"):
+        diagnose(model, x, y, validation_data=(x[:, :1], y))
+    for weight in (1e30, np.nan):
+        model.set_weights([np.full(w.shape, weight) for w in model.get_weights()])
+        with pytest.raises(ValueError, match="its weights diverged in training"):
+            diagnose(model, np.abs(x), y)
+
+
 # ---- the report ---------------------------------------------------------------------------------
 
 
@@ -522,6 +777,19 @@ def test_report():
     assert clean._repr_html_() == (
         "<p>Diagnosis of a model: No problem found in 1 check: heavy tails.</p>"
     )
+
+
+def test_causes_come_before_what_follows_from_them():
+    place = {name: i for i, name in enumerate(CHECKS)}
+    for cause, effect in (
+        ("not converged", "heavy tails"),
+        ("over-fitting", "mis-calibration"),
+        ("unscaled inputs", "heavy tails"),
+        ("overdispersed counts", "mis-calibration"),
+        ("heteroscedasticity left", "heavy tails"),
+        ("heavy tails", "mis-calibration"),
+    ):
+        assert place[cause] < place[effect]
 
 
 def test_thresholds_have_reasons():

@@ -10,18 +10,18 @@ from probnn.diagnosis.thresholds import THRESHOLDS
 
 __all__ = ["CHECKS", "THRESHOLDS", "Diagnosis", "Finding", "diagnose"]
 
-CHECKS = {
+CHECKS = {  # causes come before what follows from them
     "not converged": fit.not_converged,
     "worse than the marginal distribution": fit.worse_than_marginal,
     "scale collapsed": fit.scale_collapsed,
-    "overdispersed counts": shape.overdispersed,
-    "excess zeros": shape.excess_zeros,
-    "heavy tails": shape.heavy_tails,
-    "heteroscedasticity left": shape.heteroscedastic,
-    "separable classes": fit.separable,
+    "over-fitting": fit.over_fitting,
     "unscaled inputs": inside.unscaled,
     "dead units": inside.dead_units,
-    "over-fitting": fit.over_fitting,
+    "separable classes": fit.separable,
+    "overdispersed counts": shape.overdispersed,
+    "excess zeros": shape.excess_zeros,
+    "heteroscedasticity left": shape.heteroscedastic,
+    "heavy tails": shape.heavy_tails,
     "mis-calibration": shape.miscalibrated,
 }
 
@@ -34,13 +34,14 @@ def diagnose(model, x, y, *, validation_data=None):
     model : probnn.Sequential, probnn.Model, DeepEnsemble or Results
         Trained; with one head.
     x : array_like, shape (n, p)
-        The training rows, as the model takes them: for `Results` as `results.predict` does, and
-        None for the rows, with their offsets and weights, that it was fitted to.
+        The training rows, as the model takes them: for `Results` as `results.predict` does, or
+        None for the rows that it was fitted to. It must be None for `Results` with an offset, an
+        exposure or `designs`, which x does not hold.
     y : array_like, shape (n,)
         Their responses.
     validation_data : tuple, optional
-        (x, y) of rows that the model has not seen. The spread, zeros, tails and calibration are
-        then judged by these, and over-fitting is looked for.
+        (x, y) of rows that the model has not seen; not for `Results` that need x=None. The spread,
+        zeros, tails and calibration are then judged by these, and over-fitting is looked for.
 
     Returns
     -------
@@ -50,7 +51,8 @@ def diagnose(model, x, y, *, validation_data=None):
     Raises
     ------
     ValueError
-        If the model predicts no distribution, or several; or x and y do not fit it.
+        If the model predicts no distribution, or several; if its weights diverged, so that what it
+        predicts is infinite; or if x and y do not fit it.
 
     Notes
     -----

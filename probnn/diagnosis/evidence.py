@@ -1,5 +1,6 @@
 """What the checks look at: a model, rows, and what it believes of them, computed once if asked."""
 
+import re
 from functools import cached_property
 
 import numpy as np
@@ -8,11 +9,15 @@ from probnn import data, families
 from probnn._probabilistic import Probabilistic
 from probnn.calibration import quantile_residuals
 from probnn.diagnosis.thresholds import limit
+from probnn.glm.affine import compose
 from probnn.glm.network import Bridge, _split
 from probnn.glm.results import Results
 from probnn.heads import Head
 from probnn.predictive import Predictive, predictive_of
 from probnn.training.ensemble import DeepEnsemble
+
+IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers
+_SPREADS = ("scale", "shape", "precision", "dispersion", "concentration")
 
 
 class Skip(Exception):
@@ -26,8 +31,9 @@ def need(condition, reason):
 
 
 def log_scores(d, y):
-    """Return the log score of each row (n,), all its responses together; -1e300 for -inf."""
-    return np.maximum(d.log_prob(y), -1e300).reshape(len(y), -1).sum(axis=1)
+    """Return the log score of each row (n,), all its responses together; finite also for -inf."""
+    scores = np.maximum(d.log_prob(y), IMPOSSIBLE).reshape(len(y), -1).sum(axis=1)
+    return np.maximum(scores, IMPOSSIBLE)
 
 
 class Rows:
@@ -44,7 +50,7 @@ class Rows:
 
     def __init__(self, model, read, x, y, what="y"):
         self.x = x
-        self.d = predictive_of(model, x)
+        self.d = _believed(model, x, what.replace("y", "x"))
         self.given, family = read(y, what)
         if len(self.given) != len(self.d):
             raise ValueError(
@@ -62,6 +68,11 @@ class Rows:
     def log_prob(self):
         """The log score of each row, (n,), finite."""
         return log_scores(self.d, self.y)
+
+    @property
+    def impossible(self):
+        """How many rows have a y of probability 0."""
+        return int(np.sum(self.log_prob <= IMPOSSIBLE))
 
     @cached_property
     def pit(self):
@@ -105,9 +116,14 @@ class Evidence:
                 "Expected x, the training rows. Received: None, which stands for those of a model "
                 "of probnn.glm alone."
             )
+        if self.results is not None:
+            _check_complete(self.results.model, x, validation_data)
         self.head = self._head(x)
         read = self._read
-        if self.results is not None and self.results.model.data.trials is not None:
+        if (
+            self.results is not None
+            and getattr(self.results.model.data, "trials", None) is not None
+        ):
             read = _reader_of_trials(self.results, y)
         self.train = Rows(model, read, x, y)
         self.validation = None
@@ -158,9 +174,10 @@ class Evidence:
         need(not self.family.discrete, "the response is discrete")
         need(not self.family.circular, "the response is an angle, which has no tails")
 
-    def need_rows(self):
-        """Skip the check if there are too few rows to judge by."""
-        need(len(self.held) >= limit("rows"), f"there are fewer than {limit('rows')} rows")
+    def need_rows(self, rows=None):
+        """Skip the check if there are too few rows to judge by: the held ones, or others."""
+        count = len(self.held if rows is None else rows)
+        need(count >= limit("rows"), f"there are fewer than {limit('rows')} rows")
 
     # ---- what several checks use ------------------------------------------------------------
 
@@ -228,6 +245,29 @@ class Evidence:
             return None
 
     @cached_property
+    def hidden(self):
+        """Whether layers that are not linear come before the head, of a network or ensemble."""
+        network = self.network
+        if isinstance(self.model, DeepEnsemble):
+            network = self.model.members[0]
+        if network is None:
+            return False
+        try:
+            layers = _split(network)[1]
+        except ValueError:
+            return True
+        x = data.features(self.train.x)
+        table = not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2
+        return layers is None or not table or compose(layers, x.shape[1]) is None
+
+    @property
+    def spread(self):
+        """The name of the parameter that says how wide the distribution is, or None."""
+        others = [name for name in self.family.params if name != self.family.location]
+        names = [*self.family.with_dispersion(1.0), *_SPREADS]
+        return next((name for name in names if name in others), None)
+
+    @cached_property
     def constants(self):
         """The names of the parameters that are one number for all rows."""
         if self.results is not None:
@@ -256,6 +296,62 @@ class Evidence:
         """Return the intercept-only fit's distributions of rows."""
         raw = np.tile(self.marginal, (len(rows), 1))
         return Predictive(self.family, self.family.to_params(raw))._at(rows.given)[0]
+
+
+def _believed(model, x, what):
+    """Return what a model believes, or raise if x is too narrow or its weights diverged."""
+    member = model.members[0] if isinstance(model, DeepEnsemble) else model
+    is_network = isinstance(member, Probabilistic)
+    shape = getattr(member, "input_shape", None) if is_network else None
+    if isinstance(shape, tuple) and len(shape) == 2 and shape[1] is not None:
+        given = np.shape(data.features(x, what))
+        if len(given) == 2 and given[1] != shape[1]:
+            raise ValueError(
+                f"Expected {what} of shape (n, {shape[1]}), as the network takes. Received: shape "
+                f"{given}. Give the columns that it was fitted to."
+            )
+    try:
+        return predictive_of(model, x)
+    except ValueError as error:
+        found = re.match(
+            r"Expected (\w+) of the \w+ family to lie in .* Received: (\S+),", str(error)
+        )
+        if not is_network or found is None:
+            raise
+        raise ValueError(
+            f"Expected a network that predicts parameters of its family for every row. Received: "
+            f"{found[1]} = {found[2]}: its weights diverged in training. Fit it anew, with a lower "
+            "learning rate, scaled x, or clipnorm= of the optimizer."
+        ) from error
+
+
+def _check_complete(model, x, validation_data):
+    """Raise if x alone does not say what results predict for it."""
+    rows = model.data if model.data is not None else getattr(model, "sample", None)
+    what, cure = None, "compare them by pn.scores of results.predict_distribution(x, ...)"
+    if rows is not None and rows.offsets:
+        what = "an offset or exposure"
+    elif model.modelled and model.formula is None:
+        what = f"designs of {', '.join(model.modelled)}"
+        cure = "make the model of a formula, with formulas= in place of designs="
+    here = "Call diagnose(results, None, y)."
+    if model.data is None:
+        here = "Fit the model to rows in memory: batches and files of results do not keep them."
+        if x is None:
+            raise ValueError(
+                "Expected x, or results that hold the rows that they were fitted to. Received: "
+                f"None. {here}"
+            )
+    if what is not None and x is not None:
+        raise ValueError(
+            f"Expected x=None, the rows that the model was fitted to, as it has {what}, which x "
+            f"does not hold. Received: x. {here}"
+        )
+    if what is not None and validation_data is not None:
+        raise ValueError(
+            f"Expected validation_data=None, as the model has {what}, which these rows would need "
+            f"too. Received: (x, y). Leave them out, or {cure}."
+        )
 
 
 def _reader_of_trials(results, y):

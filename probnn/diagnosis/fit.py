@@ -3,10 +3,12 @@
 Each check takes an `Evidence`, and returns None or (value, threshold, message, remedy).
 """
 
+import re
+
 import keras
 import numpy as np
 
-from probnn.diagnosis.evidence import log_scores, need
+from probnn.diagnosis.evidence import IMPOSSIBLE, log_scores, need
 from probnn.diagnosis.thresholds import limit
 from probnn.families.mixture import Mixture
 from probnn.glm import separation
@@ -95,7 +97,22 @@ def worse_than_marginal(e):
     for rows, where in ((e.train, "training"), (e.validation, "validation")):
         if rows is None:
             continue
-        loss, z = _mean_and_z(log_scores(e.marginal_of(rows), rows.y) - rows.log_prob)
+        marginal = log_scores(e.marginal_of(rows), rows.y)
+        impossible = int(np.sum((rows.log_prob <= IMPOSSIBLE) & (marginal > IMPOSSIBLE)))
+        remedy = (
+            "an intercept, scaled x, a lower learning rate, or more epochs."
+            if rows is e.train
+            else "a smaller network, fewer epochs, or training rows that are more like these."
+        )
+        if impossible:
+            return (
+                np.inf,
+                limit("below marginal"),
+                f"y has probability 0 in {impossible} of {len(rows)} {where} rows, and more than 0 "
+                "in one distribution for all rows: the mean log score is -inf.",
+                remedy,
+            )
+        loss, z = _mean_and_z(marginal - rows.log_prob)
         if rows is e.train:
             sure = 2 * len(rows) * loss > chi2.isf(limit("level"), e.family.size)
         else:
@@ -106,9 +123,7 @@ def worse_than_marginal(e):
                 limit("below marginal"),
                 f"the mean log score of the {where} rows is {loss:.3g} nats per row below that of "
                 "one distribution for all rows.",
-                "an intercept, scaled x, a lower learning rate, or more epochs."
-                if rows is e.train
-                else "a smaller network, fewer epochs, or training rows that are more like these.",
+                remedy,
             )
     return None
 
@@ -132,17 +147,19 @@ def scale_collapsed(e):
     if share == 0.0:
         return None
     one = np.ptp(widths) < 1e-6 * widths.max()
-    which = "the constant scale" if one else f"the scale in {share:.2%} of the rows"
-    remedy = (
-        "a look at y: is it a function of x, or are its values duplicates?"
-        if one
-        else 'Head(..., constant=["scale"]), more data, fewer epochs, or jitter of a duplicated y.'
-    )
+    which = "the constant width" if one else f"the width in {share:.2%} of the rows"
+    remedy = "more data, fewer epochs, or jitter of a duplicated y."
+    if one:
+        remedy = "a look at y: is it a function of x, or are its values duplicates?"
+    elif e.results is not None and e.spread in e.results.model.modelled:
+        remedy = f'one "{e.spread}" for all rows: no design or formula for it; {remedy}'
+    elif e.network is not None and e.spread is not None and e.spread not in e.constants:
+        remedy = f'Head(..., constant=["{e.spread}"]), {remedy}'
     return (
         float(np.nanmin(widths)),
         limit("scale"),
-        f"{which} is below {limit('scale'):g} of the marginal width of y, the smallest "
-        f"{np.nanmin(widths):.3g} of it.",
+        f"{which} of the predicted distributions is below {limit('scale'):g} of that of y, the "
+        f"smallest {np.nanmin(widths):.3g} of it.",
         remedy,
     )
 
@@ -183,6 +200,7 @@ def separable(e):
     kind = _KINDS.get(e.family.name)
     need(kind is not None, "the response is not one of classes")
     need(e.train.given.ndim == 1, "rows are numbers of trials")
+    e.need_rows(e.train)
     deep = False
     if e.results is not None:
         penalised = e.results.penalty is not None or e.results.method == "firth"
@@ -197,37 +215,54 @@ def separable(e):
     except separation.PerfectSeparationError as error:
         if deep and not error.complete:
             return None
-        which = "features of the last layer" if deep else "columns of x"
+        found = [*dict.fromkeys(re.sub(r" \(class [^()]*\)$", "", c) for c in error.columns)]
+        one = len(found) == 1
+        which = "feature" if deep else "column"
+        which = f"{which}{'s' * (not one)} of {'the last layer' if deep else 'x'}"
         how = "completely" if error.complete else "in part"
-        more = ", ..." if len(error.columns) > 5 else ""
+        more = ", ..." if len(found) > 5 else ""
+        score = -np.inf if e.train.impossible else np.mean(e.train.log_prob)
         return (
-            float(len(error.columns)),
+            float(len(found)),
             0.0,
-            f"{len(error.columns)} {which} separate the classes {how} "
-            f"({', '.join(error.columns[:5])}{more}): the likelihood grows with the weights for "
-            f"ever, and the log scores, now {np.mean(e.train.log_prob):.3g} on average, go to 0.",
-            'a penalty (kernel_regularizer, or fit(method="firth") of pn.glm), fewer columns or '
-            "units, or more data.",
+            f"{len(found)} {which} separate{'s' * one} the classes {how} "
+            f"({', '.join(found[:5])}{more}): the likelihood grows with the weights for "
+            f"ever, and the log scores, now {score:.3g} on average, go to 0.",
+            f"a penalty ({_penalised(e)}), fewer columns{' or units' * deep}, or more data.",
         )
     return None
+
+
+def _penalised(e):
+    """Return the code that penalises a model of classes."""
+    if e.results is None:
+        return "kernel_regularizer= of the head"
+    if e.family.name == "bernoulli" and e.family.links["probs"].name == "logit":
+        return 'fit(method="firth")'
+    return "fit_regularized(alpha=..., L1_wt=0)"
 
 
 def over_fitting(e):
     """Compare the mean log score of the training rows with that of validation rows."""
     need(e.validation is not None, "no validation_data was given")
     need(min(len(e.train), len(e.validation)) >= limit("rows"), "there are too few rows")
+    need(not e.train.impossible, "y has probability 0 in training rows already")
     train, held = (rows.log_prob for rows in (e.train, e.validation))
     inside = [np.clip(v - train.mean(), -_FAR, _FAR) for v in (train, held)]
     error = np.sqrt(sum(v.var(ddof=1) / len(v) for v in inside))
-    loss = float(train.mean() - held.mean())
+    impossible = e.validation.impossible
+    loss = np.inf if impossible else float(train.mean() - held.mean())
     z = (inside[0].mean() - inside[1].mean()) / max(error, 1e-300)
     if z <= _tail(limit("level")) or loss <= limit("over-fitting"):
         return None
     return (
         loss,
         limit("over-fitting"),
-        f"the mean log score is {loss:.3g} nats per row lower on validation rows than on training "
-        f"rows, {z:.3g} standard errors.",
+        f"y has probability 0 in {impossible} of {len(held)} validation rows, and in no training "
+        "row: the mean log score is -inf."
+        if impossible
+        else f"the mean log score is {loss:.3g} nats per row lower on validation rows than on "
+        f"training rows, {z:.3g} standard errors.",
         "fewer epochs (keras.callbacks.EarlyStopping), a smaller network, Dropout, weight decay, "
         "or more data.",
     )

@@ -56,6 +56,8 @@ def unscaled(e):
         offset = np.abs(mean) / sd
         excess = np.stack([sd / limit("sd"), 1 / (limit("sd") * sd), offset / limit("offset")])
     excess[:, ~varying] = 0.0
+    if np.median(sd[varying]) >= 1 / limit("sd"):  # in the units of the others, few are harmless
+        excess[1] = 0.0
     if excess.max() <= 1.0:
         return None
     which, j = np.unravel_index(np.argmax(excess), excess.shape)
@@ -78,6 +80,7 @@ def unscaled(e):
 def dead_units(e):
     """Count the units that are 0 in all rows, or at the limit of their range in nearly all."""
     network = e.need_network()
+    e.need_rows(e.train)
     layers = [layer for layer in network.layers if _kind(layer)]
     need(layers, "no layer has a relu, tanh or sigmoid activation")
     x = keras.tree.map_structure(_some, data.features(e.train.x))

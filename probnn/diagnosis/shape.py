@@ -6,8 +6,10 @@ an `Evidence`, and returns None or (value, threshold, message, remedy).
 
 import numpy as np
 
+from probnn import calibration
 from probnn.diagnosis.evidence import need
 from probnn.diagnosis.thresholds import limit
+from probnn.families.mixture import Mixture
 from probnn.glm.model import GLM
 from probnn.glm.separation import PerfectSeparationError
 
@@ -93,11 +95,6 @@ def heavy_tails(e):
     need(np.ptp(r) > 1e-6, "all residuals are alike")
     excess, test = float(kurtosis(r)), kurtosistest(r, alternative="greater")
     usual = 2 * 3.167124183311992e-05 * len(r)  # P(|Z| > 4)
-    remedy = 'the family "student_t" or "laplace".'
-    if e.family.support.low == 0.0:
-        remedy = 'the family "log_normal" or "log_logistic".'
-    elif e.family.name in ("student_t", "laplace"):
-        remedy = "pn.families.Mixture of the family, or a look at the farthest rows."
     if test.pvalue >= limit("level") or excess <= limit("kurtosis"):
         return None
     return (
@@ -106,8 +103,27 @@ def heavy_tails(e):
         f"the quantile residuals have an excess kurtosis of {excess:.3g} (z = "
         f"{test.statistic:.3g}); {np.sum(np.abs(r) > 4)} are beyond 4, where {usual:.2g} are "
         "expected.",
-        remedy,
+        _heavier(e.family),
     )
+
+
+def _heavier(family):
+    """Return what has heavier tails on the same support."""
+    low, high = family.support.low, family.support.high
+    if isinstance(family, Mixture):
+        return "more components, or a look at the farthest rows."
+    others = []
+    if np.isinf([low, high]).all():
+        others = {"student_t": [], "laplace": ["student_t"]}.get(
+            family.name, ["student_t", "laplace"]
+        )
+    elif low == 0.0 and np.isinf(high) and family.support.open:
+        others = {"log_logistic": [], "log_normal": ["log_logistic"]}.get(
+            family.name, ["log_normal", "log_logistic"]
+        )
+    if others:
+        return "the family " + " or ".join(f'"{name}"' for name in others) + "."
+    return "pn.families.Mixture of this family, or a look at the farthest rows."
 
 
 def heteroscedastic(e):
@@ -129,13 +145,6 @@ def heteroscedastic(e):
     need(total > 0, "all residuals are alike")
     share = float(np.sum((q.T @ squares) ** 2) / total)
     lm = len(x) * share
-    constant = sorted(e.constants - {e.family.location})
-    if not constant:
-        remedy = "more columns or hidden units for the scale, or another family."
-    elif e.results is not None:
-        remedy = f"predict it from x: pn.glm.GLM(..., designs={{{constant[0]!r}: X}})."
-    else:
-        remedy = f"predict it from x: leave {', '.join(constant)} out of constant= and fixed=."
     if chi2.sf(lm, rank) >= limit("level") or share <= limit("r squared"):
         return None
     return (
@@ -143,8 +152,26 @@ def heteroscedastic(e):
         float(chi2.isf(limit("level"), rank)),
         f"x explains {share:.1%} of the squared residuals (LM = {lm:.3g}, {rank} degrees of "
         f"freedom): the spread changes with x otherwise than the model says.",
-        remedy,
+        _wider(e),
     )
+
+
+def _wider(e):
+    """Return how the parameter of the spread is predicted from x, or better so."""
+    name = e.spread
+    if name is None:
+        return "a family with a parameter for the spread."
+    if name not in e.constants:
+        return f'more columns{" or hidden units" * (e.results is None)} for "{name}".'
+    if e.results is None:
+        where = "fixed" if name in e.head.fixed else "constant"
+        return f'predict the spread from x: leave "{name}" out of {where}=.'
+    model = e.results.model
+    code = f'designs={{"{name}": X}} of pn.glm.GLM'
+    if model.formula is not None:
+        code = f'formulas={{"{name}": "~ ..."}} of pn.glm.glm'
+    instead = ", in place of its fixed value" if name in model.fixed else ""
+    return f"predict the spread from x: {code}{instead}."
 
 
 def _centred_basis(x):
@@ -180,7 +207,28 @@ def miscalibrated(e):
         limit("ks"),
         f"the probability integral transform is not uniform (Kolmogorov-Smirnov {statistic:.3g}, "
         f"p = {test.pvalue:.2g}): a stated probability is wrong by up to {statistic:.1%}.",
-        "pn.calibration.scale_scaling or isotonic on rows held out, or another family.",
+        _recalibration(e, "scale_scaling", "isotonic") + "another family.",
+    )
+
+
+def _recalibration(e, *names):
+    """Return those functions, in words, that can recalibrate what the model says of these rows."""
+    able = []
+    for name in names:
+        try:
+            with np.errstate(all="ignore"):
+                getattr(calibration, name)(e.held.given, e.held.d)
+        except ValueError:
+            continue
+        able.append(f"pn.calibration.{name}")
+    return f"{' or '.join(able)} on rows held out, or " if able else ""
+
+
+def _need_fair_rows(e):
+    """Skip the check of a slope that a network learned by heart: it would say the opposite."""
+    fair = e.held is not e.train or not e.hidden
+    need(
+        fair, "hidden layers fit the training rows too well to tell by these: give validation_data"
     )
 
 
@@ -192,6 +240,7 @@ def _recalibrated_odds(e):
     from scipy.special import logit, xlog1py, xlogy
     from scipy.stats import chi2
 
+    _need_fair_rows(e)
     y, p = e.held.y, np.clip(e.held.d.mean(), 1e-12, 1 - 1e-12)
     eta = logit(p)
     need(np.ptp(eta) > 1e-6, "all rows have the same probability")
@@ -210,43 +259,67 @@ def _recalibrated_odds(e):
         f"the log-odds should be {intercept:.3g} + {slope:.3g} times those of the model "
         f"(likelihood ratio {ratio:.3g}, 2 degrees of freedom): it is "
         f"{'too sure' if slope < 1 else 'not sure enough'}, or off by a constant.",
-        "pn.calibration.temperature_scaling on rows held out, or another link.",
+        _recalibration(e, "temperature_scaling") + "an intercept, or another link."
+        if slope > 0
+        else "a look at how y is coded: are its values exchanged?",
     )
 
 
 def _bent_odds(y, p, estimated):
-    """Compare frequencies with probabilities in ten groups of rows, in the order of these.
+    """Compare frequencies with probabilities in at most ten groups of rows, in the order of these.
 
     Hosmer and Lemeshow (1980), doi:10.1080/03610928008827941; on rows that p was not estimated
-    from, two degrees of freedom more.
+    from, two degrees of freedom more. Rows of one probability are in one group.
     """
     from scipy.stats import chi2
 
-    groups = np.array_split(np.argsort(p, kind="stable"), 10)
-    seen, expected, rows = (np.array([v[g].sum() for g in groups]) for v in (y, p, np.ones(len(y))))
+    group = _groups(p)
+    rows, seen, expected = (np.bincount(group, v) for v in (np.ones(len(y)), y, p))
+    if len(rows) < 3:
+        return None  # an intercept and a slope fit two groups: there is nothing left to bend
     statistic = np.sum((seen - expected) ** 2 / (expected * (1 - expected / rows)))
-    df = 8 if estimated else 10
+    df = len(rows) - 2 if estimated else len(rows)
     error = float(np.abs(seen - expected).sum() / len(y))
     if chi2.sf(statistic, df) >= limit("level") or error <= limit("groups"):
         return None
     return (
         error,
         limit("groups"),
-        f"in ten groups of rows by probability, frequencies are off by {error:.1%} on average "
-        f"(Hosmer-Lemeshow {statistic:.3g}, {df} degrees of freedom): the log-odds bend otherwise "
-        "than the model says.",
+        f"in {len(rows)} groups of rows by probability, frequencies are off by {error:.1%} on "
+        f"average (Hosmer-Lemeshow {statistic:.3g}, {df} degrees of freedom): the log-odds bend "
+        "otherwise than the model says.",
         "a hidden layer or more units, or columns that are powers and products of those of x.",
     )
 
 
+def _groups(p):
+    """Return the group (n,), of at most ten of about one size, of each row: equal p, equal group.
+
+    A group is that of the middle of the rows of one p, so that their order does not matter.
+    """
+    order = np.argsort(p)
+    new = np.diff(p[order], prepend=-1.0) > 1e-12 * p[order]  # what rounding alone tells apart
+    value = np.empty(len(p), dtype=int)
+    value[order] = np.cumsum(new) - 1
+    count = np.bincount(value)
+    if len(count) <= 10:
+        return value
+    middle = np.cumsum(count) - count / 2
+    return np.unique((10 * middle / len(p)).astype(int), return_inverse=True)[1][value]
+
+
 def _recalibrated_classes(e):
     """Compare the log-probabilities of classes with a multiple of them, in likelihood."""
+    _need_fair_rows(e)
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
     from scipy.stats import chi2
 
     rows = np.arange(len(e.held))
     codes, log_p = e.held.y.astype(int), np.log(np.clip(e.held.d.mean(), 1e-12, 1.0))
+    gain = log_p - log_p[rows, codes][:, None]  # of each class over the one that came
+    need((gain > 0.0).any(), "the forecasts separate the classes")
+    need(gain.mean(axis=1).sum() < 0.0, "the forecasts tell nothing about the classes")
 
     def nll(log_slope):
         scaled = np.exp(log_slope) * log_p
@@ -262,5 +335,6 @@ def _recalibrated_classes(e):
         1.0,
         f"the log-probabilities should be {slope:.3g} times those of the model (likelihood ratio "
         f"{ratio:.3g}): it is {'too sure' if slope < 1 else 'not sure enough'}.",
-        "pn.calibration.temperature_scaling on rows held out.",
+        _recalibration(e, "temperature_scaling")
+        + ("a penalty or fewer epochs." if slope < 1 else "more epochs."),
     )

@@ -29,7 +29,7 @@ THRESHOLDS = {
     "r squared": Threshold(
         0.01, "of squared residuals, whose variance is 2: variances differ by sqrt(0.02) = 14 %"
     ),
-    "sd": Threshold(100.0, "or 1/100: curvatures along columns then differ 10,000-fold"),
+    "sd": Threshold(100.0, "or, of most columns, 1/100: curvatures then differ 10,000-fold"),
     "offset": Threshold(10.0, "|mean| / sd: the column's cosine with the constant is 0.995"),
     "idle units": Threshold(0.2, "of a layer: a few idle units are usual, and cost no accuracy"),
     "limit": Threshold(0.99, "|tanh|, or |2 sigmoid - 1|: the slope is 2 % of the steepest"),
