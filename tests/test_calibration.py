@@ -10,6 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 
 import probnn as pn
 from probnn import calibration
+from probnn.pooled import PooledPredictive
 
 each_family = pytest.mark.parametrize(
     "case", [case for case in FAMILIES if not case.family.vector], ids=lambda case: case.name
@@ -191,24 +192,27 @@ def test_reliability_of_classes_is_that_of_each_against_the_others(rng):
 
 
 def test_band_of_reliability_is_binomial_where_nothing_is_pooled(rng):
-    p = np.repeat([0.2, 0.8], 100)
+    p = np.repeat([0.2, 0.8], 10_000)
     found = calibration.reliability(p > 0.5, bernoulli(p), level=0.9, resamples=20_000)
-    expected = np.array(stats.binom.interval(0.9, 100, [0.2, 0.8])) / 100
-    np.testing.assert_allclose(found[["lower", "upper"]].T, expected, atol=0.0101)
+    expected = np.array(stats.binom.interval(0.9, 10_000, [0.2, 0.8])) / 10_000
+    # Three counts: 40 are a standard deviation, and 7 more those of the level 0.933.
+    np.testing.assert_allclose(found[["lower", "upper"]].T, expected, atol=3.01e-4)
 
 
 def test_band_of_reliability_holds_the_right_model_and_not_another(rng):
-    p = rng.random(2000)
-    y = rng.random(2000) < p
-    right = calibration.reliability(y, bernoulli(p))
-    assert (
-        np.average(right.observed.between(right.lower, right.upper), weights=right["count"]) > 0.7
-    )
-    bold = bernoulli(p**3 / (p**3 + (1 - p) ** 3))
-    wrong = calibration.reliability(y, bold)
-    assert (
-        np.average(wrong.observed.between(wrong.lower, wrong.upper), weights=wrong["count"]) < 0.4
-    )
+    p = rng.random(300)
+    bold = p**3 / (p**3 + (1 - p) ** 3)
+
+    def inside(forecast):
+        """Return how many of the rows are in a bin that the band of 0.9 holds."""
+        y = rng.random(300) < p
+        found = calibration.reliability(y, bernoulli(forecast), resamples=200, seed=rng)
+        held = (found.observed - found.lower > -1e-9) & (found.upper - found.observed > -1e-9)
+        return np.average(held, weights=found["count"])
+
+    # At 0 and 1, where the first and the last bin often are, the band is closed: more are inside.
+    assert 0.9 < np.mean([inside(p) for _ in range(100)]) < 1.0
+    assert np.mean([inside(bold) for _ in range(100)]) < 0.7
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
@@ -291,6 +295,9 @@ def test_report_of_numbers(rng):
     assert found.pvalue["pit_uniformity"] == pytest.approx(stats.kstest(values, "uniform").pvalue)
     # The variance of a sample variance is (mu_4 - sigma^4 (n - 3) / (n - 1)) / n.
     deviation = np.sqrt((1 / 80 - 1 / 144 * 397 / 399) / 400)
+    half = found.upper["pit_mean"] - found.expected["pit_mean"]
+    assert half == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(1 / 12 / 400), rel=1e-12)
+    assert found.expected["pit_mean"] == 0.5
     half = found.upper["pit_variance"] - found.expected["pit_variance"]
     assert half == pytest.approx(stats.norm.ppf(0.975) * deviation, rel=5e-3)
     assert found.expected["pit_variance"] == pytest.approx(1 / 12 * 399 / 400)
@@ -334,20 +341,85 @@ def test_report_of_every_family(case):
     assert table.pvalue.dropna().min() > 1e-4
 
 
-def test_tables_of_an_ensemble_and_of_several_responses(rng):
-    y = rng.normal(size=(50, 2))
-    several = pn.Predictive("normal", {"loc": np.zeros((50, 2)), "scale": 1.0})
-    flat = normal(np.zeros(100))
-    for function in (calibration.pit, calibration.coverage, calibration.report):
-        pd.testing.assert_frame_equal(function(y, several), function(y.ravel(), flat))
-    from probnn.pooled import PooledPredictive
+def test_tables_of_an_ensemble_and_of_a_series(rng):
+    y, d = rng.normal(size=100), normal(np.zeros(100))
+    same = PooledPredictive([d, d])
+    pd.testing.assert_frame_equal(calibration.report(y, same), calibration.report(y, d), rtol=1e-6)
+    series = pd.Series(y, index=np.arange(100)[::-1])
+    pd.testing.assert_frame_equal(calibration.pit(series, d), calibration.pit(y, d))
 
-    same = PooledPredictive([flat, flat])
-    pd.testing.assert_frame_equal(
-        calibration.report(y.ravel(), same), calibration.report(y.ravel(), flat), rtol=1e-6
-    )
-    frame = pd.Series(y.ravel(), index=np.arange(100)[::-1])
-    pd.testing.assert_frame_equal(calibration.pit(frame, flat), calibration.pit(y.ravel(), flat))
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        calibration.pit,
+        calibration.uniformity_test,
+        calibration.coverage,
+        calibration.report,
+        calibration.decompose,
+        calibration.conformal,
+        calibration.isotonic,
+    ],
+)
+def test_responses_of_one_row_are_checked_one_at_a_time(rng, function):
+    # Equal responses would double the rows: a test of them is no test of independent rows.
+    loc = rng.normal(size=(50, 2))
+    y, several = loc + rng.normal(size=(50, 2)), normal(loc)
+    with pytest.raises(ValueError, match=r"one response.*\(50, 2\).*y\[:, 0\] with d\[:, 0\]"):
+        function(y, several)
+    one, expected = function(y[:, 1], several[:, 1]), function(y[:, 1], normal(loc[:, 1]))
+    assert repr(one) == repr(expected)
+    column = function(y[:, [1]], several[:, [1]])  # one response, as a column
+    assert repr(column) == repr(expected)
+
+
+@pytest.mark.parametrize("function", [calibration.reliability, calibration.report])
+def test_classes_of_one_row_are_checked_one_at_a_time(rng, function):
+    y = rng.random((50, 2)) < 0.5
+    with pytest.raises(ValueError, match="one response in each row"):
+        function(y, bernoulli(np.full((50, 2), 0.5)))
+
+
+def test_report_of_equal_forecasts_is_not_decided_by_rounding(rng):
+    for d, y in (
+        (categorical(np.full((1000, 3), 1 / 3)), rng.integers(0, 3, 1000)),
+        (bernoulli(np.full(1000, 0.5)), rng.integers(0, 2, 1000)),
+        (bernoulli(np.repeat([0.0, 1.0], 500)), np.repeat([0, 1], 500)),
+    ):  # whichever class comes, the scores are as expected
+        found = calibration.report(y, d).loc[["log_score", "brier"]]
+        np.testing.assert_array_equal(found.pvalue, 1.0)
+    never = calibration.report([1, 0], bernoulli([0.0, 0.0])).loc[["log_score", "brier"]]
+    np.testing.assert_array_equal(never.pvalue, 0.0)
+
+
+def test_report_of_ordinal_y_has_the_ranked_probability_score(rng):
+    d = pn.Predictive(pn.families.Ordinal(3), {"loc": rng.normal(size=4), "cutpoints": [-0.5, 1.0]})
+    y = np.array([0, 2, 1, 1])
+    found = calibration.report(y, d).loc["ranked_probability"]
+    assert found.value == pytest.approx(pn.scores.ranked_probability(y, d).mean(), rel=1e-12)
+    probs = d.mean()
+    each = np.stack([pn.scores.ranked_probability(np.full(4, k), d) for k in range(3)], axis=1)
+    assert found.expected == pytest.approx((probs * each).sum() / 4, rel=1e-12)
+    variance = (probs * each**2).sum(axis=1) - (probs * each).sum(axis=1) ** 2
+    half = stats.norm.ppf(0.975) * np.sqrt(variance.sum()) / 4
+    assert found.upper - found.expected == pytest.approx(half, rel=1e-9)
+    assert "ranked_probability" not in calibration.report(y, categorical(probs)).index
+
+
+def test_report_of_bounds_has_what_applies_to_them(rng):
+    time, last = rng.exponential(2.0, size=500), rng.exponential(3.0, size=500)
+    seen = time <= last
+    y = pn.families.Censored.bounds(np.minimum(time, last), seen)
+    d = pn.Predictive(pn.families.Censored("exponential"), {"mean": np.full(500, 2.0)})
+    found = calibration.report(y, d, seed=3)
+    wanted = ["log_score", "pit_mean", "pit_variance", "pit_uniformity", "width_50", "width_90"]
+    assert found.index.tolist() == wanted
+    loss = np.minimum(time, last) / 2.0 + seen * np.log(2.0)
+    assert found.value["log_score"] == pytest.approx(loss.mean(), rel=1e-12)
+    assert found.value["width_50"] == pytest.approx(2.0 * np.log(3.0), rel=1e-12)
+    assert found.pvalue.dropna().min() > 0.01
+    wrong = calibration.report(y, pn.Predictive(d.family, {"mean": np.full(500, 3.0)}))
+    assert wrong.pvalue["pit_mean"] < 1e-3
 
 
 # ---- errors ------------------------------------------------------------------------------------
@@ -376,7 +448,21 @@ BOUNDS = np.array([[1.0, np.inf]] * 3)
         (lambda: calibration.coverage(Y, D, levels=[]), "at least one number in levels"),
         (lambda: calibration.coverage(Y, D, levels=[0.5, 2]), "every number in levels between"),
         (lambda: calibration.coverage(BOUNDS, CENSORED), "seen in every row"),
-        (lambda: calibration.report(BOUNDS, CENSORED), "seen in every row"),
+        (lambda: calibration.pit(-BOUNDS[:, ::-1], CENSORED), "support"),
+        (lambda: calibration.pit(BOUNDS[:, ::-1], CENSORED), "lower"),
+        (lambda: calibration.pit(np.full(3, -1.0), CENSORED), "support"),
+        (lambda: calibration.pit(np.full((3, 1), -1.0), CENSORED), "support"),
+        (lambda: calibration.pit(np.full((3, 1), 0.5), B), "support"),
+        (lambda: calibration.reliability(np.full((3, 1), 2), B), "support"),
+        (lambda: calibration.coverage(np.full((3, 1), np.nan), D), "nan"),
+        (lambda: calibration.pit(Y, D, bins="auto"), "`bins` to be a whole number.*'auto'"),
+        (lambda: calibration.pit(Y, D, bins=np.inf), "`bins` to be a whole number.*inf"),
+        (lambda: calibration.pit(Y, D, bins=None), "`bins` to be a whole number.*None"),
+        (lambda: calibration.pit(Y, D, level="a"), "level between 0 and 1.*'a'"),
+        (lambda: calibration.pit(Y, D, level=None), "level between 0 and 1.*None"),
+        (lambda: calibration.pit(Y, D, level=[0.9]), "level between 0 and 1"),
+        (lambda: calibration.coverage(Y, D, levels="a"), "every number in levels between.*'a'"),
+        (lambda: calibration.sharpness(D, levels=None), "every number in levels between.*None"),
         (lambda: calibration.report(np.full((3, 2), 0.5), VECTOR), "one number or class"),
         (lambda: calibration.sharpness(VECTOR), "one number or class"),
         (lambda: calibration.reliability(Y, D), "bernoulli, categorical or ordinal.*normal"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import FAMILIES
 from scipy import stats
 
 import probnn as pn
@@ -38,6 +39,24 @@ def test_quantile_residuals_are_normal_quantiles_of_the_pit(family, params):
     np.testing.assert_allclose(found, stats.norm.ppf(d.pit(y, seed=2)), rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(found, quantile_residuals(y, d, seed=2))
     assert not np.array_equal(found, quantile_residuals(y, d, seed=3))
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in FAMILIES if not case.family.vector], ids=lambda case: case.name
+)
+def test_quantile_residuals_of_every_family_are_those_of_its_pit(case):
+    d = pn.Predictive(case.family, case.arrays())
+    y = d.sample(seed=1)[0]
+    if d.family.y_columns:
+        y = np.column_stack([y, y])
+    u = stats.norm.cdf(quantile_residuals(y, d, seed=4))
+    np.testing.assert_allclose(u, d.pit(y, seed=4), rtol=1e-9, atol=1e-12)
+
+
+def test_quantile_residuals_of_several_responses(rng):
+    y = rng.normal(size=(20, 2))
+    d = pn.Predictive("normal", {"loc": np.zeros((20, 2)), "scale": 2.0})
+    np.testing.assert_allclose(quantile_residuals(y, d), y / 2.0, rtol=1e-9)
 
 
 def test_quantile_residuals_are_standard_normal_for_a_right_model():

@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+import tracemalloc
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import integrate, optimize, special, stats
 
 import probnn as pn
 from probnn import calibration
+from probnn.calibration import recalibrated
 from probnn.pooled import PooledPredictive
 from probnn.predictive import predictive_of
 
@@ -162,6 +164,42 @@ def test_factor_is_the_scale_that_scipy_fits_to_standardised_y(rng, family, refe
         (y - loc) / scale, floc=0.0, **{f"f{name}": value for name, value in fixed.items()}
     )[-1]
     assert found.factor == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-2, 1e3, 1e6])
+def test_factor_far_from_one(rng, factor):
+    y = factor * rng.gumbel(size=500)
+    d = pn.Predictive("gumbel", {"loc": np.zeros(500), "scale": 1.0})
+
+    def slope(ratio):  # of the log-likelihood in the scale
+        z = y / (ratio * factor)
+        return np.mean(z - z * np.exp(-z)) - 1.0
+
+    expected = factor * optimize.brentq(slope, 0.5, 2.0, xtol=1e-12)
+    assert calibration.scale_scaling(y, d).factor == pytest.approx(expected, rel=1e-7)
+
+
+def test_factor_of_a_discretized_normal_is_the_spread_of_counts(rng):
+    y = np.round(rng.normal(50.0, 12.0, size=400))
+    d = pn.Predictive(pn.families.Discretized("normal"), {"loc": np.full(400, 50.0), "scale": 0.02})
+
+    def loss(scale):
+        mass = stats.norm.cdf(y + 0.5, 50.0, scale) - stats.norm.cdf(y - 0.5, 50.0, scale)
+        return -np.log(mass).sum()
+
+    best = optimize.minimize_scalar(loss, bounds=(8, 16), method="bounded")
+    found = calibration.scale_scaling(y, d)
+    assert 0.02 * found.factor == pytest.approx(best.x, rel=1e-4)
+
+
+def test_factor_of_an_ensemble_scales_its_members(rng):
+    members = [normal(rng.normal(size=5), s) for s in (0.5, 1.0)]
+    pooled = PooledPredictive(members)
+    found = calibration.ScaleScaling(2.0)(pooled)
+    assert isinstance(found, PooledPredictive)
+    np.testing.assert_allclose(found.aleatoric_variance(), 4.0 * pooled.aleatoric_variance())
+    np.testing.assert_allclose(found.epistemic_variance(), pooled.epistemic_variance())
+    np.testing.assert_array_equal(found.params["scale"], 2.0 * pooled.params["scale"])
 
 
 def test_factor_of_log_normal_is_that_of_the_logarithm(rng):
@@ -359,8 +397,9 @@ def test_what_is_calibrated_stays_as_it_is(rng):
 
 
 def test_ties_and_rounded_levels_are_merged():
-    y = np.repeat([0.0, 50.0, -50.0], [50, 25, 25])
+    y = np.repeat([0.0, 50.0, -50.0], [60, 20, 20])
     found = calibration.isotonic(y, normal(np.zeros(100)), knots=9)
+    assert len(found.levels) == 3  # five knots lie at 0.5, four at 0 or 1
     assert (np.diff(found.levels) > 0).all()
     assert (np.diff(found.targets) > 0).all()
     assert np.isfinite(found(normal(np.zeros(2))).log_prob(1.0)).all()
@@ -373,6 +412,75 @@ def test_recalibrated_model(rng, bent):
     np.testing.assert_array_equal(fixed.predict_distribution(x).mean(), expected.mean())
     np.testing.assert_array_equal(fixed.predict(x), expected.mean())
     assert isinstance(predictive_of(fixed, x), calibration.RecalibratedPredictive)
+
+
+def ensemble(head):
+    model = pn.Sequential([keras.Input((3,)), pn.Head(head)])
+    model.compile("adam")
+    return pn.DeepEnsemble(model, members=2)
+
+
+def test_factors_of_models_without_a_head_of_their_own(rng, bent):
+    x = rng.normal(size=(30, 3))
+    y = x @ [1.0, -2.0, 0.5] + rng.normal(size=30)
+    results = pn.glm.OLS(y, x).fit()
+    factor, temperature = calibration.ScaleScaling(2.0), calibration.TemperatureScaling(2.0)
+    d = factor(results).predict_distribution(x)
+    np.testing.assert_array_equal(
+        d.params["scale"], 2.0 * results.predict_distribution(x).params["scale"]
+    )
+    several = ensemble("normal")
+    fixed = factor(several)
+    assert isinstance(fixed, calibration.RecalibratedModel)
+    pooled = several.predict_distribution(x, verbose=0)
+    np.testing.assert_array_equal(
+        fixed.predict_distribution(x).aleatoric_variance(),
+        factor(pooled).aleatoric_variance(),
+    )
+    twice = bent(factor(fixed))  # a factor of 4, then the map
+    np.testing.assert_allclose(
+        twice.predict(x), bent(calibration.ScaleScaling(4.0)(pooled)).mean(), rtol=1e-12
+    )
+    classes = ensemble("bernoulli")
+    np.testing.assert_array_equal(
+        temperature(classes).predict(x),
+        temperature(classes.predict_distribution(x, verbose=0)).mean(),
+    )
+
+
+def test_recalibrated_model_passes_options_on(rng, bent, capsys):
+    model, x = network(pn.Head("normal"), rng)
+    sizes = []
+    model.predict_distribution = lambda x, **options: (
+        sizes.append(options) or type(model).predict_distribution(model, x, **options)
+    )
+    fixed = bent(model)
+    np.testing.assert_array_equal(fixed.predict(x, batch_size=7), fixed.predict(x))
+    fixed.predict_distribution(x, verbose=2)
+    assert sizes == [{"batch_size": 7, "verbose": 0}, {"verbose": 0}, {"verbose": 2}]
+    assert "Iso" in repr(fixed)
+    assert "Sequential" in repr(fixed)
+
+
+def test_integrals_of_many_rows_are_of_a_part_at_a_time(rng, bent, monkeypatch):
+    n = 6000
+    d = bent(normal(rng.normal(size=n), rng.uniform(0.5, 2.0, size=n)))
+    y = rng.normal(size=n)
+
+    def integrals():
+        return np.stack([d.mean(), d.variance(), d.entropy(), d.crps(y)])
+
+    edges = len(bent.levels) + 21
+    monkeypatch.setattr(recalibrated, "_CHUNK", edges * n)
+    expected = integrals()  # all at once
+    monkeypatch.setattr(recalibrated, "_CHUNK", edges * n // 20)
+    d = d[:]
+    tracemalloc.start()
+    found = integrals()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)  # means near 0
+    assert peak < 2 * 8 * edges * n  # bytes of two arrays of all edges
 
 
 def test_recalibrated_ensemble_is_of_its_mixture(rng, bent):
@@ -494,6 +602,44 @@ def two_heads():
         (lambda: calibration.temperature_scaling([0, 1], B), r"y of shape \(3,\)"),
         (lambda: calibration.TemperatureScaling(2.0)(D), "bernoulli or the categorical family"),
         (lambda: calibration.TemperatureScaling(2.0)(3), "one head. Received: int"),
+        (lambda: calibration.TemperatureScaling(-1.0), "finite temperature above 0. Received: -1"),
+        (lambda: calibration.TemperatureScaling(0.0), "finite temperature above 0. Received: 0"),
+        (lambda: calibration.TemperatureScaling("a"), "finite temperature above 0. Received: 'a'"),
+        (lambda: calibration.ScaleScaling(-1), "finite factor above 0. Received: -1"),
+        (lambda: calibration.ScaleScaling(np.inf), "finite factor above 0. Received: inf"),
+        (lambda: calibration.Conformal(0.9, 1.0, "foo"), "cqr, absolute, normalised, classes"),
+        (lambda: calibration.Conformal(1.0, 1.0, "cqr"), "level between 0 and 1"),
+        (lambda: calibration.Conformal(0.9, np.nan, "cqr"), "finite margin. Received: nan"),
+        (lambda: calibration.IsotonicRecalibration([0, 0.5, 0.9], [0, 0.2, 0.1]), "from 0 to 1"),
+        (lambda: calibration.IsotonicRecalibration([0, 1], [0, 0.2, 1]), "of one shape"),
+        (lambda: calibration.IsotonicRecalibration([0, 0.5, 0.5, 1], [0, 0.2, 0.3, 1]), "incre"),
+        (lambda: calibration.IsotonicRecalibration([], []), "from 0 to 1"),
+        (lambda: calibration.ScaleScaling(2.0)(ensemble("poisson")), "a scale"),
+        (
+            lambda: calibration.TemperatureScaling(2.0)(ensemble("normal")),
+            "bernoulli or the categorical family",
+        ),
+        (lambda: BENT(head_model("poisson")), "continuous distribution.*<family poisson"),
+        (lambda: BENT(ensemble("bernoulli")), "temperature_scaling"),
+        (lambda: BENT(pn.glm.GLM(Y, np.ones(3), family="poisson").fit()), "continuous"),
+        (lambda: BENT(two_heads()), "one head"),
+        (lambda: calibration.isotonic(Y, normal(np.full(3, 1e3))), "in 3 of 3 rows. Use scale"),
+        (
+            lambda: calibration.isotonic(np.linspace(-3, 3, 200), normal(np.zeros(200), 0.001)),
+            "strictly between 0 and 1.*scale_scaling first",
+        ),
+        (
+            lambda: calibration.scale_scaling(
+                np.zeros(20),
+                pn.Predictive(
+                    pn.families.Discretized("normal"), {"loc": np.zeros(20), "scale": 1.0}
+                ),
+            ),
+            "no factor of the scale is best",
+        ),
+        (lambda: calibration.scale_scaling(BOUNDS - 2.0, CENSORED), "no factor of the scale"),
+        (lambda: calibration.scale_scaling(BOUNDS, CENSORED), "no factor of the scale is best"),
+        (lambda: calibration.scale_scaling(Y, normal(np.zeros(3), 0.0)), "a scale above 0"),
         (lambda: calibration.TemperatureScaling(2.0)(two_heads()), "one head.*the heads"),
         (
             lambda: calibration.TemperatureScaling(2.0)(head_model("bernoulli", link="probit")),

@@ -1,9 +1,11 @@
 """What every function of this package asks of y and of a Predictive."""
 
+from numbers import Real
+
 import numpy as np
 
 from probnn.families import Bernoulli
-from probnn.predictive import Predictive, _float64
+from probnn.predictive import Predictive
 
 
 def predictive(d):
@@ -23,23 +25,24 @@ def predictive(d):
     return d
 
 
-def rows(y, d, censored=False):
+def rows(y, d, censored=False, several=False):
     """Return what d believes given y, and y; raise if y is not a possible value for each row.
 
-    `censored` says whether bounds of y will do.
+    `censored` says whether bounds of y will do, `several` whether more than one response will.
     """
-    d, given = predictive(d)._at(y)
-    y = _float64(y)
-    if y.ndim == len(d._shape) + 1 and d.family.y_columns:
-        d.family.check(y)
-    else:
-        d.family.check_seen(given)
+    given_d, given = predictive(d)._checked(y)
+    if not several and np.prod(d._shape[1:]) > 1:  # of one row they depend on each other
+        raise ValueError(
+            f"Expected one response in each row. Received: {d!r}, of shape {d._shape}. Take one "
+            "at a time, as y[:, 0] with d[:, 0]."
+        )
     if given.shape != d._shape and not censored:
         raise ValueError(
             "Expected a y that was seen in every row. Received: bounds that differ. Of a censored "
-            "y, pit and uniformity_test can be asked; take the rows that were seen for the others."
+            "y, report, pit and uniformity_test can be asked; take the rows that were seen for the "
+            "others."
         )
-    return d, given
+    return given_d, given
 
 
 def numbers(y, d, what):
@@ -89,14 +92,14 @@ def cdf(values, d):
 
 def fraction(value, name="level"):
     """Return a number between 0 and 1, without these, or raise."""
-    if not (np.ndim(value) == 0 and 0 < value < 1):
+    if not (isinstance(value, Real) and 0 < value < 1):
         raise ValueError(f"Expected {name} between 0 and 1, as 0.9. Received: {value!r}.")
     return float(value)
 
 
 def fractions(values, name="levels"):
     """Return such numbers as a list, or raise."""
-    values = [values] if np.ndim(values) == 0 else list(values)
+    values = list(values) if np.iterable(values) else [values]
     if not values:
         raise ValueError(f"Expected at least one number in {name}. Received: none.")
     return [fraction(value, f"every number in {name}") for value in values]
@@ -104,9 +107,18 @@ def fractions(values, name="levels"):
 
 def count(value, name):
     """Return a whole number from 1 on, or raise."""
-    if isinstance(value, bool) or np.ndim(value) or not value >= 1 or value != int(value):
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and value >= 1 and value % 1 == 0):
         raise ValueError(f"Expected {name} to be a whole number from 1 on. Received: {value!r}.")
     return int(value)
+
+
+def positive(value, name):
+    """Return a finite number above 0, or raise."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and 0 < value < np.inf):
+        raise ValueError(f"Expected a finite {name} above 0. Received: {value!r}.")
+    return float(value)
 
 
 def known(name, value, values):

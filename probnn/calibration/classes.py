@@ -36,8 +36,8 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
     Raises
     ------
     ValueError
-        For another family, a y of another shape or outside the support, or a `level` or `resamples`
-        out of range.
+        For another family, a y of another shape or outside the support, several responses, or a
+        `level` or `resamples` out of range.
 
     Notes
     -----
@@ -117,8 +117,8 @@ def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
     Raises
     ------
     ValueError
-        For another family, a y of another shape or outside the support, a `bins` out of range or an
-        unknown `strategy`.
+        For another family, a y of another shape or outside the support, several responses, a
+        `bins` out of range or an unknown `strategy`.
 
     Notes
     -----

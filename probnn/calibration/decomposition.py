@@ -34,8 +34,8 @@ def decompose(y, d, *, score=None):
     Raises
     ------
     ValueError
-        For a y of another shape or outside the support; a score that is not one of the family's;
-        or a mean that is not finite.
+        For a y of another shape or outside the support; several responses; a score that is not one
+        of the family's; or a mean that is not finite.
 
     Notes
     -----

@@ -34,7 +34,8 @@ def coverage(y, d, *, levels=None, level=0.95):
     Raises
     ------
     ValueError
-        For a y of another shape, outside the support or known by bounds; or levels out of range.
+        For a y of another shape, outside the support or known by bounds; several responses; or
+        levels out of range.
 
     Notes
     -----

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from probnn.calibration import _checks
-from probnn.calibration.recalibrated import RecalibratedModel, RecalibratedPredictive
+from probnn.calibration.recalibrated import (
+    RecalibratedModel,
+    RecalibratedPredictive,
+    family_of,
+)
 from probnn.calibration.uniformity import transform
-from probnn.predictive import Predictive
+from probnn.families import Bernoulli
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +22,11 @@ class IsotonicRecalibration:
     ----------
     levels, targets : numpy.ndarray, shape (k,)
         Increasing numbers from 0 to 1: R is linear between the knots (levels, targets).
+
+    Raises
+    ------
+    ValueError
+        If they are no such numbers.
 
     Examples
     --------
@@ -31,6 +40,19 @@ class IsotonicRecalibration:
 
     levels: np.ndarray
     targets: np.ndarray
+
+    def __post_init__(self):
+        for name in ("levels", "targets"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype="float64"))
+        knots = np.stack([self.levels, self.targets]) if self._alike() else np.zeros((2, 0))
+        if not (knots.size and (np.diff(knots) > 0).all() and (knots[:, [0, -1]] == [0, 1]).all()):
+            raise ValueError(
+                "Expected levels and targets of one shape (k,), each increasing from 0 to 1. "
+                f"Received: levels={self.levels}, targets={self.targets}."
+            )
+
+    def _alike(self):
+        return self.levels.ndim == 1 and self.levels.shape == self.targets.shape
 
     def __call__(self, d_or_model):
         """Return a recalibrated Predictive; of a model, one that predicts such.
@@ -50,8 +72,11 @@ class IsotonicRecalibration:
             For another object, or a family that is discrete, has atoms, or is of angles or vectors.
         """
         if hasattr(d_or_model, "predict_distribution"):
+            family = family_of(d_or_model)
+            if family is not None:
+                _check_continuous(family, family)
             return RecalibratedModel(d_or_model, self)
-        _check_continuous(d_or_model)
+        _check_continuous(_checks.predictive(d_or_model).family, d_or_model)
         base, levels, targets = d_or_model, self.levels, self.targets
         if isinstance(base, RecalibratedPredictive):  # one map after another is one map
             before = np.interp(levels, base.targets, base.levels)
@@ -81,8 +106,8 @@ def isotonic(y, d, *, knots=None):
     Raises
     ------
     ValueError
-        For another family, a y of another shape, outside the support or known by bounds, or more
-        knots than rows.
+        For another family, several responses, a y of another shape or outside the support, more
+        knots than rows, or a cdf that is 0 or 1, to rounding, at most of the knots.
 
     Notes
     -----
@@ -104,8 +129,8 @@ def isotonic(y, d, *, knots=None):
     >>> calibration.isotonic(y, wide)(wide[:1]).stddev().round(1).tolist()
     [1.0]
     """
-    _check_continuous(d)
-    values = transform(*reversed(_checks.rows(y, d)), seed=0)
+    _check_continuous(_checks.predictive(d).family, d)
+    values = transform(y, d, seed=0)
     n = len(values)
     if knots is None:
         knots = max(1, min(round(2.0 * n ** (1 / 3)), n // 10))
@@ -115,6 +140,12 @@ def isotonic(y, d, *, knots=None):
     ranks = np.unique(np.clip(np.round((n + 1) * targets), 1, n).astype(int))
     levels, targets = np.sort(values)[ranks - 1], ranks / (n + 1)
     inside = (levels > 0.0) & (levels < 1.0)
+    if 2 * inside.sum() < len(inside):
+        outside = int(np.sum((values <= 0.0) | (values >= 1.0)))
+        raise ValueError(
+            f"Expected a cdf strictly between 0 and 1 at y. Received: {d!r}, whose cdf is 0 or 1 "
+            f"in {outside} of {n} rows. Use scale_scaling first."
+        )
     levels, index, counts = np.unique(levels[inside], return_inverse=True, return_counts=True)
     targets = np.bincount(index, targets[inside]) / counts
     return IsotonicRecalibration(
@@ -122,16 +153,13 @@ def isotonic(y, d, *, knots=None):
     )
 
 
-def _check_continuous(d):
-    """Raise if d is not a Predictive of numbers on a line, without atoms, seen uncensored."""
-    if not isinstance(d, Predictive):
-        _checks.predictive(d)
-    family = d.family
+def _check_continuous(family, received):
+    """Raise if a family is not of numbers on a line, without atoms, seen uncensored."""
     if family.vector or family.discrete or family.atom or family.circular or family.y_columns:
         remedy = "Recalibrate a family with a scale by scale_scaling, or make intervals: conformal."
-        if _checks.has_classes(d):
+        if family.classes is not None or isinstance(family, Bernoulli):
             remedy = "Recalibrate class probabilities by temperature_scaling."
         raise ValueError(
             "Expected a continuous distribution of one number on a line, whose cdf is uniform if "
-            f"the model is right. Received: {d!r}. {remedy}"
+            f"the model is right. Received: {received!r}. {remedy}"
         )

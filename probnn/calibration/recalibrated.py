@@ -4,7 +4,9 @@ import numpy as np
 from scipy.special import expit
 
 from probnn.families._frozen_mixture import FrozenMixture
-from probnn.predictive import Predictive, predictive_of
+from probnn.glm.results import Results
+from probnn.predictive import Predictive
+from probnn.training.ensemble import DeepEnsemble
 
 _CHUNK = 1_000_000  # numbers held at once in an integral
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -51,10 +53,29 @@ class RecalibratedPredictive(Predictive):
 
     def mean(self):
         """Return the mean of each row, shape (n,)."""
-        return self.frozen.mean()
+        return self._of_parts("mean")
+
+    def variance(self):
+        """Return the variance of each row, shape (n,)."""
+        return self._of_parts("var")
+
+    def entropy(self):
+        """Return the differential entropy of each row in nats, shape (n,)."""
+        return self._of_parts("entropy")
 
     def _crps(self, y):
-        return self.frozen.crps(y)
+        return self._of_parts("crps", y)
+
+    def _of_parts(self, name, *values):
+        """Return an integral of all rows, of so many at once as a chunk has edges of panels for."""
+        edges = len(self.levels) + len(_EDGES) + len(_AMONG) * getattr(self.family, "components", 1)
+        size = max(1, _CHUNK // (edges * int(np.prod(self._shape[1:]))))
+        if len(self) <= size:
+            return getattr(self.frozen, name)(*values)
+        parts = [slice(start, start + size) for start in range(0, len(self), size)]
+        return np.concatenate(
+            [getattr(self[part].frozen, name)(*(v[part] for v in values)) for part in parts]
+        )
 
     def _rows(self, index):
         return RecalibratedPredictive(self.base._rows(index), self.levels, self.targets)
@@ -71,7 +92,12 @@ class RecalibratedModel:
     model : probnn.Model, DeepEnsemble or Results
         Anything with `predict_distribution` and one head.
     recalibration : callable
-        Of a Predictive, as `isotonic` makes it.
+        Of a Predictive, as `isotonic`, `scale_scaling` and `temperature_scaling` make it.
+
+    Raises
+    ------
+    ValueError
+        For a model with several heads.
 
     Examples
     --------
@@ -85,15 +111,46 @@ class RecalibratedModel:
     """
 
     def __init__(self, model, recalibration):
+        heads = getattr(_network(model), "heads", None)
+        if isinstance(heads, (list, dict)):
+            raise ValueError(
+                f"Expected a model with one head. Received: {model!r} with {len(heads)} of them. "
+                "Make one of each: probnn.Model(model.inputs, output)."
+            )
         self.model, self.recalibration = model, recalibration
 
-    def predict_distribution(self, x, verbose=0):
-        """Return the recalibrated Predictive of rows x; nothing is printed, whatever `verbose`."""
-        return self.recalibration(predictive_of(self.model, x))
+    def predict_distribution(self, x, verbose=0, **kwargs):
+        """Return the recalibrated Predictive of rows x.
 
-    def predict(self, x, verbose=0):
+        Parameters
+        ----------
+        x, **kwargs
+            As the model's own `predict_distribution` takes them; networks print nothing unless
+            `verbose` is given.
+        """
+        if not isinstance(self.model, Results):  # which print nothing
+            kwargs["verbose"] = verbose
+        return self.recalibration(self.model.predict_distribution(x, **kwargs))
+
+    def predict(self, x, **kwargs):
         """Return the mean of every row's recalibrated distribution, shape (n,)."""
-        return self.predict_distribution(x).mean()
+        return self.predict_distribution(x, **kwargs).mean()
+
+    def __repr__(self):
+        return f"<RecalibratedModel: {type(self.recalibration).__name__} of {self.model!r}>"
+
+
+def family_of(model):
+    """Return the family that a model, or each member of an ensemble, predicts; None if unknown."""
+    model = _network(model)
+    return getattr(getattr(model, "heads", model), "family", None)
+
+
+def _network(model):
+    """Return the model that was recalibrated, and the first of an ensemble."""
+    while isinstance(model, RecalibratedModel):
+        model = model.model
+    return model.members[0] if isinstance(model, DeepEnsemble) else model
 
 
 class FrozenRecalibrated:

@@ -14,7 +14,8 @@ def quantile_residuals(y, d, *, seed=0):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Responses; those of a censored family may be bounds, shape (n, 2).
+        Responses; those of a censored family may be bounds, shape (n, 2). Of several responses,
+        shape (n, d), each has a residual.
     d : Predictive
         What was believed about them.
     seed : int or numpy.random.Generator
@@ -47,7 +48,7 @@ def quantile_residuals(y, d, *, seed=0):
     >>> calibration.quantile_residuals([0.5, 3.0], d).round(6).tolist()
     [0.5, 200.0]
     """
-    d, y = _checks.rows(y, d, censored=True)
+    d, y = _checks.rows(y, d, censored=True, several=True)
     v = np.random.default_rng(seed).random(d._shape)
     with np.errstate(divide="ignore"):
         (below, at), (above, beyond) = _log_tails(d, y)

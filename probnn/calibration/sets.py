@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -23,6 +24,11 @@ class Conformal:
     method : str
         "cqr", "absolute" or "normalised" of numbers; "classes".
 
+    Raises
+    ------
+    ValueError
+        For a level out of range, a margin that is not finite or an unknown method.
+
     Examples
     --------
     >>> import probnn as pn
@@ -36,6 +42,12 @@ class Conformal:
     level: float
     margin: float
     method: str
+
+    def __post_init__(self):
+        _checks.fraction(self.level)
+        _checks.known("`method`", self.method, (*_METHODS, "classes"))
+        if not (isinstance(self.margin, Real) and np.isfinite(self.margin)):
+            raise ValueError(f"Expected a finite margin. Received: {self.margin!r}.")
 
     def interval(self, d):
         """Return the intervals of new rows.
@@ -118,8 +130,9 @@ def conformal(y, d, *, level=0.9, method="cqr"):
     Raises
     ------
     ValueError
-        For a y of another shape, outside the support or known by bounds; a level out of range, an
-        unknown method, scores that are not finite, or fewer rows than the level needs.
+        For a y of another shape, outside the support or known by bounds; several responses, of
+        which one row's are not exchangeable; a level out of range, an unknown method, scores that
+        are not finite, or fewer rows than the level needs.
 
     Notes
     -----

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from probnn import scores
 from probnn.calibration import _checks
 from probnn.calibration.classes import expected_calibration_error
 from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
 from probnn.calibration.uniformity import transform, uniformity_test
-from probnn.families import Bernoulli
+from probnn.families import Bernoulli, Ordinal
 
 _COLUMNS = ["value", "expected", "lower", "upper", "pvalue"]
 _BAND = 0.95
@@ -23,19 +24,20 @@ def report(y, d, *, seed=0):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Responses.
+        Responses; those of a censored family may be bounds, shape (n, 2).
     d : Predictive
         What was believed about them.
     seed : int or numpy.random.Generator
-        For the probability integral transform of discrete y, which is randomised.
+        For the probability integral transform of discrete and censored y, which is randomised.
 
     Returns
     -------
     pandas.DataFrame
         The measures that apply, by name. Numbers: `log_score`, `crps`, `pit_mean`, `pit_variance`,
         `pit_uniformity` (of `uniformity_test`), `coverage_50`, `coverage_90`, `coverage_95`,
-        `width_50`, `width_90`. Classes: `log_score`, `brier`, the `miscalibration`,
-        `discrimination` and `uncertainty` that the latter consists of,
+        `width_50`, `width_90`; without `crps` and coverage if some rows are known by bounds.
+        Classes: `log_score`, `brier`, and of the ordinal family `ranked_probability`; the
+        `miscalibration`, `discrimination` and `uncertainty` that the Brier score consists of;
         `expected_calibration_error`, `entropy` and `top_probability`. The columns are the `value`,
         what is `expected` if the model is right, the ends `lower` and `upper` of the band in which
         it then lies with probability 0.95, and a `pvalue`; NaN where there is none.
@@ -43,7 +45,7 @@ def report(y, d, *, seed=0):
     Raises
     ------
     ValueError
-        For a y of another shape, outside the support or known by bounds.
+        For a y of another shape or outside the support, or for several responses.
 
     Notes
     -----
@@ -74,25 +76,30 @@ def _only(value):
 def _tested(value, expected, deviation):
     """Return a row of a measure that is normal, if the model is right, with its p-value."""
     half = special.ndtri((1 + _BAND) / 2) * deviation
-    gap = abs(value - expected)
-    pvalue = 2.0 * special.ndtr(-gap / deviation) if deviation > 0 else float(gap == 0)
+    gap, rounding = abs(value - expected), 1e-12 * abs(expected)
+    with np.errstate(divide="ignore"):
+        z = gap / np.maximum(deviation, rounding) if gap > rounding else 0.0
+    pvalue = 2.0 * special.ndtr(-z)
     return value, expected, expected - half, expected + half, pvalue
 
 
 def _numbers(y, d, seed):
-    d, y = _checks.rows(y, d)
+    d, y = _checks.rows(y, d, censored=True)
+    seen = y.shape == d._shape
     seed = int(np.random.default_rng(seed).integers(2**32))  # for two looks at one transform
     values, test = transform(y, d, seed), uniformity_test(y, d, seed=seed)
     n = len(values)
-    rows = {
-        "log_score": _only(-d.log_prob(y).mean()),
-        "crps": _only(d.crps(y).mean()),
+    rows = {"log_score": _only(scores.log_score(y, d).mean())}
+    if seen:
+        rows["crps"] = _only(d.crps(y).mean())
+    rows |= {
         "pit_mean": _tested(values.mean(), 0.5, np.sqrt(1 / 12 / n)),
         "pit_variance": _tested(values.var(), (1 - 1 / n) / 12, np.sqrt(1 / 180 / n)),
         "pit_uniformity": (test.statistic, np.nan, np.nan, np.nan, test.pvalue),
     }
     interval = functools.cache(d.interval)  # quantiles of counts take longest
-    for each in coverage_of(y, d, (0.5, 0.9, 0.95), _BAND, interval).itertuples():
+    levels = (0.5, 0.9, 0.95)
+    for each in coverage_of(y, d, levels, _BAND, interval).itertuples() if seen else ():
         band = (each.coverage, each.expected, each.lower, each.upper, np.nan)
         rows[f"coverage_{100 * each.level:.0f}"] = band
     for each in sharpness_of(d, (0.5, 0.9), interval).itertuples():
@@ -107,6 +114,10 @@ def _classes(y, d):
     brier = 1.0 - 2.0 * probs + np.sum(probs**2, axis=1, keepdims=True)
     brier *= 0.5 if isinstance(d.family, Bernoulli) else 1.0
     rows = {"log_score": _score(log_score, probs, y), "brier": _score(brier, probs, y)}
+    if isinstance(d.family, Ordinal):
+        upto, code = probs.cumsum(axis=1)[:, None, :], np.arange(probs.shape[1])
+        ranked = np.sum((upto - (code[:, None] <= code)) ** 2, axis=2)
+        rows["ranked_probability"] = _score(ranked, probs, y)
     parts = decompose(y.reshape(d._shape), d)
     rows |= {name: _only(value) for name, value in parts.drop("score").items()}
     error = expected_calibration_error(y.reshape(d._shape), d)
@@ -114,11 +125,11 @@ def _classes(y, d):
     return rows | {each.measure: _only(each.mean) for each in sharpness(d).itertuples()}
 
 
-def _score(scores, probs, y):
+def _score(each, probs, y):
     """Return the row of a score, given that of each class in each row."""
     n = len(y)
-    value = np.take_along_axis(scores, y[:, None], axis=1).mean()
-    scores = np.where(probs > 0, scores, 0.0)
-    means = np.sum(probs * scores, axis=1, keepdims=True)
-    variance = np.sum(probs * (scores - means) ** 2)
+    value = np.take_along_axis(each, y[:, None], axis=1).mean()
+    each = np.where(probs > 0, each, 0.0)
+    means = np.sum(probs * each, axis=1, keepdims=True)
+    variance = np.sum(probs * (each - means) ** 2)
     return _tested(value, means.mean(), np.sqrt(variance) / n)

@@ -42,7 +42,8 @@ def pit(y, d, *, bins=20, level=0.95, seed=0):
     Raises
     ------
     ValueError
-        For a y of another shape or outside the support, or a `bins` or `level` out of range.
+        For a y of another shape or outside the support, several responses, or a `bins` or `level`
+        out of range.
 
     Notes
     -----
@@ -102,7 +103,8 @@ def uniformity_test(y, d, *, seed=0):
     Raises
     ------
     ValueError
-        For a y of another shape or outside the support.
+        For a y of another shape or outside the support, or several responses: those of one row
+        depend on each other.
 
     Notes
     -----
