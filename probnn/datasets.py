@@ -118,7 +118,8 @@ def make_banknotes(n=_ROWS, *, seed=0):
     >>> frame.shape, frame.attrs["simulated"]
     ((200, 5), True)
     """
-    if isinstance(n, bool) or int(n) != n or n < 1:
+    is_number = isinstance(n, (int, float, np.number)) and not isinstance(n, bool)
+    if not is_number or n % 1 != 0 or n < 1:  # NaN and infinity leave NaN
         raise ValueError(
             f"Expected n to be a whole number from 1 on. Received: {n!r}. Give the number of notes."
         )

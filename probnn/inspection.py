@@ -151,8 +151,8 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
     Raises
     ------
     ValueError
-        For a model, x or y as described above that is not so, or a step or sample that is not
-        positive.
+        For a model, x or y as described above that is not so, a step that is not positive, or a
+        sample that is no whole number from 1 on.
 
     Notes
     -----
@@ -183,9 +183,13 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
             f"{type(model).__name__}{'' if head is None else ' with several'}. Make one of the "
             "part that ends in one head."
         )
-    for name, value in (("step", step), ("sample", sample)):
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"Expected `{name}` above 0. Received: {value!r}. Leave it out.")
+    if step is not None and not (_is_number(step) and 0 < step < np.inf):
+        raise ValueError(f"Expected `step` above 0. Received: {step!r}. Leave it out.")
+    if sample is not None and not (_is_number(sample) and sample % 1 == 0 and sample > 0):
+        raise ValueError(
+            f"Expected `sample` to be a whole number from 1 on, or None for all weights. Received: "
+            f"{sample!r}."
+        )
     x = data.features(x)
     _nodes(model, x)
     x, y, _ = data.arrays(x, y, None, head)
@@ -206,6 +210,10 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
     size = np.maximum(largest.iloc[chosen], np.abs(numeric))
     distance = (table["backprop"] - table["numeric"]).abs()
     return table.assign(relative=distance / size.where(size > 0.0, 1.0)).reset_index(drop=True)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 # ---- the graph of a model ----------------------------------------------------------------------

@@ -122,7 +122,7 @@ def test_simulated_classes_are_independent_of_a_split_with_the_same_seed():
     assert fake[held_out].mean() == pytest.approx(fake[~held_out].mean(), abs=0.03)
 
 
-@pytest.mark.parametrize("n", [0, -3, 2.5, True])
+@pytest.mark.parametrize("n", [0, -3, 2.5, True, "a", float("nan"), float("inf"), None])
 def test_impossible_numbers_of_notes(n):
     with pytest.raises(ValueError, match="Expected n to be a whole number from 1 on"):
         datasets.make_banknotes(n)

@@ -297,7 +297,10 @@ def test_a_large_step_leaves_its_truncation_error():
     [
         ({"model": keras.Sequential([keras.Input((3,)), D(1)])}, "one head. Received: a Sequent"),
         ({"step": 0.0}, "Expected `step` above 0. Received: 0.0"),
-        ({"sample": -1}, "Expected `sample` above 0. Received: -1"),
+        ({"sample": -1}, "Expected `sample` to be a whole number from 1 on, .*Received: -1"),
+        ({"sample": 0.5}, "Expected `sample` to be a whole number from 1 on, .*Received: 0.5"),
+        ({"sample": 2.5}, "Expected `sample` to be a whole number from 1 on, .*Received: 2.5"),
+        ({"step": "a"}, "Expected `step` above 0. Received: 'a'"),
         ({"x": np.full((4, 3), np.nan)}, "Expected every value of x to be finite"),
         ({"y": np.array([0, 1, 2, 1])}, "support of the bernoulli family"),
         ({"y": np.array([0, 1])}, "same number of rows"),

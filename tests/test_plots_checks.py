@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from drawn import band, binary, labels, line, normal
 from scipy import stats
 from sklearn.isotonic import IsotonicRegression
@@ -66,12 +67,31 @@ def test_one_forecast_for_all_rows_has_a_band_that_shows():
     assert (upper > lower).all()
 
 
+def test_some_of_many_classes_are_drawn():
+    probs = np.random.default_rng(0).dirichlet(np.ones(9), 200)
+    y = np.random.default_rng(1).integers(0, 9, 200)
+    ax = reliability(y, pn.Predictive(pn.families.Categorical(9), {"probs": probs}), classes=[8, 2])
+    assert labels(ax)[1:] == ["class 8", "class 2"]
+    fit = IsotonicRegression().fit(probs[:, 8], y == 8).predict(probs[:, 8])
+    np.testing.assert_allclose(line(ax, "class 8")[1], np.unique(fit), atol=1e-12)
+
+
 def test_reliability_refuses():
     many = pn.Predictive(pn.families.Categorical(8), {"probs": np.full((9, 8), 1 / 8)})
     with pytest.raises(
         ValueError, match=r"Expected at most 7 classes in one diagram[.] Received: 8"
     ):
         reliability(np.zeros(9), many)
+    for classes, message in (
+        ([0, 9], "among 0 to 7"),
+        ([0.5], "among 0 to 7"),
+        ([1, 1], "different classes"),
+        ([], "among 0 to 7"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            reliability(np.zeros(9), many, classes=classes)
+    with pytest.raises(ValueError, match="classes to be left out"):
+        reliability(*binary(), classes=[1])
     with pytest.raises(ValueError, match="Expected the probabilities of classes"):
         reliability(*normal())
     assert not plt.get_fignums()
@@ -201,6 +221,29 @@ def test_means_of_groups_of_each_class():
     assert len(one) == 15
     assert np.mean(one) + np.mean(zero) == pytest.approx(1.0, abs=0.01)
     assert np.mean(gap_one) == pytest.approx(-np.mean(gap_zero), abs=0.02)
+
+
+def test_rows_of_equal_forecasts_are_one_group(rng):
+    probs = np.repeat([0.1, 0.3, 0.3 + 1e-16, 0.6, 0.8], [100, 30, 20, 40, 10])
+    y = np.concatenate([np.arange(n) >= n * (1 - p) for p, n in [(0.1, 100), (0.3, 50)]])
+    y = np.concatenate([y, np.arange(40) >= 16, np.arange(10) >= 2]).astype(float)  # sorted
+    order = rng.permutation(200)
+    for rows in (np.arange(200), order):
+        d = pn.Predictive("bernoulli", {"probs": probs[rows]})
+        middle, gap = line(residuals(y[rows], d, kind="binned"), "groups of rows")
+        np.testing.assert_allclose(middle, [0.1, 0.3, 0.6, 0.8])
+        np.testing.assert_allclose(gap, 0.0, atol=1e-12)
+
+
+def test_a_saturated_model_has_no_binned_residuals():
+    fair = sm.datasets.fair.load_pandas().data
+    fair = fair.assign(affair=(fair["affairs"] > 0).astype(int)).sort_values("affair")
+    results = pn.glm.logit("affair ~ C(rate_marriage)", fair).fit()
+    ax = residuals(fair["affair"], results.predict_distribution(fair), kind="binned")
+    middle, gap = line(ax, "groups of rows")
+    shares = fair.groupby("rate_marriage")["affair"].mean()
+    np.testing.assert_allclose(middle, np.sort(shares), rtol=1e-9)
+    np.testing.assert_allclose(gap, 0.0, atol=1e-9)
 
 
 def test_residuals_refuse():

@@ -113,6 +113,20 @@ def test_many_inputs_are_counted_in_the_title(rng):
     assert predictive(NUMBERS, x, feature=0).get_title() == "at the medians of the other 6 inputs"
 
 
+@pytest.mark.parametrize(
+    ("length", "title"),
+    [
+        (9, "at {1} = 0, {2} = 0"),
+        (40, "at {1} = 0,\n{2} = 0"),
+        (70, "at the medians of the other 2 inputs"),
+    ],
+)
+def test_no_line_of_a_title_is_wider_than_the_axes(length, title):
+    names = [letter * length for letter in "abc"]
+    x = pd.DataFrame(np.eye(9)[:, :3], columns=names)
+    assert predictive(NUMBERS, x, feature=names[0]).get_title() == title.format(*names)
+
+
 def test_a_column_of_ones_is_no_input():
     design = np.column_stack([np.ones(9), np.arange(9.0)])
     results = pn.glm.OLS(np.arange(9.0) ** 2, design).fit()
@@ -175,6 +189,7 @@ def test_class_probabilities_and_a_strip_of_rows_for_each():
         assert strips[k].get_ydata().max() < 0.0
         assert strips[k].get_color() == ax.lines[2 * k + 1].get_color()
     assert ax.get_ylabel() == "probability"
+    assert labels(ax)[-1] == "observed, below"
     assert [tick for tick in ax.get_yticks() if tick < 0] == []
 
 
@@ -215,7 +230,8 @@ def test_proportions_where_the_trials_are_not_known():
         (np.arange(4.0), {"y": [0, 1, 2, np.nan]}, "in the support of the normal family"),
         (np.arange(4.0), {"y": list("abca")}, "Expected y to be numeric"),
         (np.arange(4.0), {"levels": (0.5, 1.0)}, "between 0 and 1"),
-        (np.arange(4.0), {"grid": 1}, "Expected a grid of at least 2 points"),
+        (np.arange(4.0), {"grid": 1}, "Expected grid to be a whole number from 2 on"),
+        (np.arange(4.0), {"grid": 2.5}, "whole number from 2 on. Received: 2.5"),
         (np.array([0.0, np.nan]), {}, "Expected every value of x to be finite"),
         (np.zeros((0, 1)), {}, "at least one row"),
     ],
@@ -250,6 +266,12 @@ def test_densities_are_those_of_scipy():
         stem = [each for each in ax.lines if list(each.get_xdata()) == [y, y]]
         np.testing.assert_allclose(stem[0].get_ydata(), [0.0, theirs.pdf(y)])
     assert labels(ax) == ["row 0", "row 2", "observed"]
+
+
+def test_the_axis_is_called_what_y_is():
+    y, d = normal()
+    assert distribution(d, y=pd.Series(y, name="length")).get_xlabel() == "length"
+    assert distribution(d, y=y).get_xlabel() == "y"
 
 
 def test_a_density_without_bound_is_cut_off_and_others_are_not():
@@ -315,6 +337,7 @@ def test_a_censored_family_is_drawn_without_censoring():
         ({"rows": range(8)}, "Expected one to 7 row numbers"),
         ({"rows": []}, "Expected one to 7 row numbers"),
         ({"rows": [0.5]}, "Expected one to 7 row numbers"),
+        ({"rows": np.ones(400, bool)}, r"rows=bool of shape \(400,\)[.] Of a mask, take"),
         ({"width": 0.0}, "Expected a width between 0 and 1"),
         ({"y": [1.0]}, r"Expected y of shape \(400,\)"),
         ({"y": np.full(400, np.nan)}, "in the support"),
@@ -377,6 +400,38 @@ def test_report_of_two_classes(read_data, columns, third):
     share = np.histogram(results.predict()[y == 1], np.linspace(0, 1, 26))[0] / (y == 1).sum()
     np.testing.assert_allclose(steps[2].get_data().values, share)
     assert labels(figure.axes[1])[1] == f"y = 1 ({(y == 1).sum()} rows)"
+
+
+def test_report_of_ten_classes_shows_the_seven_most_frequent(rng):
+    model = Stub(pn.families.Categorical(10), lambda x: {"probs": np.full((len(x), 10), 0.1)})
+    y = np.repeat(np.arange(10), [3, 9, 9, 2, 9, 9, 9, 1, 9, 9])
+    figure = report(model, rng.normal(size=(69, 3)), y)
+    shown = [f"class {k}" for k in (1, 2, 4, 5, 6, 8, 9)]
+    assert labels(figure.axes[0])[1:] == shown
+    assert labels(figure.axes[1]) == [f"y = {name[-1]} (9 rows)" for name in shown]
+
+
+@pytest.mark.parametrize("kind", ["successes and trials", "successes and failures", "new rows"])
+def test_plots_of_proportions(kind, rng):
+    x, trials = np.linspace(-1.0, 1.0, 40), rng.integers(3, 9, 40)
+    y = rng.binomial(trials, 1.0 / (1.0 + np.exp(-x)))
+    design = np.column_stack([np.ones(40), x])
+    pairs = np.column_stack([y, trials])
+    given = np.column_stack([y, trials - y]) if kind == "successes and failures" else pairs
+    family = "bernoulli" if kind == "successes and failures" else "binomial"
+    results = pn.glm.GLM(given, design, family=family).fit()
+    part = slice(0, 30 if kind == "new rows" else 40)
+    figure = report(results, design[part], given[part])
+    assert figure.get_suptitle().startswith("binomial")
+    np.testing.assert_allclose(line(figure.axes[0], "observed")[1], (y / trials)[part])
+    d = pn.Predictive(pn.families.Binomial(), {"probs": results.predict(design[part])})
+    expected = line(residuals(pairs[part], d), "residuals")
+    np.testing.assert_allclose(line(figure.axes[3], "residuals"), expected, atol=1e-9)
+
+
+def test_report_of_text_says_that_y_is_none():
+    with pytest.raises(ValueError, match="Expected y to be numeric"):
+        report(NUMBERS, np.arange(4.0), list("abca"))
 
 
 def test_report_refuses_before_a_figure_is_made():

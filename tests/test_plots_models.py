@@ -13,8 +13,9 @@ import probnn as pn
 from probnn.glm.network import Bridge
 from probnn.plots._rows import Rows
 from probnn.plots.diagrams import network
+from probnn.plots.effects import effect, partial_dependence
 from probnn.plots.losses import loss_grid, loss_surface
-from probnn.plots.models import coefficient_table, coefficients, effect, partial_dependence
+from probnn.plots.models import coefficient_table, coefficients
 from probnn.plots.steps import descent, gradient_descent
 from probnn.plots.surfaces import decision_boundary
 from probnn.plots.training import history
@@ -86,9 +87,38 @@ def test_the_boundary_lies_where_the_logit_is_that_of_the_level(data, ax, level)
     assert legend(ax) == ["cured = 0", "cured = 1", f"P(cured = 1) = {level}"]
     assert [*ax.figure.axes[1].get_yticks()][-1] == 1.0
     assert ax.figure.axes[1].get_ylabel() == "P(cured = 1)"
-    for line, value in zip(ax.lines, (0, 1), strict=True):
-        np.testing.assert_array_equal(line.get_xydata(), x.loc[y == value, ["dose", "age"]])
-    assert ax.lines[0].get_marker() != ax.lines[1].get_marker()
+    for marker, value in (("o", 0), ("s", 1)):
+        drawn = np.concatenate([ln.get_xydata() for ln in ax.lines if ln.get_marker() == marker])
+        wanted = x.loc[y == value, ["dose", "age"]].to_numpy()
+        np.testing.assert_array_equal(drawn[drawn[:, 0].argsort()], wanted[wanted[:, 0].argsort()])
+
+
+def test_no_class_is_painted_over_the_others_and_shared_places_are_spread(rng, ax):
+    x = pd.DataFrame({"a": rng.integers(0, 5, 2000), "b": 2.0 * rng.integers(0, 4, 2000)})
+    y = np.sort(rng.random(2000) < 0.3).astype(int)  # all rows of class 1 last
+    results = pn.glm.Logit(rng.permutation(y), sm.add_constant(x)).fit()
+    decision_boundary(results, sm.add_constant(x), y, ax=ax)
+    lines = sorted((ln for ln in ax.lines if len(ln.get_xdata())), key=lambda ln: ln.get_zorder())
+    assert sum(len(ln.get_xdata()) for ln in lines) == 2000
+    top = [ln for ln in lines if ln.get_zorder() > 2.5]
+    rows = {m: sum(len(ln.get_xdata()) for ln in top if ln.get_marker() == m) for m in "os"}
+    assert rows["s"] / (rows["o"] + rows["s"]) == pytest.approx(y.mean(), abs=0.05)
+    at = np.concatenate([ln.get_xydata() for ln in lines])
+    assert len(np.unique(at, axis=0)) == 2000
+    places = np.round(at / [1.0, 2.0]) * [1.0, 2.0]
+    assert np.abs(at - places).max() < 0.3
+    np.testing.assert_array_equal(
+        np.unique(places, axis=0, return_counts=True)[1], x.groupby(["a", "b"]).size()
+    )
+
+
+def test_ten_classes_have_ten_looks(rng, ax):
+    model = neuron(2, "categorical", classes=10)
+    x, y = rng.normal(size=(40, 2)), np.arange(40) % 10
+    decision_boundary(model, x, y, grid=5, ax=ax)
+    looks = {(ln.get_color(), ln.get_marker()) for ln in ax.lines}
+    assert len(looks) == 10
+    assert len(legend(ax)) == 10
 
 
 def test_the_boundary_of_a_formula_needs_its_own_columns_alone(data, ax):
@@ -180,6 +210,7 @@ def test_the_loss_over_two_coefficients_is_that_of_statsmodels(data, ax):
     assert ax.get_aspect() == 1.0
     assert arrows.angles == arrows.scale_units == "xy"
     assert legend(ax) == ["path, 2 steps", "start", "optimum", "negative gradient"]
+    assert ax.lines[0].get_zorder() > arrows.get_zorder()
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("dose", "size")
     np.testing.assert_allclose(np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim()))
 
@@ -253,7 +284,7 @@ def test_descent_on_a_parabola_is_the_closed_form(rng, ax):
         np.testing.assert_array_equal(line.get_xydata(), path[["weight", "nll"]])
     np.testing.assert_allclose(ax.lines[4].get_xdata(), best, rtol=1e-8)
     words = [
-        f"rate {1 / h:.3g}",
+        f"rate {1 / h:.3g}, good",
         f"rate {0.05 / h:.3g}, too small",
         f"rate {2.1 / h:.3g}, too large",
     ]
@@ -268,6 +299,20 @@ def test_descent_of_a_logit_ends_at_the_optimum_of_statsmodels(data):
     assert abs(good - best) < 1e-6
     assert abs(small - best) > 1e-3
     assert abs(large - best) > 0.01
+
+
+@pytest.mark.parametrize("start", [None, 0.0, -2.0])
+def test_the_rate_that_is_too_large_never_improves_the_loss(data, start):
+    x, y = data
+    table = descent(x["age"], y, start=start, steps=100)
+    good, _, large = (part["nll"].to_numpy() for _, part in table.groupby("rate", sort=False))
+    assert large.min() == large[0] == good[0]
+    assert good[-1] < good[0] - 0.01
+
+
+def test_equal_rates_are_two_paths(ax):
+    gradient_descent([1.0, 2.0], [1.0, 4.0], family="normal", learning_rates=[1, 1], ax=ax)
+    assert legend(ax) == ["mean NLL", "rate 1", "rate 1", "optimum"]
 
 
 # ---- histories ----------------------------------------------------------------------------------
@@ -332,6 +377,12 @@ def test_coefficients_have_the_intervals_of_statsmodels(data, ax):
     assert (np.diff(heights, axis=0) > 0.05).all()
     assert np.abs(heights - [0, 1]).max() < 0.5
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0.0, 0.0])
+
+
+def test_models_of_a_list_are_numbered(ax):
+    models = [pn.glm.OLS(Y, X[:, :j]).fit() for j in (1, 2)]
+    assert [*coefficient_table(models)["model"]] == ["model 1", "model 2", "model 2"]
+    assert legend(coefficients(models, ax=ax)) == ["model 1", "model 2"]
 
 
 def test_constants_are_left_out_and_estimators_have_no_intervals(data, ax):
@@ -434,6 +485,55 @@ def test_effects_of_networks_say_what_their_intervals_are(data, rng, ax):
     assert legend(effect(binary, x, "size")) == ["mean"]
 
 
+@pytest.mark.parametrize("of", [0, 2])
+def test_the_effect_on_a_class_is_that_of_statsmodels_with_the_delta_method(data, ax, of):
+    x, _ = data
+    x = sm.add_constant(x[["age", "dose"]])
+    y = np.digitize(x["age"] + np.random.default_rng(0).logistic(size=300), [-0.5, 1.0])
+    reference = sm.MNLogit(y, x).fit(disp=0, tol=1e-12)
+    ours = pn.glm.GLM(y, x, family=pn.families.Categorical(3)).fit()
+    frame = partial_dependence(ours, x, "age", of=of, grid=[-1.0, 1.0], level=0.9)
+    half = []
+    for value, mean in zip((-1.0, 1.0), frame["mean"], strict=True):
+        rows = x.assign(age=value)
+        p = reference.predict(rows).to_numpy()
+        np.testing.assert_allclose(mean, p[:, of].mean(), rtol=1e-6)
+        slope = p[:, [of]] * ((np.arange(1, 3) == of) - p[:, 1:])
+        jacobian = np.mean(slope[:, :, None] * rows.to_numpy()[:, None], axis=0).ravel()
+        cov = np.asarray(reference.cov_params())
+        half.append(stats.norm.ppf(0.95) * np.sqrt(jacobian @ cov @ jacobian))
+    np.testing.assert_allclose(frame["upper"] - frame["mean"], half, rtol=1e-4)
+    np.testing.assert_allclose(frame["mean"] - frame["lower"], half, rtol=1e-4)
+    effect(ours, x, "age", of=of, ax=ax)
+    assert ax.get_ylabel() == f"P(y = {of}), averaged over rows"
+    network_of_classes = neuron(3, "categorical", classes=3)
+    assert partial_dependence(network_of_classes, x, 1, of=1)["lower"].isna().all()
+
+
+def test_numbers_of_columns_are_those_of_x_and_unused_columns_may_lack_values(rng):
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["c", "a", "b"]).assign(c=np.nan)
+    frame["y"] = frame["a"] + rng.normal(size=40)
+    results = pn.glm.ols("y ~ a + b", frame).fit()
+    by_number, by_name = (effect(results, frame, feature) for feature in (1, "a"))
+    assert by_number.get_xlabel() == by_name.get_xlabel() == "a"
+
+
+def test_a_penalised_model_has_an_effect_without_an_interval(data):
+    x, y = data
+    results = pn.glm.Logit(y, x).fit_regularized(1.0)
+    frame = partial_dependence(results, x, "age", grid=[0.5])
+    mean = expit(x.assign(age=0.5) @ results.params).mean()
+    np.testing.assert_allclose(frame["mean"], mean)
+    assert frame[["lower", "upper"]].isna().all(axis=None)
+
+
+def test_few_values_are_marked(rng, ax):
+    x = np.column_stack([np.ones(60), rng.choice([1.0, 2.0, 8.0], 60), rng.normal(size=60)])
+    results = pn.glm.OLS(rng.normal(size=60), x).fit()
+    assert effect(results, x, 1, ax=ax).lines[0].get_marker() == "o"
+    assert effect(results, x, 2).lines[0].get_marker() == "None"
+
+
 def test_at_most_a_thousand_rows_are_averaged_evenly():
     x = np.column_stack([np.arange(5000.0), np.tile([0.0, 1.0], 2500)])
     model = neuron(2, "normal", fixed={"scale": 1.0})
@@ -485,7 +585,7 @@ def test_wide_layers_say_how_many_units_are_left_out(ax):
     texts = [text.get_text() for text in ax.texts]
     assert "+ 15 more" in texts
     assert "linear" in texts
-    assert {"probs [1]", "probs [2]"} < {*texts}
+    assert {"log-odds 1", "log-odds 2"} < {*texts}
     assert len(ax.lines[1].get_xdata()) == 5
 
 
@@ -502,6 +602,15 @@ def binary():
 
 def deep():
     return neuron(3, "bernoulli", before=[keras.layers.Dense(2, "relu")])
+
+
+def two_inputs():
+    given = [keras.Input((3,)), keras.Input((2,))]
+    return pn.Model(given, pn.Head("bernoulli")(keras.layers.concatenate(given)))
+
+
+def exposed():
+    return pn.glm.GLM(Y + 1.0, X, family="poisson", exposure=np.arange(1.0, 6.0)).fit()
 
 
 def of_text():
@@ -534,6 +643,7 @@ WRONG = [
     (lambda: descent(X, Y), r"shape \(n,\)"),
     (lambda: descent(X[:, 0], Y, learning_rates=[-1.0]), "positive learning rates"),
     (lambda: descent(X[:, 0], Y, steps=0), "whole number from 1 on"),
+    (lambda: descent(X[:, 0], Y, steps="a"), "whole number from 1 on"),
     (lambda: descent(np.array([-1.0, 1.0]), np.array([0.0, 1.0])), "separat"),
     (lambda: history({"loss": [1.0]}, metric="mae"), "metrics loss. Received: metric='mae'"),
     (lambda: history({"loss": []}), "at least one epoch"),
@@ -548,9 +658,24 @@ WRONG = [
     (lambda: partial_dependence(binary(), X, "z"), "Received: 'z'"),
     (lambda: partial_dependence(binary(), FRAME, "t"), "columns of x to be numeric.*'t'"),
     (lambda: partial_dependence(of_text(), FRAME, "t"), "column of numbers. Received: 't'"),
-    (lambda: partial_dependence(binary(), X, 0, grid=1), "at least 2 values"),
+    (lambda: partial_dependence(binary(), X, 0, grid=1), "grid to be a whole number from 2"),
+    (lambda: partial_dependence(binary(), X, 0, grid="a"), "grid to be a whole number.*'a'"),
     (lambda: partial_dependence(binary(), X, 0, grid=[np.nan]), "finite numbers"),
-    (lambda: partial_dependence(neuron(3, "categorical"), X, 0), "model of one number"),
+    (lambda: partial_dependence(neuron(3, "categorical"), X, 0), "of=0 to 1, .*Received: of=None"),
+    (lambda: partial_dependence(neuron(3, "categorical"), X, 0, of=2), "Received: of=2"),
+    (lambda: partial_dependence(neuron(3, "categorical"), X, 0, of=True), "Received: of=True"),
+    (lambda: partial_dependence(binary(), X, 0, of=1), "of one number, and of= for one of classes"),
+    (lambda: effect(binary(), np.ones((4, 5)), 0), "x of 3 columns, as the network.*Received: 5"),
+    (lambda: effect(binary(), X, True), "a column of x.*Received: True"),
+    (lambda: effect(two_inputs(), {"a": X, "b": X}, 0), r"one input .*\(None, 3\), \(None, 2\)"),
+    (lambda: effect(binary(), {"a": X, "b": X}, 0), r"dict of columns .*'a' of shape \(5, 3\)"),
+    (lambda: effect(of_text(), FRAME.assign(c=1.0)[["c", "a", "t"]], 0), "uses: a, t.*0, which is"),
+    (lambda: effect(exposed(), X, 0), "without offset= or exposure="),
+    (lambda: pn.plots.report(exposed(), X, Y), "without offset= or exposure="),
+    (lambda: pn.plots.predictive(exposed(), X, feature=0), "without offset= or exposure="),
+    (lambda: decision_boundary(binary(), X, Y, features=[0, 1], grid=1), "from 2 on. Received: 1"),
+    (lambda: decision_boundary(binary(), X, Y, features=[0, 1], grid=0), "from 2 on. Received: 0"),
+    (lambda: coefficient_table([]), "at least one fitted model"),
     (lambda: network(neuron(3, "normal", before=[keras.layers.BatchNormalization()])), "BatchNorm"),
     (lambda: network(binary(), names=["a"]), "names of the 3 inputs"),
     (lambda: network(binary(), max_units=0), "max_units from 1 on"),

@@ -13,12 +13,14 @@ of the four pictures that suit a model.
 (True, True)
 """
 
-from probnn.plots.checks import coverage, pit, reliability, residuals
+from probnn.plots.checks import coverage, pit, reliability
 from probnn.plots.diagrams import network
+from probnn.plots.effects import effect, partial_dependence
 from probnn.plots.forecasts import distribution, predictive
 from probnn.plots.losses import loss_grid, loss_surface
-from probnn.plots.models import coefficient_table, coefficients, effect, partial_dependence
+from probnn.plots.models import coefficient_table, coefficients
 from probnn.plots.overview import report
+from probnn.plots.residual_plots import residuals
 from probnn.plots.steps import descent, gradient_descent
 from probnn.plots.surfaces import decision_boundary
 from probnn.plots.training import history

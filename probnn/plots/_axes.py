@@ -2,8 +2,12 @@
 
 # Okabe and Ito's colours, from dark to light and back, so that neighbours differ in grey too.
 COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
-LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Eight of each, for seven colours: together they tell 56 apart.
+LINES = (
+    *("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))),
+    (0, (7, 2, 1, 2, 1, 2)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 BAND = {"color": "#999999", "alpha": 0.3, "linewidth": 0}  # of what a right model may show
 POINT = {"marker": ".", "linestyle": "none", "color": "black", "markersize": 4, "alpha": 0.5}
 REFERENCE = {"color": "black", "linewidth": 1, "linestyle": (0, (4, 3))}

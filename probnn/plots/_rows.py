@@ -1,56 +1,65 @@
 """What plots of a model as a function share: rows as a table, and one prediction of many rows."""
 
+import textwrap
+
 import keras
 import numpy as np
 import pandas as pd
 
 from probnn.data import features, to_numpy
+from probnn.families import Binomial
 from probnn.glm.columns import to_table
 from probnn.glm.data import is_labelled
 from probnn.glm.results import Results
-from probnn.heads import Head
-from probnn.pooled import PooledPredictive
-from probnn.predictive import Predictive, predictive_of
+from probnn.predictive import Predictive, numbers, predictive_of
 from probnn.training import DeepEnsemble
 
-_ROWS = 65_536  # in one pass through a network
 _MOST_NAMED = 4  # columns whose medians are written out
+_WIDE = 60  # characters in a line of a title
 
 
 class Rows:
     """Rows of x as a pandas table, and what a model believes about rows like them."""
 
     def __init__(self, model, x):
+        _check_inputs(model)
         x = _two_dimensional(x)
         self.y_name = model.model.y_name if isinstance(model, Results) else "y"
         self.model, self._labelled = model, is_labelled(x) or isinstance(x, dict)
         self.table = to_table(x)
         if not self.table.shape[0]:
             raise ValueError(f"Expected x with at least one row. Received: {self.table.shape}.")
-        if isinstance(model, (keras.Model, DeepEnsemble)):
-            features(self.table)
-            self.table = self.table.astype("float64")
-        self.numeric = [c for c in self.table.columns if self.table[c].dtype.kind in "iuf"]
-        features(self.table[self.numeric])
+        self._given = list(self.table.columns)  # by which numbers of columns count
         formula = model.model.formula if isinstance(model, Results) else None
         if formula is not None:
             used = set().union(*(part.required_variables for part in formula.parts.values()))
             self.table = self.table[[c for c in self.table.columns if c in used]]
-            self.numeric = [c for c in self.numeric if c in used]
-        elif isinstance(model, Results) and not self._labelled:
+        if isinstance(model, (keras.Model, DeepEnsemble)):
+            _check_width(model, self.table)
+            features(self.table)
+            self.table = self.table.astype("float64")
+        self.numeric = [c for c in self.table.columns if self.table[c].dtype.kind in "iuf"]
+        features(self.table[self.numeric])
+        if isinstance(model, Results) and formula is None and not self._labelled:
             model.model.new_rows(self.table.to_numpy())  # raises if the columns are not the model's
-            self.table.columns = self.numeric = model.model.x_names
+            self.table.columns = self.numeric = self._given = model.model.x_names
 
     def name_of(self, feature):
         """Return the column that a name, or a number from 0 on, stands for."""
-        columns = list(self.table.columns)
-        is_place = isinstance(feature, (int, np.integer)) and feature not in columns
-        if is_place and -len(columns) <= feature < len(columns):
-            feature = columns[feature]
-        if feature not in columns:
+        columns, given, received = list(self.table.columns), self._given, repr(feature)
+        is_place = isinstance(feature, (int, np.integer)) and feature not in given
+        if is_place and not isinstance(feature, bool) and -len(given) <= feature < len(given):
+            feature = given[feature]
+            received += f", which is {feature!r}"
+        if isinstance(feature, bool) or feature not in given:
             raise ValueError(
                 f"Expected a column of x: {', '.join(map(str, columns))}, or its number from 0 "
-                f"on. Received: {feature!r}."
+                f"on. Received: {received}."
+            )
+        if feature not in columns:
+            raise ValueError(
+                f"Expected a column that the model uses: {', '.join(map(str, columns))}. Received: "
+                f"{received}, which it does not use."
             )
         if feature not in self.numeric:
             raise ValueError(f"Expected a column of numbers. Received: {feature!r}, which is none.")
@@ -60,7 +69,7 @@ class Rows:
         """Return rows in which some columns have these values, and where others are held, in words.
 
         Others are held at their median, text at its most frequent value; those that do not vary
-        are not named, and many are counted.
+        are not named, and those that two lines have no room for are counted.
         """
         columns, held = dict(values), []
         for name, column in self.table.items():
@@ -72,9 +81,11 @@ class Rows:
                 held.append(f"{name} = {usual:.4g}" if is_number else f"{name} = {usual}")
         n = len(next(iter(values.values())))
         table = pd.DataFrame(columns, index=range(n), columns=self.table.columns)
-        if len(held) > _MOST_NAMED:
-            return table, f"at the medians of the other {len(held)} inputs"
-        return table, f"at {', '.join(held)}" if held else ""
+        lines = textwrap.wrap(f"at {', '.join(held)}", _WIDE, break_long_words=False)
+        if len(held) > _MOST_NAMED or len(lines) > 2 or max(map(len, lines)) > _WIDE:
+            inputs = "inputs" if len(held) > 1 else "input"
+            return table, f"at the medians of the other {len(held)} {inputs}"
+        return table, "\n".join(lines) if held else ""
 
     def exog(self, table):
         """Return rows in a table like that of x in the form that x had."""
@@ -82,28 +93,75 @@ class Rows:
 
     def believed(self, table):
         """Return the `Predictive` of rows in a table like that of x."""
-        members = self.model.members if isinstance(self.model, DeepEnsemble) else [self.model]
-        if not all(_is_plain(member) for member in members):
-            return predictive_of(self.model, self.exog(table))
-        rows = table.to_numpy().astype(keras.config.floatx())
-        each = [_of_network(member, rows) for member in members]
-        return PooledPredictive(each) if isinstance(self.model, DeepEnsemble) else each[0]
+        return predictive_of(self.model, self.exog(table))
+
+    def seen(self, y, d):
+        """Return y and d; of a model of proportions, successes and trials, and what they follow."""
+        fitted = self.model.model.data if isinstance(self.model, Results) else None
+        trials = getattr(fitted, "trials", None)
+        if trials is None or y is None or np.shape(y)[1:] != (2,):
+            return y, d
+        y = numbers(y)
+        if np.array_equal(y.sum(axis=1), trials) and not np.array_equal(y[:, 1], trials):
+            y = np.column_stack([y[:, 0], trials])  # it was fitted to successes and failures
+        binomial = Binomial(links={"probs": d.family.links["probs"]})
+        binomial.check(y)
+        return y, Predictive(binomial, d.params)
+
+
+def whole(name, value, least):
+    """Return a whole number from `least` on, or raise."""
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or value % 1 != 0 or value < least:
+        raise ValueError(
+            f"Expected {name} to be a whole number from {least} on. Received: {value!r}."
+        )
+    return int(value)
+
+
+def _check_inputs(model):
+    """Raise if results have an offset that plots would leave out, or a network several inputs."""
+    if isinstance(model, Results):
+        data = model.model.data  # none of a model of batches
+        if data is not None and any(np.any(values) for values in data.offsets.values()):
+            raise ValueError(
+                "Expected a model without offset= or exposure=, as rows of x do not tell theirs. "
+                "Received: one that was fitted with them. Draw what "
+                "results.predict_distribution(x, offset=...) returns, by the functions that take "
+                "a Predictive."
+            )
+    inputs = getattr(_network(model), "inputs", None) or []
+    if len(inputs) > 1 or any(len(each.shape) != 2 for each in inputs):
+        shapes = ", ".join(str(tuple(each.shape)) for each in inputs)
+        raise ValueError(
+            f"Expected a network of one input of shape (None, p), a table of rows. Received: one "
+            f"of {shapes}."
+        )
+
+
+def _check_width(model, table):
+    """Raise if a network takes another number of columns."""
+    for each in getattr(_network(model), "inputs", None) or []:
+        if each.shape[-1] not in (None, table.shape[1]):
+            raise ValueError(
+                f"Expected x of {each.shape[-1]} columns, as the network takes. Received: "
+                f"{table.shape[1]}: {', '.join(map(str, table.columns))}."
+            )
+
+
+def _network(model):
+    """Return the network that a model is, or the first of an ensemble."""
+    return model.members[0] if isinstance(model, DeepEnsemble) else model
 
 
 def _two_dimensional(x):
     """Return one column of x as the only column of a table or of an array."""
+    if isinstance(x, dict) and any(np.ndim(column) != 1 for column in x.values()):
+        shapes = ", ".join(f"{name!r} of shape {np.shape(column)}" for name, column in x.items())
+        raise ValueError(
+            f"Expected x of shape (n, p), a data frame, or a dict of columns of shape (n,). "
+            f"Received: a dict of {shapes}."
+        )
     if hasattr(x, "to_frame") and not hasattr(x, "columns"):
         return x.to_frame("x" if x.name is None else x.name)
     return x if hasattr(x, "columns") or np.ndim(x) != 1 else to_numpy(x)[:, None]
-
-
-def _is_plain(model):
-    """Return whether it is a network of this package with one head."""
-    return isinstance(model, keras.Model) and isinstance(getattr(model, "heads", None), Head)
-
-
-def _of_network(model, rows):
-    """Predict without `predict`, which compiles a program: that takes longer than one pass."""
-    parts = [model(rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS)]
-    raw = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype("float64")
-    return Predictive(model.heads.family, model.heads.to_params(raw))

@@ -37,7 +37,8 @@ def network(model, *, names=None, max_units=16, ax=None):
     Notes
     -----
     Biases are not drawn. The head's weights are those of its raw parameters in the units of y;
-    constant and fixed parameters have none.
+    constant and fixed parameters have none. The raw values of class probabilities are the log-odds
+    of each class to class 0.
 
     Examples
     --------
@@ -131,10 +132,13 @@ def _outputs(head):
         for name, param in head.family.params.items():
             for j in range(param.columns):
                 kind = next(kinds)
-                which = head.family.links[name].raw_label(param, j)
+                link = head.family.links[name]
+                which, called = link.raw_label(param, j), name
+                if head.family.classes is not None and name == "probs":
+                    called, which = "log-odds", which.replace("[", "").replace("]", "")
                 note = "" if kind == "predicted" else f" ({kind})"
                 number = f" of y{response + 1}" if head.responses > 1 else ""
-                names.append(f"{name}{which}{number}{note}")
+                names.append(f"{called}{which}{number}{note}")
     return names
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from probnn.calibration import _checks
 from probnn.data import to_numpy
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, style
-from probnn.plots._rows import Rows
+from probnn.plots._rows import Rows, whole
 
 _MOST_BARS = 60  # counts of one row; more are drawn as a line of steps
 
@@ -22,7 +22,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
         axis.
     y : array_like, shape (n,) or (n, 1), optional
         What was observed, drawn as points; the name of a Series is that of the axis. Two columns of
-        bounds for a censored family.
+        bounds for a censored family, of successes and trials for one of proportions.
     feature : str or int, optional
         The input on the axis. Needed where more than one column varies; each of the others is held
         at its median, text at its most frequent value, as the title says.
@@ -58,19 +58,19 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('dose', 'effect', ['mean', '50 % interval', '90 % interval', 'observed'])
     """
+    grid = whole("grid", grid, 2)
     rows = Rows(model, x)
     feature = _only_varying(rows) if feature is None else rows.name_of(feature)
-    if grid < 2:
-        raise ValueError(f"Expected a grid of at least 2 points. Received: grid={grid}.")
     at = rows.table[feature].to_numpy(dtype="float64")
     values = np.linspace(at.min(), at.max(), grid)
     table, held = rows.holding({feature: values})
-    d = rows.believed(table)
+    shown = getattr(y, "name", None) or "y"
+    y, d = rows.seen(y, rows.believed(table))
     _check_responses(d)
     levels = np.sort(_checks.fractions(levels))
     seen = None if y is None else _observed(y, d.family, len(at))
     ax = axes(ax)
-    mean, shown = d.mean(), getattr(y, "name", None) or "y"
+    mean = d.mean()
     if _checks.has_classes(d):
         _draw_probabilities(ax, values, mean, at, seen)
         shown = f"P({shown} = 1)" if mean.ndim == 1 else "probability"
@@ -99,7 +99,8 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     rows : int or sequence of int
         Which rows, at most seven.
     y : array_like, shape (n,) or (n, 1), optional
-        What was observed in all n rows of d; it is marked for the rows that are drawn.
+        What was observed in all n rows of d; it is marked for the rows that are drawn. The name of
+        a Series is that of the axis.
     width : float, optional
         Of all bars at one count or class together, between 0 and 1; 0.8 by default.
     ax : matplotlib Axes, optional
@@ -130,7 +131,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     ('probability', ['row 0', 'row 1', 'observed'])
     """
     _check_responses(d)
-    rows = _rows(rows, len(d))
+    rows, name = _rows(rows, len(d)), getattr(y, "name", None) or "y"
     if width is not None and not 0 < width <= 1:
         raise ValueError(f"Expected a width between 0 and 1, as 0.8. Received: {width}.")
     if y is not None:
@@ -146,7 +147,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
         for i, (place, top) in enumerate(tops):
             label = "observed" if i == len(tops) - 1 else None
             ax.plot([place, place], [0.0, top], markevery=[1], label=label, zorder=4, **stem)
-    ax.set_xlabel("class" if _checks.has_classes(d) else "y")
+    ax.set_xlabel("class" if _checks.has_classes(d) else str(name))
     ax.set_ylim(bottom=0.0)
     # Lines come before bars there: what was observed goes last.
     named = sorted(
@@ -249,6 +250,9 @@ def _draw_probabilities(ax, values, probs, at, seen):
                 ax.plot(at[here], strip, linestyle="none", markersize=3, alpha=0.6, **point)
                 line |= {**point, "markevery": (len(values) // 8, len(values) // 4)}
             ax.plot(values, probs[:, k], **line)
+        if seen is not None:
+            point = {"marker": "o", "color": "#777777", "markersize": 3, "linestyle": "none"}
+            ax.plot([], [], label="observed, below", **point)
     ax.set_yticks(np.linspace(0.0, 1.0, 6))
 
 
@@ -259,7 +263,9 @@ def _rows(rows, n):
     """Return which rows are drawn, as an array, or raise."""
     index = np.atleast_1d(rows)
     if index.ndim != 1 or not 1 <= index.size <= len(COLORS) or index.dtype.kind not in "iu":
-        raise ValueError(f"Expected one to {len(COLORS)} row numbers. Received: rows={rows!r}.")
+        what = f"{index.dtype} of shape {index.shape}" if index.size > len(COLORS) else repr(rows)
+        hint = " Of a mask, take np.flatnonzero." if index.dtype == bool else ""
+        raise ValueError(f"Expected one to {len(COLORS)} row numbers. Received: rows={what}.{hint}")
     if not ((index >= -n) & (index < n)).all():
         raise ValueError(f"Expected rows between 0 and {n - 1}. Received: rows={rows!r}.")
     return index

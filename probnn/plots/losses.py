@@ -156,16 +156,23 @@ def loss_surface(
     if found.path is not None:
         label = f"path, {len(found.path) - 1} steps"
         ax.plot(
-            *found.path.T, color=COLORS[4], marker=".", markersize=5, linewidth=1.8, label=label
+            *found.path.T,
+            **{"color": COLORS[4], "marker": ".", "markersize": 5, "linewidth": 1.8},
+            label=label,
+            zorder=3,
         )
-        ax.plot(*found.path[0], "o", color=COLORS[4], markeredgecolor="black", label="start")
+        start = {"color": COLORS[4], "markeredgecolor": "black", "zorder": 3.1}
+        ax.plot(*found.path[0], "o", label="start", **start)
     else:
         ax.plot(*found.at, "o", color=COLORS[4], markeredgecolor="black", label="network")
     ax.plot(
-        *found.optimum, "*", color="white", markeredgecolor="black", markersize=13, label="optimum"
+        *found.optimum,
+        "*",
+        **{"color": "white", "markeredgecolor": "black", "markersize": 13, "zorder": 3.2},
+        label="optimum",
     )
+    arrows = _draw_gradients(ax, found) if gradient else []
     if gradient:
-        _draw_gradients(ax, found)
         ax.set_aspect("equal", adjustable="box")
     ax.set(
         xlabel=found.names[0],
@@ -173,7 +180,8 @@ def loss_surface(
         xlim=found.first[[0, -1]],
         ylim=found.second[[0, -1]],
     )
-    ax.legend(loc="best")
+    handles = ax.get_legend_handles_labels()[0]
+    ax.legend(handles=[*handles, *arrows], loc="best")
     return ax
 
 
@@ -283,12 +291,14 @@ def _beyond(levels):
 
 
 def _draw_gradients(ax, found, count=6):
-    """Draw arrows of one length downhill, where they do not hide the optimum."""
+    """Draw arrows of one length downhill, where they do not hide the optimum; return handles."""
+    from matplotlib.lines import Line2D
+
     reach = 0.16 * min(np.ptp(found.first), np.ptp(found.second))
     points = found.at[None] if found.path is None else found.path
     points = points[np.linalg.norm(points - found.optimum, axis=1) > 0.5 * reach]
     if not len(points):
-        return
+        return []
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     points = points[np.unique(np.searchsorted(length, np.linspace(0.0, 1.0, count) * length[-1]))]
     slope = -found.gradient(points)
@@ -300,6 +310,7 @@ def _draw_gradients(ax, found, count=6):
         scale=1.0,
         color=COLORS[0],
         width=0.008,
-        zorder=4,
-        label="negative gradient",
+        zorder=2.5,  # under the path
     )
+    look = {"marker": r"$\rightarrow$", "markersize": 14, "linestyle": "none"}
+    return [Line2D([], [], color=COLORS[0], label="negative gradient", **look)]

@@ -1,4 +1,4 @@
-"""Coefficients of models side by side, and the effect of one input on the mean."""
+"""Coefficients of models side by side."""
 
 import re
 
@@ -11,11 +11,7 @@ from probnn.glm.columns import CONSTANTS, read, to_table
 from probnn.glm.compare import _named
 from probnn.glm.network import inference
 from probnn.glm.results import Results
-from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes
-from probnn.plots._rows import Rows
-from probnn.pooled import PooledPredictive
-
-_MOST = 1000  # rows that an effect is averaged over
+from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes
 
 
 def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None, y=None):
@@ -23,9 +19,10 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
 
     Parameters
     ----------
-    models : dict of name to model, or one model
-        Networks that end in one `Head`, whose layers before it are linear; results of probnn.glm
-        or of statsmodels; fitted estimators of scikit-learn.
+    models : dict of name to model, a list of models, or one model
+        Those of a list are called model 1, model 2, ... Networks that end in one `Head`, whose
+        layers before it are linear; results of probnn.glm or of statsmodels; fitted estimators of
+        scikit-learn.
     level : float
         The confidence.
     names : list of str, optional
@@ -60,7 +57,9 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     >>> pn.plots.coefficient_table(results).round(2).to_numpy().tolist()
     [['OLS', 'x1', 1.1, -0.04, 2.24]]
     """
-    _check_level(level)
+    check_level(level)
+    if isinstance(models, (list, tuple)):
+        models = {f"model {i + 1}": model for i, model in enumerate(models)}
     models, labels = _named((models,), None)
     table = None if x is None else to_table(x)
     y = None if y is None else to_numpy(y).ravel()
@@ -68,7 +67,7 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     for model, label in zip(models, labels, strict=True):
         if isinstance(model, keras.Model):
             model = _inferred(model, label, table, y)
-        column, factor = read(model, label, table, y), _quantile(model, 0.5 + level / 2.0)
+        column, factor = read(model, label, table, y), quantile(model, 0.5 + level / 2.0)
         for name, estimate in column.coef.items():
             if names is None and not intercept and _is_constant(name, column):
                 continue
@@ -151,151 +150,8 @@ def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=N
     return ax
 
 
-def partial_dependence(model, x, feature, *, level=0.9, grid=50):
-    """Return the mean that a model predicts at values of one input, averaged over rows.
-
-    Parameters
-    ----------
-    model : probnn.Model, DeepEnsemble, Results, or a recalibrated model
-        Of numbers; of a binary y the mean is P(Y = 1 | x).
-    x : array_like, shape (n, p)
-        The rows to average over, as the model takes them: for `Results` with the constant, or the
-        data frame of a formula. Of more than 1,000 rows, 1,000 evenly spaced ones are taken.
-    feature : str or int
-        The column, by name or number.
-    level : float
-        The probability of the interval.
-    grid : int or array_like
-        How many values, evenly spaced over those of x, or the values. A column with fewer values
-        has those.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns value, mean, lower and upper. Between lower and upper lies: for `Results`, the
-        confidence interval of the averaged mean, by the delta method; for a `DeepEnsemble`, the
-        averaged mean +- z standard deviations of those of its members; for others, the average of
-        the central intervals of a new y, NaN for a binary y. The first two end where y does.
-
-    Raises
-    ------
-    ValueError
-        For an unknown column or one of text, a model of classes or of several responses, a level
-        that is not between 0 and 1, or values that are not finite.
-
-    Notes
-    -----
-    PD(v) = mean over i of E(Y | x_i with v in the column): Friedman (2001),
-    doi:10.1214/aos/1013203451. It says what the model does, and shows rows that no data have where
-    columns depend on each other. For `Results` its variance is J V J', with V the covariance of the
-    coefficients and J the derivative of PD in them.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> x = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]
-    >>> results = pn.glm.OLS([1.0, 2.0, 4.0, 4.0], x).fit()
-    >>> pn.plots.partial_dependence(results, x, "x1", grid=[0.0, 2.0])["mean"].round(6).tolist()
-    [1.1, 3.3]
-    """
-    _check_level(level)
-    rows = Rows(model, x)
-    feature = rows.name_of(feature)
-    values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
-    n = len(rows.table)
-    table = rows.table.iloc[np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)]
-    m = len(table)
-    tiled = pd.concat([table] * len(values), ignore_index=True)
-    tiled[feature] = np.repeat(values, m)
-
-    def average(each):
-        return np.asarray(each).reshape(len(values), m).mean(axis=1)
-
-    d = rows.believed(tiled)
-    if d.mean().ndim != 1:
-        raise ValueError(
-            f"Expected a model of one number. Received: {d.family!r}, whose means have shape "
-            f"{d.mean().shape[1:]} in each row."
-        )
-    mean = average(d.mean())
-    if isinstance(model, Results):
-        half = _quantile(model, 0.5 + level / 2.0) * _delta(model, rows.exog(tiled), len(values))
-        lower, upper = _inside(d.family, mean - half, mean + half)
-    elif isinstance(d, PooledPredictive):
-        spread = np.std([average(member.mean()) for member in d.members], axis=0)
-        half = _quantile(model, 0.5 + level / 2.0) * spread
-        lower, upper = _inside(d.family, mean - half, mean + half)
-    elif d.family.name == "bernoulli":
-        lower = upper = np.full(len(values), np.nan)
-    else:
-        lower, upper = (average(end) for end in d.interval(level))
-    return pd.DataFrame({"value": values, "mean": mean, "lower": lower, "upper": upper})
-
-
-def effect(model, x, feature, *, level=0.9, grid=50, ax=None):
-    """Draw the mean that a model predicts at values of one input, averaged over rows.
-
-    Parameters
-    ----------
-    model, x, feature, level, grid
-        As for `partial_dependence`.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        With marks at the values that x has, at most 1,000 of them.
-
-    Raises
-    ------
-    ValueError
-        As `partial_dependence`.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> x = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]
-    >>> ax = pn.plots.effect(pn.glm.OLS([1.0, 2.0, 4.0, 4.0], x).fit(), x, "x1")
-    >>> ax.get_legend_handles_labels()[1]
-    ['mean', '90% confidence interval of the mean']
-    """
-    frame = partial_dependence(model, x, feature, level=level, grid=grid)
-    rows = Rows(model, x)
-    feature = rows.name_of(feature)
-    ax = axes(ax)
-    ax.plot(frame["value"], frame["mean"], color=COLORS[0], linewidth=1.8, label="mean")
-    if frame["lower"].notna().any():
-        kind = (
-            "confidence interval of the mean"
-            if isinstance(model, Results)
-            else "spread of the members' means"
-            if hasattr(model, "members")
-            else "interval of a new y, averaged"
-        )
-        label = f"{100 * level:.4g}% {kind}"
-        ax.fill_between(frame["value"], frame["lower"], frame["upper"], **BAND, label=label)
-    values = np.unique(rows.table[feature].to_numpy(dtype="float64"))
-    if len(values) > _MOST:
-        values = values[np.linspace(0, len(values) - 1, _MOST).round().astype(int)]
-    ax.plot(
-        values,
-        np.zeros_like(values),
-        marker="|",
-        linestyle="none",
-        color="black",
-        alpha=0.4,
-        markersize=8,
-        transform=ax.get_xaxis_transform(),
-    )
-    ax.set(xlabel=str(feature), ylabel=f"mean of {rows.y_name}, averaged over rows")
-    ax.legend(loc="best")
-    return ax
-
-
-# ---- coefficients -------------------------------------------------------------------------------
-
-
-def _check_level(level):
+def check_level(level):
+    """Raise unless a level is a probability between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level}.")
 
@@ -322,7 +178,7 @@ def _is_constant(name, column):
     return core in CONSTANTS or bool(not prefix and column.inputs and core not in column.inputs)
 
 
-def _quantile(model, p):
+def quantile(model, p):
     """Return the quantile that a model's own intervals take, in standard errors."""
     from scipy import stats
 
@@ -332,40 +188,3 @@ def _quantile(model, p):
         df = getattr(model, "df_resid_inference", None) or model.df_resid
         return float(stats.t.ppf(p, df))
     return float(stats.norm.ppf(p))
-
-
-# ---- effects ------------------------------------------------------------------------------------
-
-
-def _values(column, grid):
-    """Return the values of a column at which the mean is averaged."""
-    if np.ndim(grid):
-        values = np.asarray(grid, dtype="float64").ravel()
-        if not values.size or not np.isfinite(values).all():
-            raise ValueError(f"Expected a grid of finite numbers. Received: {grid!r}.")
-        return values
-    if isinstance(grid, bool) or int(grid) != grid or grid < 2:
-        raise ValueError(f"Expected a grid of at least 2 values. Received: {grid!r}.")
-    own = np.unique(column)
-    return own if len(own) <= grid else np.linspace(own[0], own[-1], int(grid))
-
-
-def _inside(family, lower, upper):
-    """Return intervals of means, cut where y ends."""
-    low, high = family.support.low, family.support.high
-    return np.maximum(lower, low), np.minimum(upper, high)
-
-
-def _delta(results, exog, count):
-    """Return the standard errors (count,) of the averages of as many equal parts of the means."""
-    model = results.model
-    likelihood = model.new_rows(exog).likelihood(results.family, model.known)
-    raw = likelihood.raw(results.coef)
-    _, slope, _ = results.family.mean_derivatives(raw, second=False)
-    jacobian = np.zeros((count, likelihood.size))
-    for a in likelihood.predicted:
-        each = slope[:, a, None] * likelihood.designs[a]
-        jacobian[:, likelihood.slices[a]] = each.reshape(count, -1, each.shape[1]).mean(axis=1)
-    # The covariance is that of constants in natural units, the Jacobian that of raw values.
-    jacobian /= results._natural[1]
-    return np.sqrt(np.einsum("gp,pq,gq->g", jacobian, results._cov, jacobian))

@@ -5,8 +5,9 @@ import numpy as np
 from probnn.calibration import _checks
 from probnn.plots._axes import COLORS, style
 from probnn.plots._rows import Rows
-from probnn.plots.checks import coverage, pit, reliability, residuals
+from probnn.plots.checks import coverage, pit, reliability
 from probnn.plots.forecasts import predictive
+from probnn.plots.residual_plots import residuals
 
 
 def report(model, x, y, *, figure=None):
@@ -19,7 +20,8 @@ def report(model, x, y, *, figure=None):
     x : array_like, shape (n,) or (n, p)
         Rows, best such as the model was not fitted to.
     y : array_like, shape (n,) or (n, 1)
-        What was observed; two columns of bounds for a censored family.
+        What was observed; two columns of bounds for a censored family, of successes and trials for
+        one of proportions.
     figure : matplotlib Figure, optional
         Where to draw; by default a new one, 11 by 8 inches.
 
@@ -46,8 +48,9 @@ def report(model, x, y, *, figure=None):
     ========================  ==================  =========  ==============  ==================
 
     `residuals` is the worm plot; "forecasts" the histogram, for each class, of P(Y = 1), or of the
-    probability of the class that came; "boundary" is `decision_boundary`. Inputs are the columns
-    of x that vary. The rows are predicted once.
+    probability of the class that came; "boundary" is `decision_boundary`. Of more than seven
+    classes, reliability and forecasts show the seven most frequent in y. Inputs are the columns of
+    x that vary. The rows are predicted once.
 
     Examples
     --------
@@ -61,6 +64,7 @@ def report(model, x, y, *, figure=None):
     """
     rows = Rows(model, x)
     d = rows.believed(rows.table)
+    y, d = rows.seen(y, d)
     _checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)
@@ -101,11 +105,20 @@ def _of_classes(model, x, y, d, inputs):
 
     third = {1: lambda ax: predictive(model, x, y, ax=ax), 2: surface}
     return [
-        lambda ax: reliability(y, d, ax=ax),
+        lambda ax: reliability(y, d, classes=_most_frequent(y, d), ax=ax),
         lambda ax: _forecasts(y, d, ax),
         third.get(inputs, lambda ax: residuals(y, d, ax=ax)),
         lambda ax: residuals(y, d, kind="binned", ax=ax),
     ]
+
+
+def _most_frequent(y, d):
+    """Return the codes of the classes that are drawn, or None for all."""
+    probs, y = _checks.classes(y, d, "a report")
+    if probs.shape[1] <= len(COLORS):
+        return None
+    counts = np.bincount(y, minlength=probs.shape[1])
+    return np.sort(np.argsort(-counts, kind="stable")[: len(COLORS)])
 
 
 def _forecasts(y, d, ax):
@@ -114,7 +127,8 @@ def _forecasts(y, d, ax):
     binary = d.family.classes is None
     forecast = probs[:, 1] if binary else probs[np.arange(len(y)), y]
     edges = np.linspace(0.0, 1.0, 26)
-    for i, code in enumerate(np.unique(y)):
+    codes = _most_frequent(y, d)
+    for i, code in enumerate(np.unique(y) if codes is None else codes):
         here = forecast[y == code]
         share = np.histogram(here, edges)[0] / len(here)
         line = {**style(i), "linewidth": 1.8, "label": f"y = {code} ({len(here)} rows)"}

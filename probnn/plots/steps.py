@@ -9,6 +9,7 @@ from probnn.glm.likelihood import Likelihood
 from probnn.glm.model import GLM
 from probnn.glm.newton import newton
 from probnn.plots._axes import COLORS, MARKERS, axes
+from probnn.plots._rows import whole
 
 
 def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None):
@@ -21,9 +22,10 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
     family : str or Family
         Its other parameters are those of the marginal distribution of y.
     learning_rates : sequence of float, optional
-        By default three that the curvature h gives: 1 / h, which is good, 0.05 / h, too small, and
-        2.1 / h, too large. The first two take the largest h on a line from the start to the
-        optimum, the last that at the optimum.
+        By default three: 1 / h, which is good, and 0.05 / h, too small, with h the largest
+        curvature on a line from the start to the optimum; and a rate that is too large: 1.05 times
+        that at which the first step leaves the loss as it is, and 1.2 times as much until none of
+        100 steps goes below the loss at the start.
     steps : int
         The steps of each path.
     start : float, optional
@@ -57,8 +59,7 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
     [0.0, 0.2]
     """
     curve = _Curve(x, y, family)
-    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
-        raise ValueError(f"Expected steps to be a whole number from 1 on. Received: {steps!r}.")
+    steps = whole("steps", steps, 1)
     start = curve.near() if start is None else start
     if not np.isfinite(start):
         raise ValueError(f"Expected a finite start. Received: {start!r}.")
@@ -68,13 +69,8 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
         raise ValueError(f"Expected positive learning rates. Received: {learning_rates!r}.")
     table = []
     for rate in rates:
-        weight = float(start)
-        for step in range(int(steps) + 1):
-            value, slope, _ = curve.at(weight)
-            if not (np.isfinite(weight) and np.isfinite(value)):
-                break
+        for step, (weight, value) in enumerate(_walk(curve, start, rate, steps)):
             table.append((float(rate), step, weight, value))
-            weight -= rate * slope
     return pd.DataFrame(table, columns=["rate", "step", "weight", "nll"])
 
 
@@ -118,8 +114,10 @@ def gradient_descent(
     values = np.array([curve.at(weight)[0] for weight in weights])
     ax = axes(ax)
     ax.plot(weights, values, color="#777777", linewidth=1.2, label="mean NLL")
-    words = ("", ", too small", ", too large") if learning_rates is None else ("",) * len(table)
-    for i, (rate, path) in enumerate(table.groupby("rate", sort=False)):
+    words = (", good", ", too small", ", too large")
+    # By their starts, as two rates may be equal.
+    for i, path in table.groupby((table["step"] == 0).cumsum().to_numpy() - 1):
+        note = words[i] if learning_rates is None else ""
         ax.plot(
             path["weight"],
             path["nll"],
@@ -130,7 +128,7 @@ def gradient_descent(
             markersize=5,
             markeredgecolor="black",
             markeredgewidth=0.4,
-            label=f"rate {rate:.3g}{words[i]}",
+            label=f"rate {path['rate'].iloc[0]:.3g}{note}",
         )
     ax.plot(
         *(best, curve.at(best)[0]),
@@ -201,4 +199,37 @@ def _default_rates(curve, start):
     """Return a good, a too small and a too large learning rate."""
     best = curve.optimum()
     most = max(curve.at(weight)[2] for weight in np.linspace(start, best, 9))
-    return [1.0 / most, 0.05 / most, 2.1 / curve.at(best)[2]]
+    return [1.0 / most, 0.05 / most, _too_large(curve, start, 2.0 / most)]
+
+
+def _too_large(curve, start, rate):
+    """Return a rate from one on at which no step goes below the loss at the start."""
+    value, slope, curvature = curve.at(start)
+    if abs(slope) < 1e-12:  # at the optimum, which no rate leaves
+        return 2.1 / curvature
+
+    def rise(rate):
+        return curve.at(start - rate * slope)[0] - value
+
+    low = high = 0.5 * rate  # at which the loss falls, as the step ends before the optimum
+    while rise(high) < 0.0:
+        low, high = high, 2.0 * high
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if rise(middle) < 0.0 else (low, middle)
+    rate = 1.05 * high
+    while min(each for _, each in _walk(curve, start, rate, 100)) < value:
+        rate *= 1.2
+    return rate
+
+
+def _walk(curve, start, rate, steps):
+    """Yield the weights and losses of the start and of each step, as long as they are finite."""
+    weight = float(start)
+    for _ in range(steps + 1):
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, slope, _ = curve.at(weight)
+        if not (np.isfinite(weight) and np.isfinite(value)):
+            return
+        yield weight, value
+        weight -= rate * slope

@@ -4,7 +4,10 @@ import numpy as np
 
 from probnn.data import to_numpy
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes
-from probnn.plots._rows import Rows
+from probnn.plots._rows import Rows, whole
+
+_LAYERS = 30  # of points, each with some of every class, so that none covers the others
+_PAD = 0.05  # of the range, on each side
 
 
 def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, ax=None):
@@ -36,12 +39,14 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     Raises
     ------
     ValueError
-        If the model has no probabilities of classes, the columns are not two, y does not fit, or
-        the level is not between 0 and 1.
+        If the model has no probabilities of classes, the columns are not two, y does not fit, the
+        level is not between 0 and 1, or the grid is less than 2.
 
     Notes
     -----
     Other columns are held at their median, text at its most frequent value, as the title says.
+    Points are drawn in random order. Where most share their place with others, as on a grid, they
+    are moved at random by less than a third of the least distance of two places.
 
     Examples
     --------
@@ -55,6 +60,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level}.")
+    grid = whole("grid", grid, 2)
     rows = Rows(model, x)
     shown = _two_columns(rows, features)
     sides = [_padded(rows.table[name].to_numpy(dtype="float64"), grid) for name in shown]
@@ -103,7 +109,7 @@ def _two_columns(rows, features):
 def _padded(values, grid):
     """Return points from below the least to above the largest value."""
     low, high = values.min(), values.max()
-    pad = 0.05 * (high - low) or 1.0
+    pad = _PAD * (high - low) or 1.0
     return np.linspace(low - pad, high + pad, grid)
 
 
@@ -126,7 +132,7 @@ def _draw_classes(ax, sides, probs, level, name):
 
     best = probs.argmax(axis=-1)
     colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(probs.shape[-1])])
-    weight = 0.6 * probs.max(axis=-1)[..., None] ** 2
+    weight = 0.45 * probs.max(axis=-1)[..., None] ** 2
     ax.pcolormesh(*sides, 1.0 - weight * (1.0 - colors[best]), shading="nearest", rasterized=True)
     for c in np.unique(best):
         lead = probs[..., c] - np.delete(probs, c, axis=-1).max(axis=-1)
@@ -136,19 +142,39 @@ def _draw_classes(ax, sides, probs, level, name):
 
 
 def _scatter(ax, points, y, name, handles):
+    """Draw the rows, those of each class alike, and the legend."""
+    rng = np.random.default_rng(0)
+    points, many = _apart(points, rng), len(points) > 1000
     if y is None:
         ax.plot(*points.T, **POINT)
-    for i, value in enumerate([] if y is None else np.unique(y)):
-        ax.plot(
-            *points[y == value].T,
-            color=COLORS[i % len(COLORS)],
-            marker=MARKERS[i % len(MARKERS)],
-            linestyle="none",
-            markersize=4,
-            markeredgewidth=0.4,
-            markeredgecolor="white" if i == 0 else "black",
-            label=f"{name} = {value:g}",
-        )
+    else:
+        layers = np.array_split(rng.permutation(len(points)), min(_LAYERS, len(points)))
+        for i, value in enumerate(np.unique(y)):
+            look = {
+                "color": COLORS[i % len(COLORS)],
+                "marker": MARKERS[i % len(MARKERS)],
+                "markersize": 3.5 if many else 5,
+                "markeredgecolor": "white",
+                "markeredgewidth": 0.3 if many else 0.5,
+                "linestyle": "none",
+            }
+            for j, layer in enumerate(layers):
+                here = points[layer[y[layer] == value]]
+                ax.plot(*here.T, zorder=2.0 + j / len(layers), **look)
+            ax.plot([], [], label=f"{name} = {value:g}", **{**look, "markersize": 6})
     handles = [*ax.get_legend_handles_labels()[0], *handles]
     if handles:
         ax.legend(handles=handles, loc="best", fontsize="small")
+
+
+def _apart(points, rng):
+    """Return points moved at random, where most share their place with others."""
+    if 2 * len(np.unique(points, axis=0)) > len(points):
+        return points
+    moved = points.copy()
+    for j, column in enumerate(points.T):
+        own = np.unique(column)
+        if len(own) > 1:
+            most = min(0.3 * np.diff(own).min(), 0.8 * _PAD * (own[-1] - own[0]))
+            moved[:, j] += rng.uniform(-most, most, len(column))
+    return moved

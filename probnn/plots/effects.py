@@ -1,0 +1,224 @@
+"""The effect of one input on the mean that a model predicts."""
+
+import numpy as np
+import pandas as pd
+
+from probnn.glm.results import Results
+from probnn.plots._axes import BAND, COLORS, axes
+from probnn.plots._rows import Rows, whole
+from probnn.plots.models import check_level, quantile
+from probnn.pooled import PooledPredictive
+
+_MOST = 1000  # rows that an effect is averaged over
+_FEW = 15  # values that are marked
+
+
+def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
+    """Return the mean that a model predicts at values of one input, averaged over rows.
+
+    Parameters
+    ----------
+    model : probnn.Model, DeepEnsemble, Results, or a recalibrated model
+        Of numbers; of a binary y the mean is P(Y = 1 | x).
+    x : array_like, shape (n, p)
+        The rows to average over, as the model takes them: for `Results` with the constant, or the
+        data frame of a formula. Of more than 1,000 rows, 1,000 evenly spaced ones are taken.
+    feature : str or int
+        The column, by name or number.
+    of : int, optional
+        Of a model of classes, the code of that whose probability is averaged.
+    level : float
+        The probability of the interval.
+    grid : int or array_like
+        How many values, evenly spaced over those of x, or the values. A column with fewer values
+        has those.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns value, mean, lower and upper. Between lower and upper lies: for `Results`, the
+        confidence interval of the averaged mean, by the delta method, NaN for penalised ones; for a
+        `DeepEnsemble`, the averaged mean +- z standard deviations of those of its members; for
+        others, the average of the central intervals of a new y, NaN for a binary y and for classes.
+        The first two end where y does.
+
+    Raises
+    ------
+    ValueError
+        For an unknown column or one of text, a model of several responses, a class that is none, a
+        level that is not between 0 and 1, or values that are not finite.
+
+    Notes
+    -----
+    PD(v) = mean over i of E(Y | x_i with v in the column): Friedman (2001),
+    doi:10.1214/aos/1013203451. It says what the model does, and shows rows that no data have where
+    columns depend on each other. For `Results` its variance is J V J', with V the covariance of the
+    coefficients and J the derivative of PD in them.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> x = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]
+    >>> results = pn.glm.OLS([1.0, 2.0, 4.0, 4.0], x).fit()
+    >>> pn.plots.partial_dependence(results, x, "x1", grid=[0.0, 2.0])["mean"].round(6).tolist()
+    [1.1, 3.3]
+    """
+    check_level(level)
+    rows = Rows(model, x)
+    feature = rows.name_of(feature)
+    values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
+    n = len(rows.table)
+    table = rows.table.iloc[np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)]
+    m = len(table)
+    tiled = pd.concat([table] * len(values), ignore_index=True)
+    tiled[feature] = np.repeat(values, m)
+
+    d = rows.believed(tiled)
+    _check_of(d, of)
+
+    def average(each):
+        """Return the averages of the rows of each value, of a class if one is asked for."""
+        each = np.asarray(each) if of is None else np.asarray(each)[:, of]
+        return each.reshape(len(values), m).mean(axis=1)
+
+    mean = average(d.mean())
+    if isinstance(model, Results) and model.penalty is not None:  # it has no covariance
+        lower = upper = np.full(len(values), np.nan)
+    elif isinstance(model, Results):
+        half = quantile(model, 0.5 + level / 2.0) * _delta(model, rows.exog(tiled), len(values), of)
+        lower, upper = _inside(d.family, mean - half, mean + half)
+    elif isinstance(d, PooledPredictive):
+        spread = np.std([average(member.mean()) for member in d.members], axis=0)
+        half = quantile(model, 0.5 + level / 2.0) * spread
+        lower, upper = _inside(d.family, mean - half, mean + half)
+    elif d.family.name == "bernoulli" or of is not None:
+        lower = upper = np.full(len(values), np.nan)
+    else:
+        lower, upper = (average(end) for end in d.interval(level))
+    return pd.DataFrame({"value": values, "mean": mean, "lower": lower, "upper": upper})
+
+
+def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
+    """Draw the mean that a model predicts at values of one input, averaged over rows.
+
+    Parameters
+    ----------
+    model, x, feature, of, level, grid
+        As for `partial_dependence`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With marks at the values that x has, at most 1,000 of them.
+
+    Raises
+    ------
+    ValueError
+        As `partial_dependence`.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> x = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]
+    >>> ax = pn.plots.effect(pn.glm.OLS([1.0, 2.0, 4.0, 4.0], x).fit(), x, "x1")
+    >>> ax.get_legend_handles_labels()[1]
+    ['mean', '90% confidence interval of the mean']
+    """
+    frame = partial_dependence(model, x, feature, of=of, level=level, grid=grid)
+    rows = Rows(model, x)
+    feature = rows.name_of(feature)
+    ax = axes(ax)
+    line = {"color": COLORS[0], "linewidth": 1.8, "label": "mean" if of is None else "probability"}
+    # Few values may stand at uneven distances: marks tell them from what joins them.
+    marker = "o" if len(frame) <= _FEW else None
+    ax.plot(frame["value"], frame["mean"], marker=marker, markersize=5, **line)
+    if frame["lower"].notna().any():
+        kind = (
+            "confidence interval of the mean"
+            if isinstance(model, Results)
+            else "spread of the members' means"
+            if hasattr(model, "members")
+            else "interval of a new y, averaged"
+        )
+        label = f"{100 * level:.4g}% {kind}"
+        ax.fill_between(frame["value"], frame["lower"], frame["upper"], **BAND, label=label)
+    values = np.unique(rows.table[feature].to_numpy(dtype="float64"))
+    if len(values) > _MOST:
+        values = values[np.linspace(0, len(values) - 1, _MOST).round().astype(int)]
+    ax.plot(
+        values,
+        np.zeros_like(values),
+        marker="|",
+        linestyle="none",
+        color="black",
+        alpha=0.4,
+        markersize=8,
+        transform=ax.get_xaxis_transform(),
+    )
+    shown = f"mean of {rows.y_name}" if of is None else f"P({rows.y_name} = {of})"
+    ax.set(xlabel=str(feature), ylabel=f"{shown}, averaged over rows")
+    ax.legend(loc="best")
+    return ax
+
+
+def _values(column, grid):
+    """Return the values of a column at which the mean is averaged."""
+    if np.ndim(grid):
+        values = np.asarray(grid, dtype="float64").ravel()
+        if not values.size or not np.isfinite(values).all():
+            raise ValueError(f"Expected a grid of finite numbers. Received: {grid!r}.")
+        return values
+    grid = whole("grid", grid, 2)
+    own = np.unique(column)
+    return own if len(own) <= grid else np.linspace(own[0], own[-1], grid)
+
+
+def _check_of(d, of):
+    """Raise if the mean of a row is not one number, or `of` is no class."""
+    shape = d.mean().shape[1:]
+    if d.family.classes is None or len(shape) != 1:
+        if shape or of is not None:
+            raise ValueError(
+                f"Expected a model of one number, and of= for one of classes alone. Received: "
+                f"{d.family!r}, whose means have shape {shape} in each row, and of={of!r}."
+            )
+    elif isinstance(of, bool) or not isinstance(of, (int, np.integer)) or not 0 <= of < shape[0]:
+        raise ValueError(
+            f"Expected a class, of=0 to {shape[0] - 1}, for a model of classes. Received: "
+            f"of={of!r}."
+        )
+
+
+def _inside(family, lower, upper):
+    """Return intervals of means, cut where y ends; those of classes, where probabilities do."""
+    low, high = (0.0, 1.0) if family.classes else (family.support.low, family.support.high)
+    return np.maximum(lower, low), np.minimum(upper, high)
+
+
+def _delta(results, exog, count, of):
+    """Return the standard errors (count,) of the averages of as many equal parts of the means."""
+    model = results.model
+    likelihood = model.new_rows(exog).likelihood(results.family, model.known)
+    raw = likelihood.raw(results.coef)
+    if of is None:
+        _, slope, _ = results.family.mean_derivatives(raw, second=False)
+    else:
+        slope = _class_slope(results.family, raw, of)
+    jacobian = np.zeros((count, likelihood.size))
+    for a in likelihood.predicted:
+        each = slope[:, a, None] * likelihood.designs[a]
+        jacobian[:, likelihood.slices[a]] = each.reshape(count, -1, each.shape[1]).mean(axis=1)
+    # The covariance is that of constants in natural units, the Jacobian that of raw values.
+    jacobian /= results._natural[1]
+    return np.sqrt(np.einsum("gp,pq,gq->g", jacobian, results._cov, jacobian))
+
+
+def _class_slope(family, raw, of, step=1e-5):
+    """Return the derivatives (n, size) of the probability of a class, by central differences."""
+
+    def probs(raw):
+        return np.asarray(family.mean(**family.to_params(raw)))[:, of]
+
+    shifts = step * np.eye(raw.shape[1])
+    return np.stack([(probs(raw + e) - probs(raw - e)) / (2.0 * step) for e in shifts], axis=1)

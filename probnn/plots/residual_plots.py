@@ -1,0 +1,172 @@
+"""Residuals, which have one distribution for any family if the model is right."""
+
+import numpy as np
+from scipy import stats
+
+from probnn.calibration import _checks
+from probnn.calibration.residuals import quantile_residuals
+from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top
+
+_MOST_POINTS = 5000  # of a cloud, or of a curve through sorted residuals
+
+
+def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
+    """Draw residuals that have the same distribution for any family, if the model is right.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,) or (n, 1)
+        What was observed.
+    d : Predictive
+        What the model believes about it.
+    kind : {"worm", "qq", "fitted", "binned"}
+        "worm": sorted quantile residuals, less what they should be, against what they should be.
+        "qq": the same, not less. "fitted": quantile residuals against the mean, and a smooth curve.
+        "binned": means of y less its mean in groups of rows with like means; for classes, of each.
+    level : float
+        The probability of the pointwise band.
+    seed : int
+        For discrete families, whose quantile residuals are randomised.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, classes against a mean, or as `quantile_residuals`.
+
+    Notes
+    -----
+    Quantile residuals: `probnn.calibration.quantile_residuals`. The worm plot is that of van Buuren
+    and Fredriks (2001), doi:10.1002/sim.746: a level other than 0 tells of a bias, a slope of a
+    wrong scale, a bend of a wrong skewness, an S of wrong tails. Its band, and that of the
+    quantiles, is z sqrt(p (1 - p) / n) / phi(q) about q, the standard normal quantile at p =
+    (i - 1/2) / n. The curve of "fitted" is Cleveland's lowess (1979), doi:10.2307/2286407, of at
+    most 5,000 rows, evenly taken by their means. Groups of "binned" are sqrt(n), at most 40, 15 of
+    classes, fewer where rows have equal forecasts, which stay together; the band is z times the
+    standard error of a group's mean: Gelman et al. (2000), doi:10.1111/1467-9876.00190. Of more
+    than 5,000 rows, points are drawn for a part, with all of both tails.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> d = pn.Predictive("poisson", {"rate": np.full(100, 4.0)})
+    >>> ax = pn.plots.residuals(d.sample(seed=0)[0], d)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('standard normal quantile', 'residual - quantile')
+    """
+    _checks.known("`kind`", kind, _KINDS)
+    level = _checks.fraction(level)
+    d, y = _checks.rows(y, d, censored=kind != "binned")
+    if kind == "fitted" and d.mean().ndim > len(d._shape):
+        raise ValueError(
+            f"Expected one mean in each row. Received: {d!r}. Choose kind='binned' for classes."
+        )
+    residual = None if kind == "binned" else quantile_residuals(y, d, seed=seed).ravel()
+    ax = axes(ax)
+    _KINDS[kind](ax, y, d, residual, stats.norm.isf(0.5 * (1.0 - level)), f"{100 * level:g} %")
+    return ax
+
+
+# ---- kinds of plots -----------------------------------------------------------------------------
+
+
+def _worm(ax, y, d, residual, z, share, detrended=True):
+    """Draw sorted residuals against normal quantiles, and the band of a right model."""
+    n = len(residual)
+    bound = max(stats.norm.isf(0.5 / n), 1.0)
+    q = np.linspace(-bound, bound, 201)
+    half = z * np.sqrt(stats.norm.cdf(q) * stats.norm.sf(q) / n) / stats.norm.pdf(q)
+    trend = 0.0 if detrended else q
+    ax.fill_between(q, trend - half, trend + half, label=f"{share} band if right", **BAND)
+    ax.plot(q, trend + 0.0 * q, **REFERENCE)
+    i = np.arange(n)
+    if n > _MOST_POINTS:  # those nearest to equal steps of the quantile
+        p = stats.norm.cdf(np.linspace(-bound, bound, _MOST_POINTS))
+        i = np.unique(np.clip(np.round(n * p - 0.5), 0, n - 1).astype(int))
+    quantile = stats.norm.ppf((i + 0.5) / n)
+    value = np.sort(residual)[i] - (quantile if detrended else 0.0)
+    ax.plot(quantile, value, label="residuals", **{**POINT, "alpha": 0.8})
+    if detrended:
+        top = max(1.5 * half[100], 1.15 * np.abs(value).max(), 3.0 * half[100])
+        ax.set_ylim(-top, top)
+    ax.set_xlabel("standard normal quantile")
+    ax.set_ylabel("residual - quantile" if detrended else "quantile residual")
+    legend_on_top(ax)
+
+
+def _qq(*args):
+    _worm(*args, detrended=False)
+
+
+def _fitted(ax, y, d, residual, z, share):
+    """Draw residuals against the mean, and a smooth curve that is 0 for a right model."""
+    from statsmodels.nonparametric.smoothers_lowess import lowess
+
+    mean = d.mean().ravel()
+    order = np.argsort(mean, kind="stable")
+    if len(order) > _MOST_POINTS:
+        order = order[np.linspace(0, len(order) - 1, _MOST_POINTS).round().astype(int)]
+    mean, residual = mean[order], residual[order]
+    ax.plot(mean, residual, label="residuals", **POINT)
+    ax.axhline(0.0, **REFERENCE)
+    for end in (-z, z):
+        ax.axhline(end, color="#777777", linewidth=1, linestyle=":")
+    if mean[0] < mean[-1]:
+        near = 0.01 * (mean[-1] - mean[0])
+        smooth = lowess(residual, mean, delta=near, is_sorted=True, return_sorted=False)
+        fine = np.isfinite(smooth)
+        ax.plot(mean[fine], smooth[fine], color=COLORS[4], linewidth=2, label="smooth (lowess)")
+    ax.set_xlabel("predicted mean")
+    ax.set_ylabel("quantile residual")
+    legend_on_top(ax)
+
+
+def _binned(ax, y, d, residual, z, share):
+    """Draw the means of y less its mean in groups of rows, and the band of a right model."""
+    several = d.family.classes is not None
+    if several:
+        mean = _checks.class_probs(d)
+        variance, seen = mean * (1.0 - mean), y.ravel()[:, None] == np.arange(mean.shape[1])
+    else:
+        mean, variance, seen = (v.reshape(-1, 1) for v in (d.mean(), d.variance(), y))
+    count = round(min(np.sqrt(len(mean)), 15 if several else 40))
+    band = f"{share} band if right"
+    for k, forecast in enumerate(mean.T):
+        groups = _groups(forecast, count)
+        middle = np.array([forecast[rows].mean() for rows in groups])
+        gap = np.array([(seen[rows, k] - forecast[rows]).mean() for rows in groups])
+        half = z * np.array([np.sqrt(variance[rows, k].sum()) / len(rows) for rows in groups])
+        color, marker = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]
+        points = {"marker": marker, "color": color, "markersize": 5, "linestyle": "none"}
+        if several:
+            ax.plot(middle, half, color=color, linewidth=0.8, label=None if k else band)
+            ax.plot(middle, -half, color=color, linewidth=0.8)
+        else:
+            ax.fill_between(middle, -half, half, label=band, **BAND)
+        ax.plot(middle, gap, label=f"class {k}" if several else "groups of rows", **points)
+    ax.axhline(0.0, **REFERENCE)
+    ax.set_xlabel("forecast probability" if _checks.has_classes(d) else "predicted mean")
+    ax.set_ylabel("mean of observed - predicted")
+    legend_on_top(ax)
+
+
+def _groups(forecast, count):
+    """Split rows into groups of like forecasts and about one size; equal ones stay together."""
+    order = np.argsort(forecast, kind="stable")
+    ordered = forecast[order]
+    # Equal forecasts differ in their last digits: they are sums in another order.
+    starts = np.flatnonzero(np.diff(ordered) > 1e-12 * np.abs(ordered[1:])) + 1
+    ends = np.concatenate([[0], starts, [len(order)]])
+    wanted = np.cumsum([len(part) for part in np.array_split(order, count)])[:-1]
+    above = np.searchsorted(ends, wanted)
+    low, high = ends[above - 1], ends[above]
+    cuts = np.unique(np.where(wanted - low < high - wanted, low, high))
+    return np.split(order, cuts[(cuts > 0) & (cuts < len(order))])
+
+
+_KINDS = {"worm": _worm, "qq": _qq, "fitted": _fitted, "binned": _binned}
