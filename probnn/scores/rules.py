@@ -81,7 +81,7 @@ def crps(y, predictive):
             f"Expected a family of one number. Received: {d.family!r}. Scores of vectors: "
             "log_score, energy."
         )
-    return d.crps(y)
+    return d._crps(d._exact(y))
 
 
 def brier(y, predictive):
@@ -166,7 +166,7 @@ def ranked_probability(y, predictive):
             "Expected a family of counts or classes. Received: "
             f"{predictive.family!r}. scores.crps is the same of continuous y."
         )
-    return predictive.crps(y)
+    return predictive._crps(predictive._exact(y))
 
 
 def interval(y, predictive, *, level=0.9):
@@ -328,7 +328,7 @@ def energy(y, predictive, *, draws=1000, seed=0):
         raise ValueError(f"Expected at least 2 draws. Received: draws={draws!r}.")
     predictive, y = _seen(y, predictive)
     if y.ndim == 1:
-        return predictive.crps(y)
+        return predictive._crps(predictive._exact(y))
     rng = np.random.default_rng(seed)
     found = np.empty(len(y))
     size = max(1, _DRAWN // (draws * y.shape[-1]))
