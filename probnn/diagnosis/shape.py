@@ -7,6 +7,7 @@ an `Evidence`, and returns None or (value, threshold, message, remedy).
 import numpy as np
 
 from probnn import calibration
+from probnn.calibration._groups import grouped
 from probnn.diagnosis.evidence import need
 from probnn.diagnosis.thresholds import limit
 from probnn.families.mixture import Mixture
@@ -273,7 +274,7 @@ def _bent_odds(y, p, estimated):
     """
     from scipy.stats import chi2
 
-    group = _groups(p)
+    group = grouped(p, 10)
     rows, seen, expected = (np.bincount(group, v) for v in (np.ones(len(y)), y, p))
     if len(rows) < 3:
         return None  # an intercept and a slope fit two groups: there is nothing left to bend
@@ -290,22 +291,6 @@ def _bent_odds(y, p, estimated):
         "otherwise than the model says.",
         "a hidden layer or more units, or columns that are powers and products of those of x.",
     )
-
-
-def _groups(p):
-    """Return the group (n,), of at most ten of about one size, of each row: equal p, equal group.
-
-    A group is that of the middle of the rows of one p, so that their order does not matter.
-    """
-    order = np.argsort(p)
-    new = np.diff(p[order], prepend=-1.0) > 1e-12 * p[order]  # what rounding alone tells apart
-    value = np.empty(len(p), dtype=int)
-    value[order] = np.cumsum(new) - 1
-    count = np.bincount(value)
-    if len(count) <= 10:
-        return value
-    middle = np.cumsum(count) - count / 2
-    return np.unique((10 * middle / len(p)).astype(int), return_inverse=True)[1][value]
 
 
 def _recalibrated_classes(e):

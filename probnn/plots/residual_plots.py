@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from probnn.calibration import _checks
+from probnn.calibration._groups import grouped
 from probnn.calibration.residuals import quantile_residuals
 from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top
 
@@ -137,10 +138,11 @@ def _binned(ax, y, d, residual, z, share):
     count = round(min(np.sqrt(len(mean)), 15 if several else 40))
     band = f"{share} band if right"
     for k, forecast in enumerate(mean.T):
-        groups = _groups(forecast, count)
-        middle = np.array([forecast[rows].mean() for rows in groups])
-        gap = np.array([(seen[rows, k] - forecast[rows]).mean() for rows in groups])
-        half = z * np.array([np.sqrt(variance[rows, k].sum()) / len(rows) for rows in groups])
+        group = grouped(forecast, count)
+        rows = np.bincount(group)
+        middle = np.bincount(group, forecast) / rows
+        gap = np.bincount(group, seen[:, k] - forecast) / rows
+        half = z * np.sqrt(np.bincount(group, variance[:, k])) / rows
         color, marker = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]
         points = {"marker": marker, "color": color, "markersize": 5, "linestyle": "none"}
         if several:
@@ -153,20 +155,6 @@ def _binned(ax, y, d, residual, z, share):
     ax.set_xlabel("forecast probability" if _checks.has_classes(d) else "predicted mean")
     ax.set_ylabel("mean of observed - predicted")
     legend_on_top(ax)
-
-
-def _groups(forecast, count):
-    """Split rows into groups of like forecasts and about one size; equal ones stay together."""
-    order = np.argsort(forecast, kind="stable")
-    ordered = forecast[order]
-    # Equal forecasts differ in their last digits: they are sums in another order.
-    starts = np.flatnonzero(np.diff(ordered) > 1e-12 * np.abs(ordered[1:])) + 1
-    ends = np.concatenate([[0], starts, [len(order)]])
-    wanted = np.cumsum([len(part) for part in np.array_split(order, count)])[:-1]
-    above = np.searchsorted(ends, wanted)
-    low, high = ends[above - 1], ends[above]
-    cuts = np.unique(np.where(wanted - low < high - wanted, low, high))
-    return np.split(order, cuts[(cuts > 0) & (cuts < len(order))])
 
 
 _KINDS = {"worm": _worm, "qq": _qq, "fitted": _fitted, "binned": _binned}
