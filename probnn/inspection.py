@@ -133,7 +133,7 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
     y : array_like, shape (n,), or (n, units)
         The responses.
     step : float, optional
-        By how much a weight is moved to either side; (machine epsilon)^(1/3) * max(1, |weight|)
+        By how much a weight is moved to either side; (machine epsilon)^(1/3) * max(1, abs(weight))
         unless told, 6e-6 for weights up to 1.
     sample : int or None
         The number of weights to check, drawn at random; None for all.

@@ -122,7 +122,7 @@ def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
 
     Notes
     -----
-    The sum over bins of |mean probability - frequency|, weighted by the share of the rows: Guo et
+    The sum over bins of abs(mean probability - frequency), weighted by the share of rows: Guo et
     al. (2017), arXiv:1706.04599. It depends on the bins, and chance makes it positive even for a
     model that is right; `decompose` needs no bins.
 

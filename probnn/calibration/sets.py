@@ -140,8 +140,8 @@ def conformal(y, d, *, level=0.9, method="cqr"):
     the new row are exchangeable, the probability of holding y is at least the level, whatever is
     wrong with the model; and at most level + 1 / (n + 1), if no scores are equal. It is that of a
     new row and new held-out rows, on average over x, not for each x. Scores: "cqr" max(lower - y,
-    y - upper), Romano, Patterson and Candes (2019), arXiv:1905.03222; "absolute" |y - mean|, Lei et
-    al. (2018), doi:10.1080/01621459.2017.1307116, and "normalised" |y - mean| / stddev there; of
+    y - upper), Romano et al. (2019), arXiv:1905.03222; "absolute" abs(y - mean), Lei et
+    al. (2018), doi:10.1080/01621459.2017.1307116, and "normalised" abs(y - mean) / stddev there; of
     classes 1 - P(Y = y), Sadinle, Lei and Wasserman (2019), doi:10.1080/01621459.2017.1395341.
 
     Examples

@@ -419,7 +419,7 @@ class GLM(Specification):
         )
 
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):
-        """Minimise -llf / n + alpha (L1_wt |b|_1 + (1 - L1_wt) |b|^2 / 2).
+        """Minimise -llf / n + alpha (L1_wt sum(abs(b)) + (1 - L1_wt) sum(b^2) / 2).
 
         The log-likelihood is that at dispersion 1, and n the number of rows.
 
