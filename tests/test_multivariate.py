@@ -129,11 +129,12 @@ def test_loss_and_gradient_are_finite_at_the_extremes(family, dtype, bound, rng)
     else:
         y = np.array([np.zeros(d), np.full(d, 1e5), np.resize([0.8, -7.0], d)])
     y, raw = np.tile(y, (len(raw), 1)), np.repeat(raw, len(y), axis=0)
+    n = len(raw)
     with backend.float64():
         y = tensor(y, dtype)
 
         def total(raw):
-            return keras.ops.sum(family.log_prob(y, raw) / len(raw))
+            return keras.ops.sum(family.log_prob(y, raw) / n)
 
         def log_probs(raw):
             return family.log_prob(y, raw)
