@@ -37,7 +37,9 @@ def test_every_registered_family_has_a_row():
 
 
 def test_the_table_of_the_docs_is_of_the_families():
-    lines = (Path(__file__).parents[1] / "docs" / "families.md").read_text().splitlines()
+    lines = (
+        (Path(__file__).parents[1] / "docs" / "reference" / "families.md").read_text().splitlines()
+    )
     cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines if "| `" in line]
     table = {name.strip("`"): params for name, params in cells}
     cases = {case.name: case.family for case in FAMILIES + SEVERAL}
