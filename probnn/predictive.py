@@ -321,11 +321,12 @@ class Predictive:
 
     def _checked(self, y):
         """Return what `_at` does, or raise if a value is none that the family supports."""
+        y = numbers(y)
         d, seen = self._at(y)
         if self.family.vector:
             self.family.check(seen)
-        elif np.ndim(y) > len(self._shape) and np.shape(y) == (*self._shape, self.family.y_columns):
-            self.family.check(numbers(y))
+        elif y.shape == (*self._shape, self.family.y_columns):
+            self.family.check(y)
         else:
             d.family.check_seen(seen, **d.given)
         return d, seen
@@ -404,7 +405,18 @@ def numbers(y):
     y = to_numpy(y)
     if y.dtype.kind not in "biuf":
         raise ValueError(f"Expected y to be numeric. Received: values of type {y.dtype}.")
-    return y.astype("float64")
+    return y.astype("float64", copy=False)
+
+
+def check_predictive(d):
+    """Raise if d is not a Predictive with rows."""
+    if not isinstance(d, Predictive):
+        raise ValueError(
+            "Expected a Predictive, as model.predict_distribution(x) returns. Received: "
+            f"{type(d).__name__}."
+        )
+    if not len(d):
+        raise ValueError("Expected at least one row. Received: zero rows.")
 
 
 def predictive_of(model, x):

@@ -5,23 +5,17 @@ from numbers import Real
 import numpy as np
 
 from probnn.families import Bernoulli
-from probnn.predictive import Predictive
+from probnn.predictive import check_predictive
 
 
 def predictive(d):
     """Return d if it is a Predictive of rows of single numbers or classes, or raise."""
-    if not isinstance(d, Predictive):
-        raise ValueError(
-            "Expected a Predictive, as model.predict_distribution(x) returns. Received: "
-            f"{type(d).__name__}."
-        )
+    check_predictive(d)
     if d.family.vector:
         raise ValueError(
             f"Expected a distribution of one number or class. Received: {d!r}, of vectors. Check "
             "each of their numbers with a Predictive of its marginal distribution."
         )
-    if not len(d):
-        raise ValueError("Expected at least one row. Received: zero rows.")
     return d
 
 
@@ -105,11 +99,13 @@ def fractions(values, name="levels"):
     return [fraction(value, f"every number in {name}") for value in values]
 
 
-def count(value, name):
-    """Return a whole number from 1 on, or raise."""
+def count(value, name, least=1):
+    """Return a whole number from `least` on, or raise."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number and value >= 1 and value % 1 == 0):
-        raise ValueError(f"Expected {name} to be a whole number from 1 on. Received: {value!r}.")
+    if not (number and value >= least and value % 1 == 0):
+        raise ValueError(
+            f"Expected {name} to be a whole number from {least} on. Received: {value!r}."
+        )
     return int(value)
 
 

@@ -141,27 +141,35 @@ def temperature_scaling(y, d):
         )
     gain = logs - np.take_along_axis(logs, code, axis=1)  # of each class over the one that came
 
-    def slope(log_inverse):
-        weights = np.where(possible, np.exp(log_inverse) * gain, -np.inf)
-        return np.sum(special.softmax(weights, axis=1) * gain)
-
     if np.where(possible, gain, -np.inf).max() <= 0.0:
         raise ValueError(
             "Expected a row in which another class came than the most probable one. Received: "
             "none, so that the lower the temperature, the more probable is y. Give more rows."
         )
-    if slope(-np.inf) >= 0.0:
+    if _slope(-np.inf, gain, possible) >= 0.0:
         raise ValueError(
             "Expected probabilities that tell something about y. Received: ones that are no better "
             "at any temperature than equal probabilities of all classes."
         )
+    return TemperatureScaling(float(np.exp(-best_log_inverse(gain, possible))))
+
+
+def best_log_inverse(gain, possible=True):
+    """Return the logarithm of the best 1 / T, given the gains (n, C) of classes over what came."""
     low = high = 0.0
-    while slope(low) > 0.0:
+    while _slope(low, gain, possible) > 0.0:
         low -= 1.0
-    while slope(high) < 0.0:
+    while _slope(high, gain, possible) < 0.0:
         high += 1.0
-    root = optimize.brentq(slope, low, high, xtol=1e-14, rtol=1e-14) if low < high else 0.0
-    return TemperatureScaling(float(np.exp(-root)))
+    if low == high:
+        return 0.0
+    return optimize.brentq(_slope, low, high, (gain, possible), xtol=1e-14, rtol=1e-14)
+
+
+def _slope(log_inverse, gain, possible):
+    """Return the derivative of the negative log-likelihood in 1 / T."""
+    weights = np.where(possible, np.exp(log_inverse) * gain, -np.inf)
+    return np.sum(special.softmax(weights, axis=1) * gain)
 
 
 def _logits(d):

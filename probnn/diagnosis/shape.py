@@ -8,6 +8,7 @@ import numpy as np
 
 from probnn import calibration
 from probnn.calibration._groups import grouped
+from probnn.calibration.temperatures import best_log_inverse
 from probnn.diagnosis.evidence import need
 from probnn.diagnosis.thresholds import limit
 from probnn.families.mixture import Mixture
@@ -296,7 +297,6 @@ def _bent_odds(y, p, estimated):
 def _recalibrated_classes(e):
     """Compare the log-probabilities of classes with a multiple of them, in likelihood."""
     _need_fair_rows(e)
-    from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
     from scipy.stats import chi2
 
@@ -306,12 +306,8 @@ def _recalibrated_classes(e):
     need((gain > 0.0).any(), "the forecasts separate the classes")
     need(gain.mean(axis=1).sum() < 0.0, "the forecasts tell nothing about the classes")
 
-    def nll(log_slope):
-        scaled = np.exp(log_slope) * log_p
-        return float(np.sum(logsumexp(scaled, axis=1) - scaled[rows, codes]))
-
-    best = minimize_scalar(nll, bounds=(-7.0, 7.0), method="bounded", options={"xatol": 1e-8})
-    slope, ratio = float(np.exp(best.x)), 2 * (nll(0.0) - best.fun)
+    slope = float(np.exp(best_log_inverse(gain)))
+    ratio = 2 * float(np.sum(logsumexp(gain, axis=1) - logsumexp(slope * gain, axis=1)))
     gain = ratio / (2 * len(rows))
     if chi2.sf(ratio, 1) >= limit("level") or gain <= limit("recalibration"):
         return None

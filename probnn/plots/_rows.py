@@ -109,16 +109,6 @@ class Rows:
         return y, Predictive(binomial, d.params)
 
 
-def whole(name, value, least):
-    """Return a whole number from `least` on, or raise."""
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not is_number or value % 1 != 0 or value < least:
-        raise ValueError(
-            f"Expected {name} to be a whole number from {least} on. Received: {value!r}."
-        )
-    return int(value)
-
-
 def _check_inputs(model):
     """Raise if results have an offset that plots would leave out, or a network several inputs."""
     if isinstance(model, Results):

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from probnn.calibration import _checks
 from probnn.glm.results import Results
 from probnn.plots._axes import BAND, COLORS, axes
-from probnn.plots._rows import Rows, whole
-from probnn.plots.models import check_level, quantile
+from probnn.plots._rows import Rows
+from probnn.plots.models import quantile
 from probnn.pooled import PooledPredictive
 
 _MOST = 1000  # rows that an effect is averaged over
@@ -63,7 +64,7 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
     >>> pn.plots.partial_dependence(results, x, "x1", grid=[0.0, 2.0])["mean"].round(6).tolist()
     [1.1, 3.3]
     """
-    check_level(level)
+    _checks.fraction(level)
     rows = Rows(model, x)
     feature = rows.name_of(feature)
     values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
@@ -169,7 +170,7 @@ def _values(column, grid):
         if not values.size or not np.isfinite(values).all():
             raise ValueError(f"Expected a grid of finite numbers. Received: {grid!r}.")
         return values
-    grid = whole("grid", grid, 2)
+    grid = _checks.count(grid, "grid", 2)
     own = np.unique(column)
     return own if len(own) <= grid else np.linspace(own[0], own[-1], grid)
 

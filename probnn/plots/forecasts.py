@@ -3,9 +3,9 @@
 import numpy as np
 
 from probnn.calibration import _checks
-from probnn.data import to_numpy
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, style
-from probnn.plots._rows import Rows, whole
+from probnn.plots._rows import Rows
+from probnn.predictive import numbers
 
 _MOST_BARS = 60  # counts of one row; more are drawn as a line of steps
 
@@ -58,7 +58,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('dose', 'effect', ['mean', '50 % interval', '90 % interval', 'observed'])
     """
-    grid = whole("grid", grid, 2)
+    grid = _checks.count(grid, "grid", 2)
     rows = Rows(model, x)
     feature = _only_varying(rows) if feature is None else rows.name_of(feature)
     at = rows.table[feature].to_numpy(dtype="float64")
@@ -183,13 +183,7 @@ def _only_varying(rows):
 
 def _observed(y, family, n):
     """Return y as an array whose rows are those of x, or raise."""
-    array = to_numpy(y)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(
-            f"Expected y to be numeric. Received: values of type {array.dtype}. Encode classes as "
-            "0, 1, ..."
-        )
-    array = array.astype("float64")
+    array = numbers(y)
     tail = family.y_shape
     if not tail and array.shape == (n, 1):
         array = array[:, 0]

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from probnn.calibration import _checks
 from probnn.data import to_numpy
 from probnn.glm.columns import CONSTANTS, read, to_table
 from probnn.glm.compare import _named
@@ -57,7 +58,7 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     >>> pn.plots.coefficient_table(results).round(2).to_numpy().tolist()
     [['OLS', 'x1', 1.1, -0.04, 2.24]]
     """
-    check_level(level)
+    _checks.fraction(level)
     if isinstance(models, (list, tuple)):
         models = {f"model {i + 1}": model for i, model in enumerate(models)}
     models, labels = _named((models,), None)
@@ -148,12 +149,6 @@ def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=N
     if len(labels) > 1:
         ax.legend(loc="best")
     return ax
-
-
-def check_level(level):
-    """Raise unless a level is a probability between 0 and 1."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"Expected a level between 0 and 1. Received: {level}.")
 
 
 def _inferred(model, label, table, y):

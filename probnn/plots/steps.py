@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 from probnn import families
+from probnn.calibration import _checks
 from probnn.data import to_numpy
 from probnn.glm.likelihood import Likelihood
 from probnn.glm.model import GLM
 from probnn.glm.newton import newton
 from probnn.plots._axes import COLORS, MARKERS, axes
-from probnn.plots._rows import whole
 
 
 def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None):
@@ -59,7 +59,7 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
     [0.0, 0.2]
     """
     curve = _Curve(x, y, family)
-    steps = whole("steps", steps, 1)
+    steps = _checks.count(steps, "steps")
     start = curve.near() if start is None else start
     if not np.isfinite(start):
         raise ValueError(f"Expected a finite start. Received: {start!r}.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.predictive import Predictive
+from probnn.predictive import check_predictive
 
 _DRAWN = 20_000_000  # numbers held at once by a score of draws
 
@@ -342,13 +342,7 @@ def energy(y, predictive, *, draws=1000, seed=0):
 
 def _seen(y, predictive):
     """Return what the Predictive believes given y, and y; or raise if y is none that it can be."""
-    if not isinstance(predictive, Predictive):
-        raise ValueError(
-            "Expected y and a Predictive, as model.predict_distribution(x) returns. Received: "
-            f"{type(predictive).__name__} as the latter."
-        )
-    if not len(predictive):
-        raise ValueError("Expected at least one row. Received: zero rows.")
+    check_predictive(predictive)
     return predictive._checked(y)
 
 
