@@ -243,3 +243,53 @@ GLMS = [
         "df_resid resid_response",
     ),
 ]
+
+BASE = (
+    "params bse tvalues pvalues cov_params conf_int fittedvalues resid_response resid_pearson llf "
+    "aic bic df_model df_resid nobs scale"
+)
+NAMES = {
+    "glm": BASE.replace(
+        "nobs",
+        "nobs mu resid_deviance resid_anscombe deviance null_deviance "
+        "pearson_chi2 llnull bic_deviance",
+    ),
+    "logit": BASE.replace(" scale", " llnull llr llr_pvalue prsquared"),
+    "ols": BASE.replace("resid_response", "resid")
+    + " rsquared rsquared_adj fvalue f_pvalue ssr ess centered_tss uncentered_tss mse_model "
+    "mse_resid mse_total",
+}
+
+
+def values(results, name):
+    found = getattr(results, name)
+    return np.asarray(found() if callable(found) else found, dtype="float64")
+
+
+def scale_of(name, want, theirs):
+    """Return what an error is relative to: the number, or what it is a difference or tail of."""
+    if name.startswith("resid"):
+        return np.abs(want).max()
+    if name == "conf_int":
+        return np.abs(want).max(axis=-1, keepdims=True)
+    if name == "cov_params":
+        return np.sqrt(np.outer(np.diag(want), np.diag(want)))
+    if name in ("pvalues", "llr_pvalue"):  # the tail moves by t^2 times what t moves by
+        return np.abs(want) * (1 + (values(theirs, "tvalues") ** 2 if want.ndim else theirs.llr))
+    return np.abs(want)
+
+
+def compare(case):
+    """Return our results, and by name the largest error against statsmodels'."""
+    y, x = data(case.data)
+    if case.name == "ols without a constant":
+        x = x.drop(columns="const")
+    ours, theirs = case.ours(y, x), case.theirs(y, x)
+    errors = {}
+    for name in (case.only or NAMES[case.kind]).split():
+        want = values(theirs, name)
+        error = np.abs(values(ours, name).reshape(want.shape) - want)
+        scale = np.where(error > 0, scale_of(name, want, theirs), 1.0)  # 0 over 0 is no error
+        with np.errstate(divide="ignore"):
+            errors[name] = float(np.max(error / scale))
+    return ours, errors

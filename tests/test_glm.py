@@ -4,58 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from glm_cases import GLMS, data
+from glm_cases import GLMS, compare, data
 from scipy import stats
 
 import probnn as pn
 from probnn.glm import GLM, OLS, Logit
 
-BASE = (
-    "params bse tvalues pvalues cov_params conf_int fittedvalues resid_response resid_pearson llf "
-    "aic bic df_model df_resid nobs scale"
-)
-NAMES = {
-    "glm": BASE.replace(
-        "nobs",
-        "nobs mu resid_deviance resid_anscombe deviance null_deviance "
-        "pearson_chi2 llnull bic_deviance",
-    ),
-    "logit": BASE.replace(" scale", " llnull llr llr_pvalue prsquared"),
-    "ols": BASE.replace("resid_response", "resid")
-    + " rsquared rsquared_adj fvalue f_pvalue ssr ess centered_tss uncentered_tss mse_model "
-    "mse_resid mse_total",
-}
-
-
-def values(results, name):
-    found = getattr(results, name)
-    return np.asarray(found() if callable(found) else found, dtype="float64")
-
-
-def scale_of(name, want, theirs):
-    """Return what an error is relative to: the number, or what it is a difference or tail of."""
-    if name.startswith("resid"):
-        return np.abs(want).max()
-    if name == "conf_int":
-        return np.abs(want).max(axis=-1, keepdims=True)
-    if name == "cov_params":
-        return np.sqrt(np.outer(np.diag(want), np.diag(want)))
-    if name in ("pvalues", "llr_pvalue"):  # the tail moves by t^2 times what t moves by
-        return np.abs(want) * (1 + (values(theirs, "tvalues") ** 2 if want.ndim else theirs.llr))
-    return np.abs(want)
-
 
 @pytest.mark.parametrize("case", GLMS, ids=lambda case: case.name)
 def test_as_statsmodels(case):
-    y, x = data(case.data)
-    if case.name == "ols without a constant":
-        x = x.drop(columns="const")
-    ours, theirs = case.ours(y, x), case.theirs(y, x)
-    for name in (case.only or NAMES[case.kind]).split():
-        want = values(theirs, name)
-        error = np.abs(values(ours, name).reshape(want.shape) - want)
-        assert np.all(error <= 1e-8 * scale_of(name, want, theirs)), (name, error / want)
+    ours, errors = compare(case)
     assert ours.converged
+    assert {name: error for name, error in errors.items() if not error <= 1e-8} == {}
 
 
 def test_working_residuals_are_on_the_scale_of_the_predictor():

@@ -1,12 +1,13 @@
 """Logistic regression on rows that do not fit in memory: time, and the peak of memory.
 
-    python tests/benchmarks/batches.py --rows 20000000
+    python tests/benchmarks/batches.py --rows 20000000 [--record]
 
 Writes parquet files of 20 columns to a temporary folder, fits them by `GLM.from_batches` in a
 process of its own, and compares the estimates with the truth that made the data.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -14,6 +15,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import pandas as pd
+from _record import add_option, record
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 COLUMNS, PER_FILE = 20, 1_000_000
@@ -55,12 +59,16 @@ def fit(folder):
     error = np.abs(results.params - truth()) / results.bse
     took = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    iterations = len(results.fit_history["nll"])
-    print(
-        f"rows {len(model):,}, {took:.1f} s, {iterations} iterations, converged {results.converged}"
-    )
-    print(f"peak memory {peak / 2**20:.2f} GiB, of which {before / 2**20:.2f} before the fit")
-    print(f"largest |estimate - truth| / standard error: {error.max():.2f}")
+    found = {
+        "rows": f"{len(model):,}",
+        "seconds": f"{took:.1f}",
+        "iterations": len(results.fit_history["nll"]),
+        "converged": str(results.converged),
+        "peak GiB": f"{peak / 2**20:.2f}",
+        "before the fit": f"{before / 2**20:.2f}",
+        "largest error / standard error": f"{error.max():.2f}",
+    }
+    print(json.dumps(found))
 
 
 def main():
@@ -68,15 +76,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--fit", help=argparse.SUPPRESS)
+    add_option(parser)
     arguments = parser.parse_args()
     if arguments.fit:
         fit(arguments.fit)
         return
     with tempfile.TemporaryDirectory() as folder:
         write(folder, arguments.rows)
-        size = sum(file.stat().st_size for file in Path(folder).iterdir())
-        print(f"{size / 2**30:.2f} GiB of parquet files", flush=True)
-        subprocess.run([sys.executable, __file__, "--fit", folder], check=True)
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 2**30
+        command = [sys.executable, __file__, "--fit", folder]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found = json.loads(done.stdout.splitlines()[-1])
+    frame = pd.DataFrame(found, index=[f"{size:.2f} GiB of parquet files"])
+    print(frame.to_string())
+    if arguments.record:
+        record("batches", {f"Logistic regression on {COLUMNS} columns": frame})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What looking at a fit costs: scores, calibration, and the surface of probabilities.
 
-    python tests/benchmarks/checks.py
+    python tests/benchmarks/checks.py [--record]
 
 The CRPS of a million normals alternates with scoringrules' in one process (with numba where that is
 installed, as it chooses itself). The others have no peer: seconds. Each figure is a median.
 """
 
+import argparse
 import os
 import statistics
 import time
@@ -16,7 +17,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import scoringrules as sr
+from _record import add_option, record
 
 import probnn as pn
 
@@ -37,7 +40,7 @@ def alternate(*functions, runs=9):
 
 
 def crps(n=1_000_000):
-    """Print the time of the CRPS of normals over scoringrules'."""
+    """Return the time of the CRPS of normals, and over scoringrules'."""
     rng = np.random.default_rng(0)
     y, loc, scale = rng.normal(size=n), rng.normal(size=n), np.exp(rng.normal(size=n))
     d = pn.Predictive("normal", {"loc": loc, "scale": scale})
@@ -45,11 +48,11 @@ def crps(n=1_000_000):
         lambda: pn.scores.crps(y, d), lambda: sr.crps_normal(y, mu=loc, sigma=scale)
     )
     kind = "numba" if "numba" in sr.backend.backends.available_backends else "numpy"
-    print(f"CRPS of {n:,} normals: {ours:.3f} s, {ours / theirs:.2f} of scoringrules' ({kind})")
+    return {f"CRPS of {n:,} normals, scoringrules with {kind}": (ours, ours / theirs)}
 
 
 def calibration(n=100_000):
-    """Print the times of what looks at calibration, and of what mends it."""
+    """Return the times of what looks at calibration, and of what mends it."""
     rng = np.random.default_rng(0)
     loc, p, rate = rng.normal(size=n), rng.beta(1.0, 2.0, size=n), np.exp(rng.normal(size=n))
     normal, bernoulli, poisson = (
@@ -65,15 +68,17 @@ def calibration(n=100_000):
         (bernoulli, rng.binomial(1, p), ("report", "reliability", "temperature_scaling")),
         (poisson, rng.poisson(rate), ("report",)),
     )
+    times = {}
     for d, y, names in rows:
         for name in names:
             function = getattr(pn.calibration, name)
             (found,) = alternate(lambda y=y, d=d, function=function: function(y, d), runs=5)
-            print(f"calibration.{name} of {n:,} rows, {d.family.name}: {found:.2f} s")
+            times[f"calibration.{name} of {n:,} rows, {d.family.name}"] = (found, None)
+    return times
 
 
 def surface(n=1372, grid=200):
-    """Print the time of a decision boundary after the network is built."""
+    """Return the times of a decision boundary after the network is built."""
     frame = pn.datasets.make_banknotes(n)
     x, y = frame[["skewness", "entropy"]].to_numpy(), frame["class"].to_numpy()
     hidden = keras.layers.Dense(8, "sigmoid")
@@ -86,10 +91,25 @@ def surface(n=1372, grid=200):
 
     first = seconds(draw)
     (later,) = alternate(draw, runs=5)
-    print(f"decision boundary, {grid} x {grid}: first {first:.2f} s, then {later:.2f} s")
+    title = f"decision boundary, {grid} x {grid}"
+    return {f"{title}, the first": (first, None), f"{title}, later": (later, None)}
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_option(parser)
+    arguments = parser.parse_args()
+    times = crps() | calibration() | surface()
+    rows = {
+        name: {"seconds": f"{ours:.3f}", "of the peer's": "" if ratio is None else f"{ratio:.2f}"}
+        for name, (ours, ratio) in times.items()
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    print(frame.to_string())
+    if arguments.record:
+        record("checks", {"Scores, calibration and the surface of probabilities": frame})
 
 
 if __name__ == "__main__":
-    crps()
-    calibration()
-    surface()
+    main()

@@ -1,6 +1,7 @@
 """Seconds and memory of GLM fits, beside statsmodels, scikit-learn and glum at equal accuracy.
 
     python tests/benchmarks/glm.py [--quick] [--cases NAME ...] [--peers NAME ...] [--repeats N]
+        [--record]
 
 A fit counts where every coefficient is within 1e-6 * max(1, |b|) of the optimum b, which a careful
 Newton's method finds here. Each solver has the loosest tolerance of a ladder that meets this; one
@@ -28,6 +29,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import pandas as pd
+from _record import add_option, record
 from scipy.special import expit
 
 ACCURACY = 1e-6
@@ -205,33 +208,42 @@ def ratios(rows):
     return {name: row.median / mine for name, row in rows.items() if row.seconds}
 
 
-def show(title, rows):
-    """Print a case's table."""
-    heads = ("tol", "runs", "median s", "min s", "/ ours", "b error", "in se", "se error")
-    print(f"\n{title}\n{'solver':>20}" + "".join(f"{head:>10}" for head in heads))
+def table(rows):
+    """Return a case's table, a row for a solver."""
+    cells = {}
     for name, row in rows.items():
-        cells = f"{name:>20}"
+        cells[name] = {"tol": "", "note": row.note}
         if row.seconds:
-            cells += f"{'own' if row.tol is None else f'{row.tol:.0e}':>10}{len(row.seconds):>10}"
-            cells += f"{row.median:>10.3f}{min(row.seconds):>10.3f}{ratios(rows)[name]:>10.2f}"
-            cells += f"{row.error:>10.1e}{row.in_se:>10.1e}"
-            cells += f"{'none' if row.se_error is None else f'{row.se_error:.1e}':>10}"
-        print(cells, row.note, flush=True)
+            cells[name] = {
+                "tol": "own" if row.tol is None else f"{row.tol:.0e}",
+                "runs": len(row.seconds),
+                "median s": f"{row.median:.3f}",
+                "min s": f"{min(row.seconds):.3f}",
+                "/ ours": f"{ratios(rows)[name]:.2f}",
+                "b error": f"{row.error:.1e}",
+                "in se": f"{row.in_se:.1e}",
+                "se error": "none" if row.se_error is None else f"{row.se_error:.1e}",
+                "note": row.note,
+            }
+    return pd.DataFrame.from_dict(cells, orient="index").fillna("")
 
 
-def summarise(tables):
-    """Print how many times as long as ours the peers take."""
-    heads = ("fastest peer", "fastest with standard errors", "statsmodels GLM")
-    print("\nsummary: a peer's median seconds, and that over ours, so above 1 ours is faster")
-    print(f"{'case':>18}" + "".join(f"{head:>38}" for head in heads))
+def summary(tables):
+    """Return how many times as long as ours the peers take, a row for a case."""
+    cells = {}
     for title, rows in tables.items():
         peers = [row for name, row in rows.items() if row.accurate and name != "ours"]
-        errors = [row for row in peers if row.se_error is not None]
-        cells = []
-        for group in (peers, errors, [row for row in peers if row.name == "statsmodels-glm"]):
+        groups = {
+            "fastest peer": peers,
+            "fastest with standard errors": [row for row in peers if row.se_error is not None],
+            "statsmodels GLM": [row for row in peers if row.name == "statsmodels-glm"],
+        }
+        cells[title] = {"ours": f"{rows['ours'].median:.3f}" if "ours" in rows else "-"}
+        for head, group in groups.items():
             row = min(group, key=lambda row: row.median, default=None)
-            cells += [f"{row.name} {row.median:.3f}, {ratios(rows)[row.name]:.2f}" if row else "-"]
-        print(f"{title:>18}" + "".join(f"{cell:>38}" for cell in cells))
+            found = f"{row.name} {row.median:.3f}, {ratios(rows)[row.name]:.2f}" if row else "-"
+            cells[title][head] = found
+    return pd.DataFrame.from_dict(cells, orient="index")
 
 
 def status(key):
@@ -255,15 +267,19 @@ def memory(case, name):
     print(x.nbytes + y.nbytes, without, held, status("VmHWM"))
 
 
-def show_memory(names, solver, quick):
-    """Print the peak memory of a solver, in a fresh process for each case."""
-    print(f"\npeak memory of {solver} in its own process; data is x and y, base is before the data")
-    print(f"{'case':>18}{'data MB':>9}{'peak / before fit':>20}{'(peak - base) / data':>22}")
+def memories(names, solver, quick):
+    """Return the peak memory of a solver, in a fresh process for each case."""
+    cells = {}
     for name in names:
         command = [sys.executable, __file__, "--memory-of", solver, "--cases", name]
         done = subprocess.run(command + ["--quick"] * quick, stdout=subprocess.PIPE, check=True)
         data, without, held, peak = map(int, done.stdout.splitlines()[-1].split())
-        print(f"{name:>18}{data / 1e6:>9.0f}{peak / held:>20.2f}{(peak - without) / data:>22.2f}")
+        cells[name] = {
+            "data MB": f"{data / 1e6:.0f}",
+            "peak / before fit": f"{peak / held:.2f}",
+            "(peak - base) / data": f"{(peak - without) / data:.2f}",
+        }
+    return pd.DataFrame.from_dict(cells, orient="index")
 
 
 def main():
@@ -276,6 +292,7 @@ def main():
     parser.add_argument(
         "--memory-of", choices=SOLVERS, help="print only a solver's memory, in bytes"
     )
+    add_option(parser)
     args = parser.parse_args()
     cases = {k: CASES[k]._replace(n=CASES[k].n // (20 if args.quick else 1)) for k in args.cases}
     if args.memory_of:
@@ -285,15 +302,25 @@ def main():
         print("ours is skipped: probnn.glm has no GLM")
         names.remove("ours")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; over {SLOW:.0f} s runs twice")
-    tables = {}
+    tables, found = {}, {}
+
+    def show(caption, frame):
+        found[caption] = frame
+        print(f"\n{caption}\n{frame.to_string()}", flush=True)
+
     for title, case in cases.items():
         tables[title] = measure(case, names, args.repeats)
-        show(f"{title}: {case.family}, n {case.n}, p {case.p}", tables[title])
-    summarise(tables)
+        show(f"{title}: {case.family}, n {case.n:,}, p {case.p}", table(tables[title]))
+    show("A peer's median seconds, and that over ours: above 1 ours is faster", summary(tables))
     if "ours" in names:
-        show_memory(args.cases, "ours", args.quick)
-        if not all(rows["ours"].accurate for rows in tables.values()):
-            sys.exit("ours is not accurate on every case")
+        show(
+            "Peak memory in its own process; data is x and y, base is before the data",
+            memories(args.cases, "ours", args.quick),
+        )
+    if args.record:
+        record("glm", found)
+    if "ours" in names and not all(rows["ours"].accurate for rows in tables.values()):
+        sys.exit("ours is not accurate on every case")
 
 
 if __name__ == "__main__":

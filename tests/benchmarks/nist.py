@@ -1,12 +1,13 @@
 """Correct digits on NIST's linear-regression sets, beside statsmodels and NumPy.
 
-    python tests/benchmarks/nist.py
+    python tests/benchmarks/nist.py [--record]
 
 A digit is counted by the log relative error -log10(|found - certified| / |certified|), or the log
 absolute error where the certified value is 0, capped at 15; each figure is the worst over a set's
 coefficients, or standard errors. The sets are read from the folder that PROBNN_DATA names.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -14,7 +15,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import statsmodels.api as sm
+from _record import add_option, record
 
 from probnn.glm.lstsq import lstsq
 
@@ -88,14 +91,24 @@ def table():
 
 def main():
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_option(parser)
+    arguments = parser.parse_args()
     rows = table()
     if not rows:
         sys.exit(f"no sets in {DATA}: set PROBNN_DATA to the folder that has nist/")
-    print("correct digits: coefficients, standard errors")
-    print(f"{'set':>10}" + "".join(f"{name:>20}" for name in SOLVERS))
-    for name, found in rows:
-        cells = [f"{b:.1f}" + (f", {se:.1f}" if se is not None else "") for b, se in found.values()]
-        print(f"{name:>10}" + "".join(f"{cell:>20}" for cell in cells))
+    cells = {
+        name: [
+            ", ".join(f"{part:.1f}" for part in found[name] if part is not None)
+            for _, found in rows
+        ]
+        for name in SOLVERS
+    }
+    frame = pd.DataFrame(cells, index=[name for name, _ in rows])
+    caption = "Correct digits: coefficients, standard errors"
+    print(caption, frame.to_string(), sep="\n")
+    if arguments.record:
+        record("nist", {caption: frame})
 
 
 if __name__ == "__main__":

@@ -1,20 +1,30 @@
 """What a Head and its loss cost: one compiled training step against the hand-written equivalent.
 
-    KERAS_BACKEND=jax python tests/benchmarks/step_overhead.py
+    python tests/benchmarks/step_overhead.py [--backend NAME ...] [--record]
 
-Both models run Keras's own `train_step` (forward, backward, Adam), compiled as Keras compiles it on
+Without --backend it runs on every backend that is installed, each in a process of its own. Both
+models run Keras's own `train_step` (forward, backward, Adam), compiled as Keras compiles it on
 that backend, on the same batch in one process. The two alternate; each figure is a median.
 """
 
+import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
+from importlib.util import find_spec
 
 import keras
 import numpy as np
+import pandas as pd
+from _record import add_option, record
 
 import probnn as pn
 
 FEATURES, HIDDEN = 20, 64
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def normal_nll(y, out):
@@ -88,8 +98,8 @@ def measure(one, other, rounds=15, steps=100):
     return [statistics.median(found) for found in times]
 
 
-def main():
-    """Print the table."""
+def ratios():
+    """Return the microseconds of a step by hand, and ours over it, by head and batch."""
     rng = np.random.default_rng(0)
     cases = {
         "bernoulli": (
@@ -103,15 +113,35 @@ def main():
             lambda n: rng.normal(size=(n, 1)),
         ),
     }
-    print(f"backend {keras.backend.backend()}, keras {keras.__version__}: microseconds a step")
-    print(f"{'head':>10} {'batch':>6} {'by hand':>9} {'probnn':>9} {'ratio':>6}")
+    found = {}
     for name, (hand, ours, response) in cases.items():
         for n in (32, 1024):
             x, y = rng.normal(size=(n, FEATURES)), response(n)
             theirs, mine = measure(compiled_step(hand(), x, y), compiled_step(ours(), x, y))
-            print(
-                f"{name:>10} {n:>6} {1e6 * theirs:>9.1f} {1e6 * mine:>9.1f} {mine / theirs:>6.3f}"
-            )
+            found[f"{name}, batches of {n:,}"] = f"{1e6 * theirs:.1f} us, {mine / theirs:.2f}"
+    return found
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", nargs="+", choices=BACKENDS)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    add_option(parser)
+    arguments = parser.parse_args()
+    if arguments.here:
+        return print(json.dumps(ratios()))
+    columns = {}
+    for name in arguments.backend or filter(find_spec, BACKENDS):
+        command = [sys.executable, __file__, "--here"]
+        env = os.environ | {"KERAS_BACKEND": name}
+        done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
+        columns[name] = json.loads(done.stdout.splitlines()[-1])
+    frame = pd.DataFrame(columns)
+    caption = "A step written by hand, and a head's over it"
+    print(caption, frame.to_string(), sep="\n")
+    if arguments.record:
+        record("step_overhead", {caption: frame})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What `fit` takes, beside Keras's own: a step, the compiler, and whole fits.
 
     python tests/benchmarks/training.py [--quick] [--backend NAME ...] [--only TABLE ...] [--parts]
+        [--record]
 
 Without --backend it runs on KERAS_BACKEND, or else on every backend that is installed, each in a
 process of its own. The variants alternate in that process, each time on a fresh model and the same
@@ -19,13 +20,15 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import pandas as pd
+from _record import add_option, environment, record
 
 CHILD = os.environ.get("PROBNN_BENCHMARK") == "child"  # this process measures one backend
 Crew = None
@@ -49,6 +52,7 @@ LENGTHS = (100, 1000)  # epochs of whole fits
 OFTEN, ONCE = 4.0, 12.0  # seconds: a longer fit is run once only, or is not run at all
 SLOW = 10.0  # seconds: a variant whose repetition takes longer is not repeated
 SIGNAL = 0.3  # seconds that the difference of two fits must take
+SHOWN = {}  # the tables of this process, by title
 LEGEND = """us/step: a step after compilation, the median and the fastest repetition
 cpu us: the time that it has on all cores together, which others at work hardly change
 once: seconds that a fit takes beside its steps, most of them in the compiler
@@ -309,11 +313,13 @@ def line(name, cells):
 
 
 def show(title, variants, steps, lengths=LENGTHS):
-    """Print a table of variants, of which ours is the first."""
-    print(f"\n{title}; {steps} steps an epoch, load {os.getloadavg()[0]:.1f}")
+    """Print and keep a table of variants, of which ours is the first."""
+    title += f"; {steps} steps an epoch"
+    print(f"\n{title}, load {os.getloadavg()[0]:.1f}")
     heads = ["runs", "us/step", "fastest", "cpu us", "once s", *(f"{n} ep." for n in lengths)]
-    line("", [*heads, "x step", *(f"x {n}" for n in lengths)])
-    ours = variants[0]
+    heads += ["x step", *(f"x {n}" for n in lengths)]
+    line("", heads)
+    ours, rows = variants[0], {}
     for variant in variants:
         totals = [variant.total(n) for n in lengths]
         mine, cpu = per_step(variant.epoch, steps), per_step(variant.cpu, steps)
@@ -323,7 +329,9 @@ def show(title, variants, steps, lengths=LENGTHS):
         cells += [f"{'' if run else '~'}{total:.2f}" for total, run in totals]
         ratios = [mine / per_step(ours.epoch, steps)]
         ratios += [total / ours.total(n)[0] for n, (total, _) in zip(lengths, totals, strict=True)]
-        line(variant.name, [*cells, *(f"{ratio:.1f}" for ratio in ratios)])
+        rows[variant.name] = [*cells, *(f"{ratio:.1f}" for ratio in ratios)]
+        line(variant.name, rows[variant.name])
+    SHOWN[title] = pd.DataFrame.from_dict(rows, orient="index", columns=heads)
 
 
 def keras_options(steps, quick):
@@ -637,17 +645,6 @@ def parts_table(args):
 # ---- the processes ----------------------------------------------------------------------------
 
 
-def environment():
-    """Return the machine and the versions in a line."""
-    names = ("keras", "tensorflow", "tensorflow-probability", "tf_keras", "jax", "torch", "numpy")
-    found = []
-    for name in names:
-        with suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
-    cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores, load {os.getloadavg()[0]:.1f}, {', '.join(found)}"
-
-
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -656,13 +653,16 @@ def main():
     parser.add_argument("--only", nargs="+", choices=TABLES)
     parser.add_argument("--parts", action="store_true", help="where the time of our steps goes")
     parser.add_argument("--repeats", type=int, default=3)
+    add_option(parser)
     args = parser.parse_args()
     if CHILD:
         chosen = args.only or (QUICK if args.quick else TABLES)
         for name in ["parts"] if args.parts else chosen:
             globals()[f"{name}_table"](args)
+        if args.record:
+            record(f"training_{BACKEND}", SHOWN)
         return
-    print(environment())
+    print(f"{environment()}, load {os.getloadavg()[0]:.1f}")
     print("-: of the cpu us" if args.parts else LEGEND)
     named = [os.environ[key] for key in ("KERAS_BACKEND",) if key in os.environ]
     failed = 0

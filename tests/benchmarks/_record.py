@@ -1,0 +1,44 @@
+"""How the benchmarks write their tables where the documentation shows them."""
+
+import os
+import platform
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "measured"
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scipy", "statsmodels")
+
+
+def add_option(parser):
+    """Give a parser the option --record."""
+    parser.add_argument(
+        "--record", action="store_true", help="write the tables for the documentation, too"
+    )
+
+
+def environment():
+    """Return the cores and the versions in a line."""
+    found = [f"{len(os.sched_getaffinity(0))} cores", f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
+
+
+def markdown(frame):
+    """Return a frame of texts and numbers as a Markdown table, with its index as first column."""
+    rows = [["", *frame.columns], ["---", *["--:"] * frame.shape[1]]]
+    rows += [[label, *row] for label, *row in frame.itertuples()]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def record(name, tables):
+    """Write tables, a dict of captions and frames, as docs/reference/measured/<name>.md."""
+    command = " ".join(["python", "tests/benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+    lines = [f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {environment()}."]
+    lines += [f"**{caption}**\n\n{markdown(frame)}" for caption, frame in tables.items()]
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.md").write_text("\n\n".join(lines) + "\n")
