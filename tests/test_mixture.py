@@ -87,6 +87,26 @@ def test_log_prob_is_the_logarithm_of_the_weighted_sum(base):
 
 
 @pytest.mark.backend
+def test_a_model_of_components_that_the_library_lacks_has_a_distribution():
+    base = pn.families.TruncatedNormal(low=0.0)
+    head = pn.Head("mixture", family=base, components=2)
+    model = pn.Sequential([keras.Input((2,)), head])
+    x, y = np.array([[0.5, -1.0], [2.0, 0.3]], "float32"), np.array([0.4, 1.7], "float32")
+    params = {name: values.astype("float64") for name, values in model.predict_params(x).items()}
+    loc, scale = params["loc"], params["scale"]
+    parts = stats.truncnorm(-loc / scale, np.inf, loc=loc, scale=scale)
+    found = model.distribution(x)
+    expected = np.log((params["weights"] * parts.pdf(y[:, None])).sum(axis=1))
+    np.testing.assert_allclose(numpy(found.log_prob(tensor(y, "float32"))), expected, rtol=1e-5)
+    expected = (params["weights"] * parts.mean()).sum(axis=1)
+    np.testing.assert_allclose(numpy(found.mean()), expected, rtol=1e-5)
+    draws = numpy(found.sample(20_000, seed=0))
+    assert draws.shape == (20_000, 2)
+    error = draws.std(axis=0) / np.sqrt(20_000)
+    assert (np.abs(draws.mean(axis=0) - expected) < 4 * error).all()
+
+
+@pytest.mark.backend
 @pytest.mark.parametrize("base", ["gamma", "negative_binomial"])
 def test_loss_and_gradient_are_finite_at_the_extremes(base):
     family = Mixture(base)

@@ -8,6 +8,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._numerics import spread
+from probnn.families._own_distribution import OwnDistribution
 from probnn.families._params import Param
 from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper, with_links
@@ -79,13 +80,19 @@ class Mixture(Wrapper):
         return {**of_components, "weights": weights}
 
     def distribution(self, weights, **params):
-        """Return the backend's MixtureSameFamily."""
+        """Return the backend's MixtureSameFamily, or our own of what the backend lacks."""
+        components = self.family.distribution(**params)
+        if isinstance(components, OwnDistribution):
+            return OwnDistribution(self, {**params, "weights": weights})
         mixing = backend.distributions.Categorical(probs=weights)
-        return backend.distributions.MixtureSameFamily(mixing, self.family.distribution(**params))
+        return backend.distributions.MixtureSameFamily(mixing, components)
 
     def _distribution(self, weights, **linked):
+        components = self.family._distribution(**linked)
+        if isinstance(components, OwnDistribution):
+            return OwnDistribution(self, {**components.params, "weights": weights.value})
         mixing = backend.distributions.Categorical(logits=weights.log)
-        return backend.distributions.MixtureSameFamily(mixing, self.family._distribution(**linked))
+        return backend.distributions.MixtureSameFamily(mixing, components)
 
     def frozen(self, weights, **params):
         """Return SciPy-like functions of the mixture."""
