@@ -7,7 +7,7 @@ import math
 import keras
 import numpy as np
 
-from probnn import data, families, streams
+from probnn import backend, data, families, streams
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.training.fitting import train
@@ -199,7 +199,7 @@ class Probabilistic:
                 x = stream = self._checked_stream(x, y)
             else:
                 x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
-        with _error_of(stream):
+        with _error_of(stream), backend.many_programs():
             return super().evaluate(
                 x=x,
                 y=y,
@@ -373,7 +373,8 @@ class Probabilistic:
     def _predict_raw(self, x, **kwargs):
         if not streams.is_stream(x):
             x = data.features(x)
-        return _map(_host_float64, super().predict(x, **kwargs))
+        with backend.many_programs():
+            return _map(_host_float64, super().predict(x, **kwargs))
 
 
 def check_no_inner(model, heads):

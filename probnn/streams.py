@@ -23,6 +23,12 @@ def is_stream(x):
     )
 
 
+def kind(stream):
+    """Return the name of the class that the user gave, of a stream that may be checked."""
+    source = stream._source if isinstance(stream, CheckedBatches) else stream
+    return "generator" if isinstance(source, types.GeneratorType) else type(source).__name__
+
+
 class CheckedBatches(data_adapter.DataAdapter):
     """A stream of batches whose every batch is checked before a step sees it.
 

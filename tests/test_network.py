@@ -303,6 +303,17 @@ class TestNetworkOfResults:
         with pytest.raises(ValueError, match="without an offset"):
             _ = found.network
 
+    def test_of_an_offset_is_refused_of_results_without_their_rows(self, tmp_path):
+        y, x = (np.asarray(values, dtype="float64") for values in data("cpunish"))
+        exposure = 1.0 + np.arange(len(y))
+        pn.glm.GLM(y, x, "poisson", exposure=exposure).fit().save(tmp_path / "r")
+        batched = pn.glm.GLM.from_batches([(y, x, {"exposure": exposure})], "poisson").fit()
+        for found in (pn.glm.load(tmp_path / "r"), batched):
+            with pytest.raises(ValueError, match="without an offset"):
+                _ = found.network
+            with pytest.raises(ValueError, match="without offset"):
+                pn.plots.effect(found, x, 1)
+
     @pytest.mark.parametrize(
         ("name", "family"),
         [

@@ -95,6 +95,18 @@ def test_classes_of_the_public_interface_have_examples():
 def test_example_runs(path):
     done = python([str(path)])
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip()
-    for figure in re.findall(r"\S+\.png", done.stdout):
+    figures = re.findall(r"\S+\.png", done.stdout)
+    assert figures
+    for figure in figures:
         assert (ROOT / figure).stat().st_size > 10_000
+
+
+def test_readme_shows_what_its_example_prints():
+    code, shown = re.findall(
+        r"```(?:python|text)\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )[:2]
+    done = python(["-c", code])
+    assert done.returncode == 0, done.stderr[-2000:]
+    head, table = shown.split("...\n")
+    assert done.stdout.startswith(head)
+    assert table in done.stdout

@@ -792,6 +792,11 @@ def test_obstacles_in_the_call(name, pair, tmp_path):
 
     with pytest.raises(ValueError, match=f"whole_epoch=True.*{words}"):
         pair(whole, **options())
+    if name in ("generator", "dataset"):  # a model with a head checks them, and names the user's
+        model = pn.Sequential([keras.Input((X.shape[1],)), pn.Head("normal")])
+        model.compile("sgd")
+        with pytest.raises(ValueError, match=f"whole_epoch=True.*{words}"):
+            model.fit(**options(), whole_epoch=True)
     agree(pair(pn.fit, **options()), pair(stock, **options()))
 
 

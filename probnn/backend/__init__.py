@@ -22,6 +22,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `gather(x, index)`  rows by their numbers
 `window(...)`       a range of the last axis, of a size known when it is compiled
 `free_memory()`     the bytes free where tensors live
+`many_programs()`   a context in which several models predict without a warning of the backend
 `members(f)`        a function over the first axis of its arguments, all at once
 `members_value_and_grad(f)` the same with gradients
 ==================  ============================================================================
@@ -48,6 +49,7 @@ distributions = _module.distributions
 is_concrete = _module.is_concrete
 value_and_grad = _module.value_and_grad
 float64 = _module.float64
+many_programs = _module.many_programs
 compiled = _module.compiled
 row_derivatives = _module.row_derivatives
 has_gpu = _module.has_gpu

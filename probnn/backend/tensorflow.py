@@ -189,15 +189,21 @@ def program(function, variables):
     compiled = tf.function(traced, autograph=False, jit_compile=True)
 
     def run(*arguments):
-        # Many models are many programs: TensorFlow takes them for one that is traced too often.
-        logger = tf.get_logger()
-        logger.addFilter(_is_no_retracing)
-        try:
+        with many_programs():
             return compiled(*arguments)
-        finally:
-            logger.removeFilter(_is_no_retracing)
 
     return run
+
+
+@contextlib.contextmanager
+def many_programs():
+    """Keep quiet that many models are many programs: TensorFlow takes them for one, retraced."""
+    logger = tf.get_logger()
+    logger.addFilter(_is_no_retracing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_retracing)
 
 
 def _is_no_retracing(record):

@@ -166,6 +166,11 @@ def window(order, start, size):
     return order[..., start : start + size]
 
 
+def many_programs():
+    """Return a context in which several models predict without a warning: here, any."""
+    return contextlib.nullcontext()
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None

@@ -327,9 +327,8 @@ def _believed(model, x, what):
 
 def _check_complete(model, x, validation_data):
     """Raise if x alone does not say what results predict for it."""
-    rows = model.data if model.data is not None else getattr(model, "sample", None)
     what, cure = None, "compare them by pn.scores of results.predict_distribution(x, ...)"
-    if rows is not None and rows.offsets:
+    if model.has_offset:
         what = "an offset or exposure"
     elif model.modelled and model.formula is None:
         what = f"designs of {', '.join(model.modelled)}"

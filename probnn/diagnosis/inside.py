@@ -6,7 +6,7 @@ Each check takes an `Evidence`, and returns None or (value, threshold, message, 
 import keras
 import numpy as np
 
-from probnn import data
+from probnn import backend, data
 from probnn.diagnosis.evidence import Skip, need
 from probnn.diagnosis.thresholds import limit
 from probnn.heads import Head
@@ -132,5 +132,6 @@ def _outputs(network, layers, x):
         model = keras.Model(network.inputs, {layer.name: layer.output for layer in layers})
     except ValueError:  # Keras knows their outputs in another model
         raise Skip("its layers belong to several models") from None
-    values = model.predict(x, verbose=0)
+    with backend.many_programs():
+        values = model.predict(x, verbose=0)
     return [np.asarray(values[layer.name]) for layer in layers]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import keras
 import numpy as np
 
-from probnn import families
+from probnn import backend, families
 from probnn.data import to_numpy
 from probnn.glm import rows
 from probnn.glm.formula import to_frame
@@ -305,7 +305,8 @@ def _of_network(model, name, table, y):
     penalty = ", ".join(f"kernel_regularizer of {layer.name}" for layer in penalised)
 
     def predict(table):
-        raw = keras.Model.predict(model, to_numpy(table), verbose=0)
+        with backend.many_programs():
+            raw = keras.Model.predict(model, to_numpy(table), verbose=0)
         return Predictive(head.family, head.to_params(np.asarray(raw, dtype="float64")))
 
     own = {

@@ -99,7 +99,7 @@ def _of_results(results, x_names):
     b0 = coef.pop(constant) if constant is not None else 0.0
     if len(coef) != 2:
         raise ValueError(f"Expected a model of two columns. Received: {list(coef)}.")
-    if model.data is not None and any(np.any(v) for v in model.data.offsets.values()):
+    if model.has_offset:
         raise ValueError("Expected a model without an offset, which moves the line of every row.")
     names = list(coef) if x_names is None else list(x_names)
     if sorted(names) != sorted(coef):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from probnn import data
+from probnn import backend, data
 from probnn.glm.affine import collapse
 from probnn.glm.data import is_labelled, read_column
 from probnn.glm.linear import OLS, Logit
@@ -217,7 +217,8 @@ class Bridge:
             self.chain = None  # its constant goes with the coefficients: no model of x alone
         self.is_conditional = self.chain is None
         if self.is_conditional:
-            features = np.asarray(body.predict(x, verbose=0), dtype="float64")
+            with backend.many_programs():
+                features = np.asarray(body.predict(x, verbose=0), dtype="float64")
             names = [f"feature {j + 1}" for j in range(features.shape[1])]
             self.kept = _independent(features, head.use_bias)
             x, names = features[:, self.kept], [names[j] for j in self.kept]
@@ -461,7 +462,7 @@ def from_results(results):
     from probnn.models import Sequential
 
     model, family = results.model, results.family
-    if model.data is not None and any(np.any(v) for v in model.data.offsets.values()):
+    if model.has_offset:
         raise ValueError(
             "Expected a model without an offset or exposure. Received one with: a network of X "
             "alone cannot know it. Use results.predict(X, offset=...)."

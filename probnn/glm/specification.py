@@ -120,6 +120,7 @@ class Specification:
             if values is not None and not values.any():
                 raise ValueError(f"Expected {name} with a value above 0. Received: all are 0.")
         offsets = self._offsets(columns["offset"], columns["exposure"], n)
+        self.has_offset = any(np.any(values) for values in offsets.values())
         self.data = Observations(y, self.designs, offsets, trials=trials, **weights)
 
     def _offsets(self, offset, exposure, n):

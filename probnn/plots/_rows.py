@@ -111,15 +111,13 @@ class Rows:
 
 def _check_inputs(model):
     """Raise if results have an offset that plots would leave out, or a network several inputs."""
-    if isinstance(model, Results):
-        data = model.model.data  # none of a model of batches
-        if data is not None and any(np.any(values) for values in data.offsets.values()):
-            raise ValueError(
-                "Expected a model without offset= or exposure=, as rows of x do not tell theirs. "
-                "Received: one that was fitted with them. Draw what "
-                "results.predict_distribution(x, offset=...) returns, by the functions that take "
-                "a Predictive."
-            )
+    if isinstance(model, Results) and model.model.has_offset:
+        raise ValueError(
+            "Expected a model without offset= or exposure=, as rows of x do not tell theirs. "
+            "Received: one that was fitted with them. Draw what "
+            "results.predict_distribution(x, offset=...) returns, by the functions that take "
+            "a Predictive."
+        )
     inputs = getattr(_network(model), "inputs", None) or []
     if len(inputs) > 1 or any(len(each.shape) != 2 for each in inputs):
         shapes = ", ".join(str(tuple(each.shape)) for each in inputs)

@@ -48,7 +48,7 @@ def does_not_compile(error):
 def _of_data(arrays):
     for leaf in keras.tree.flatten(arrays):
         if streams.is_stream(leaf):
-            return f"a stream of batches ({type(leaf).__name__}) in place of arrays"
+            return f"a stream of batches ({streams.kind(leaf)}) in place of arrays"
         if not can_convert_arrays((leaf,)) or data_adapter_utils.is_scipy_sparse(leaf):
             return f"data of type {type(leaf).__name__}, which is no dense array"
         if getattr(leaf, "dtype", None) is not None and not _is_number(leaf):
