@@ -4,13 +4,14 @@ import os
 from importlib.metadata import version as installed
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.pop("MPLBACKEND", None)  # a notebook shows figures by its own
 
 project = "probnn"
 author = copyright = "the probnn developers"
 version = release = installed("probnn")
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
-exclude_patterns = ["_build", "README.md"]
+exclude_patterns = ["_build", "README.md", "reference/measured"]
 default_role = "code"
 autosummary_generate = True
 autodoc_member_order = "bysource"

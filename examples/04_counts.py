@@ -9,7 +9,6 @@ health insurance experiment (1974 to 1982): visits to a doctor, given the insura
     python examples/04_counts.py
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -24,8 +23,6 @@ import statsmodels.api as sm
 import probnn as pn
 
 FIGURES = Path(__file__).parent / "figures"
-# TensorFlow warns where several networks predict: each has a program of its own.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 FAMILIES = {
     "normal": pn.families.get("normal"),

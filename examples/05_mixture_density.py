@@ -9,7 +9,6 @@ width of the sepals alone: a wide sepal may be that of either of two kinds of fl
     python examples/05_mixture_density.py
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from sklearn.datasets import load_iris
 import probnn as pn
 
 FIGURES = Path(__file__).parent / "figures"
-# TensorFlow warns where several networks predict: each has a program of its own.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 iris = load_iris(as_frame=True).frame
 x = iris[["sepal width (cm)"]].to_numpy()

@@ -10,7 +10,6 @@ simulated ones where they cannot be had.
     python examples/07_banknotes.py
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -24,8 +23,6 @@ import pandas as pd
 import probnn as pn
 
 ROOT, FIGURES = Path(__file__).parents[1], Path(__file__).parent / "figures"
-# TensorFlow warns where several networks predict: each has a program of its own.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 keras.utils.set_random_seed(0)
 
 try:

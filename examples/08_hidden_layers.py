@@ -9,7 +9,6 @@ data are simulated, so that the truth is known.
     python examples/08_hidden_layers.py
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -25,8 +24,6 @@ from sklearn.datasets import make_moons
 import probnn as pn
 
 ROOT, FIGURES = Path(__file__).parents[1], Path(__file__).parent / "figures"
-# TensorFlow warns where several networks predict: each has a program of its own.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 keras.utils.set_random_seed(0)
 
 # ---- the forward pass --------------------------------------------------------------------------

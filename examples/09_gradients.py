@@ -9,7 +9,6 @@ magazine in 1974 (Fair 1978): whether one had an affair, given her years of marr
     python examples/09_gradients.py
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -25,8 +24,6 @@ from scipy.optimize import brentq
 import probnn as pn
 
 ROOT, FIGURES = Path(__file__).parents[1], Path(__file__).parent / "figures"
-# TensorFlow warns where several networks predict: each has a program of its own.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 keras.utils.set_random_seed(0)
 
 fair = sm.datasets.fair.load_pandas().data
