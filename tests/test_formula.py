@@ -128,6 +128,14 @@ def test_polars_and_dicts(fair):
         pd.testing.assert_series_equal(pn.glm.logit("had ~ age + job", data).fit().params, want)
 
 
+def test_a_number_of_the_caller_hides_no_function_of_formulas(fair):
+    want = pn.glm.logit("had ~ C(children) + scale(age)", fair).fit()
+    C, scale = 0.1, {"a": 1}  # noqa: F841
+    found = pn.glm.logit("had ~ C(children) + scale(age)", fair).fit()
+    pd.testing.assert_series_equal(found.params, want.params)
+    np.testing.assert_allclose(found.predict(fair[:5]), want.mu[:5], rtol=1e-12)
+
+
 def test_names_of_the_caller_may_be_used(fair):
     def half(x):
         return x / 2

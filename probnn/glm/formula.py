@@ -231,6 +231,7 @@ def drop_missing(y, X, columns, designs):
 def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     """Make a model of the columns that the formulas give."""
     from formulaic import Formula
+    from formulaic.transforms import TRANSFORMS
 
     if missing not in ("drop", "none"):
         raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
@@ -268,7 +269,11 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     family = families.get(family, **({} if link is None else {"link": link}))
     sides = {"y": parsed.lhs, family.location: parsed.rhs, **_others(family, formulas, kwargs)}
     by_row = {name: _by_row(name, kwargs.pop(name, None), frame) for name in _BY_ROW}
-    context = {"np": np, **caller.f_globals, **caller.f_locals}
+    context = {"np": np} | {
+        name: value  # a number of the caller's called C hides no C() of formulas
+        for name, value in {**caller.f_globals, **caller.f_locals}.items()
+        if callable(value) or name not in TRANSFORMS
+    }
     na_action = "drop" if missing == "drop" else "ignore"
     with _as_value_error(f"a formula of the columns {list(frame.columns)}", formula):
         matrices = Formula(**sides).get_model_matrix(frame, na_action=na_action, context=context)
