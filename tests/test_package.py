@@ -101,6 +101,11 @@ def test_example_runs(path):
         assert (ROOT / figure).stat().st_size > 10_000
 
 
+def test_examples_are_listed():
+    listed = re.findall(r"`(\w+\.py)`", (ROOT / "examples" / "README.md").read_text())
+    assert listed == [path.name for path in EXAMPLES]
+
+
 def test_readme_shows_what_its_example_prints():
     code, shown = re.findall(
         r"```(?:python|text)\n(.*?)```", (ROOT / "README.md").read_text(), re.S
