@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import pytest
@@ -99,6 +100,21 @@ def test_example_runs(path):
     assert figures
     for figure in figures:
         assert (ROOT / figure).stat().st_size > 10_000
+
+
+def test_every_public_name_has_a_page():
+    listed = re.findall(r"^   ([\w.]+)$", (ROOT / "docs/reference/api.md").read_text(), re.M)
+    public = set()
+    for name in pn.__all__:
+        value = getattr(pn, name)
+        if not isinstance(value, ModuleType):
+            public.add(name)
+            continue
+        for each in getattr(value, "__all__", ()):
+            if callable(getattr(value, each)) and each not in pn.__all__:
+                public.add(f"{name}.{each}")
+    assert len(listed) == len(set(listed))
+    assert public - set(listed) == set()
 
 
 def test_examples_are_listed():

@@ -209,7 +209,7 @@ def test_the_loss_over_two_coefficients_is_that_of_statsmodels(data, ax):
     )
     assert ax.get_aspect() == 1.0
     assert arrows.angles == arrows.scale_units == "xy"
-    assert legend(ax) == ["path, 2 steps", "start", "optimum", "negative gradient"]
+    assert legend(ax) == ["path", "start", "optimum", "negative gradient"]
     assert ax.lines[0].get_zorder() > arrows.get_zorder()
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("dose", "size")
     np.testing.assert_allclose(np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim()))

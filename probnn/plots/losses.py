@@ -154,11 +154,10 @@ def loss_surface(
     bar = ax.figure.colorbar(filled, ax=ax, label="mean NLL (nats)")
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     if found.path is not None:
-        label = f"path, {len(found.path) - 1} steps"
         ax.plot(
             *found.path.T,
             **{"color": COLORS[4], "marker": ".", "markersize": 5, "linewidth": 1.8},
-            label=label,
+            label="path",
             zorder=3,
         )
         start = {"color": COLORS[4], "markeredgecolor": "black", "zorder": 3.1}
