@@ -27,7 +27,8 @@ class InverseGaussian(Family):
     log p(y) = log(shape / (2 pi y^3)) / 2 - shape (y - mean)^2 / (2 mean^2 y): Tweedie (1957),
     doi:10.1214/aoms/1177706964. The absolute value of log(y / mean) above 20 in float32 and 170 in
     float64, and shape / y above exp(40) and exp(340), count as those bounds. CRPS: the integral of
-    |characteristic function|^2 is one of the Bessel function K_0, DLMF 10.43(iii).
+    the squared modulus of the characteristic function is one of the Bessel function K_0, DLMF
+    10.43(iii).
 
     Examples
     --------

@@ -22,7 +22,7 @@ class Laplace(LocationScale):
 
     Notes
     -----
-    log p(y) = -|y - loc| / scale - log(2 scale): Johnson, Kotz and Balakrishnan, *Continuous
+    log p(y) = -abs(y - loc) / scale - log(2 scale): Johnson, Kotz and Balakrishnan, *Continuous
     Univariate Distributions*, volume 2, 2nd ed., 1995, chapter 24. CRPS: Jordan, Krueger and Lerch
     (2019), doi:10.18637/jss.v090.i12.
 
