@@ -1,6 +1,8 @@
 """Model and Sequential: Keras's own interface, and distributions out of it."""
 
+import contextlib
 import inspect
+import logging
 import pickle
 
 import keras
@@ -12,6 +14,7 @@ from cases import WIRED
 from scipy import special, stats
 
 import probnn as pn
+from probnn import backend
 
 pytestmark = pytest.mark.backend
 
@@ -191,6 +194,29 @@ def test_predictions_agree_with_the_backend_distribution(case, rng):
     near = expected > -1e30  # what float32 holds
     assert near.sum() > 3
     np.testing.assert_allclose(numpy(on_backend)[near], expected[near], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(backend.name != "tensorflow", reason="a warning of TensorFlow")
+def test_several_networks_predict_without_a_warning(rng):
+    import tensorflow as tf
+
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    tf.get_logger().addHandler(handler)
+    x = rng.normal(size=(4, 2))
+    try:
+        for _ in range(7):
+            pn.Sequential([keras.Input((2,)), pn.Head("normal")]).predict_distribution(x, verbose=0)
+        with backend.many_programs(), contextlib.ExitStack() as other:  # as of two threads
+            other.enter_context(backend.many_programs())
+            other.close()
+            tf.get_logger().warning("5 calls triggered tf.function retracing")
+        assert said == []
+        tf.get_logger().warning("5 calls triggered tf.function retracing")
+        assert len(said) == 1
+    finally:
+        tf.get_logger().removeHandler(handler)
 
 
 def test_predict_on_batch_gives_means(rng):

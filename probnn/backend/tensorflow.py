@@ -198,16 +198,16 @@ def program(function, variables):
 @contextlib.contextmanager
 def many_programs():
     """Keep quiet that many models are many programs: TensorFlow takes them for one, retraced."""
+
+    def kept(record):  # a filter of its own, as the contexts of several threads overlap
+        return "triggered tf.function retracing" not in record.getMessage()
+
     logger = tf.get_logger()
-    logger.addFilter(_is_no_retracing)
+    logger.addFilter(kept)
     try:
         yield
     finally:
-        logger.removeFilter(_is_no_retracing)
-
-
-def _is_no_retracing(record):
-    return "triggered tf.function retracing" not in record.getMessage()
+        logger.removeFilter(kept)
 
 
 def gather(x, index):
@@ -227,9 +227,14 @@ def free_memory():
 
 def members(function):
     """Return `function` over the first axis of all its arguments, all at once."""
-    return lambda *arguments: tf.vectorized_map(
-        lambda each: function(*each), arguments, fallback_to_while_loop=False
-    )
+
+    def run(*arguments):
+        with many_programs():
+            return tf.vectorized_map(
+                lambda each: function(*each), arguments, fallback_to_while_loop=False
+            )
+
+    return run
 
 
 def members_value_and_grad(function):

@@ -116,8 +116,8 @@ class MultivariateNormal(Family):
     -----
     log p(y) = -sum(z^2) / 2 - sum of log L_ii - d log(2 pi) / 2 with L z = y - loc: Mardia, Kent
     and Bibby, *Multivariate Analysis*, 1979, section 3.1; for the factor, Pinheiro and Bates
-    (1996), doi:10.1007/BF00140873. A number on the diagonal below exp(-28) in float32 and exp(-300) in
-    float64 counts as that bound, and a z outside of +-1e12 and +-1e100 as that one.
+    (1996), doi:10.1007/BF00140873. A number on the diagonal below exp(-28) in float32 and exp(-300)
+    in float64 counts as that bound, and a z outside of +-1e12 and +-1e100 as that one.
 
     Quantiles, cdf, variances and CRPS of `Predictive` are those of each response alone, in an array
     (n, d): the marginal distributions, which are normal. Densities, entropy and draws are those of
