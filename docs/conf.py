@@ -1,4 +1,4 @@
-"""How the documentation is built: sphinx-build -W docs docs/_build."""
+"""How the documentation is built: sphinx-build -W docs docs/_build/html."""
 
 import os
 from importlib.metadata import version as installed
