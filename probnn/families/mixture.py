@@ -81,17 +81,15 @@ class Mixture(Wrapper):
 
     def distribution(self, weights, **params):
         """Return the backend's MixtureSameFamily, or our own of what the backend lacks."""
-        components = self.family.distribution(**params)
-        if isinstance(components, OwnDistribution):
-            return OwnDistribution(self, {**params, "weights": weights})
-        mixing = backend.distributions.Categorical(probs=weights)
-        return backend.distributions.MixtureSameFamily(mixing, components)
+        return self._of(self.family.distribution(**params), weights, probs=weights)
 
     def _distribution(self, weights, **linked):
-        components = self.family._distribution(**linked)
+        return self._of(self.family._distribution(**linked), weights.value, logits=weights.log)
+
+    def _of(self, components, weights, **mixing):
         if isinstance(components, OwnDistribution):
-            return OwnDistribution(self, {**components.params, "weights": weights.value})
-        mixing = backend.distributions.Categorical(logits=weights.log)
+            return OwnDistribution(self, {**components.params, "weights": weights})
+        mixing = backend.distributions.Categorical(**mixing)
         return backend.distributions.MixtureSameFamily(mixing, components)
 
     def frozen(self, weights, **params):
