@@ -1,5 +1,6 @@
 """How the benchmarks write their tables where the documentation shows them."""
 
+import argparse
 import os
 import platform
 import sys
@@ -12,11 +13,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "measured"
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scipy", "statsmodels")
 
 
-def add_option(parser):
-    """Give a parser the option --record."""
+def options(doc):
+    """Return a parser for a script with this docstring, which has the option --record."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument(
         "--record", action="store_true", help="write the tables for the documentation, too"
     )
+    return parser
 
 
 def environment():
@@ -42,3 +45,11 @@ def record(name, tables):
     lines += [f"**{caption}**\n\n{markdown(frame)}" for caption, frame in tables.items()]
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.md").write_text("\n\n".join(lines) + "\n")
+
+
+def show(name, tables, recorded):
+    """Print tables, a dict of captions and frames, and write them if they are to be recorded."""
+    for caption, frame in tables.items():
+        print(caption, frame.to_string(), sep="\n")
+    if recorded:
+        record(name, tables)

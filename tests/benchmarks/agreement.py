@@ -7,7 +7,6 @@ covariance or an interval, to the largest of its kind; of a p-value, to what one
 its statistic moves it by.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pandas as pd
-from _record import add_option, record
+from _record import options, show
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from glm_cases import GLMS, compare, data
@@ -40,14 +39,10 @@ def table():
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_option(parser)
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     found = table()
     caption = f"The largest relative errors of {len(found)} models against statsmodels"
-    print(caption, found.to_string(), sep="\n")
-    if arguments.record:
-        record("agreement", {caption: found})
+    show("agreement", {caption: found}, arguments.record)
 
 
 if __name__ == "__main__":

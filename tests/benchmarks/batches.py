@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from _record import add_option, record
+from _record import options, show
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 COLUMNS, PER_FILE = 20, 1_000_000
@@ -73,10 +73,9 @@ def fit(folder):
 
 def main():
     """Write the data, and fit them in a fresh process."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--fit", help=argparse.SUPPRESS)
-    add_option(parser)
     arguments = parser.parse_args()
     if arguments.fit:
         fit(arguments.fit)
@@ -88,9 +87,7 @@ def main():
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     found = json.loads(done.stdout.splitlines()[-1])
     frame = pd.DataFrame(found, index=[f"{size:.2f} GiB of parquet files"])
-    print(frame.to_string())
-    if arguments.record:
-        record("batches", {f"Logistic regression on {COLUMNS} columns": frame})
+    show("batches", {f"Logistic regression on {COLUMNS} columns": frame}, arguments.record)
 
 
 if __name__ == "__main__":

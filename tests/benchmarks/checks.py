@@ -6,7 +6,6 @@ The CRPS of a million normals alternates with scoringrules' in one process (with
 installed, as it chooses itself). The others have no peer: seconds. Each figure is a median.
 """
 
-import argparse
 import os
 import statistics
 import time
@@ -19,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import scoringrules as sr
-from _record import add_option, record
+from _record import options, show
 
 import probnn as pn
 
@@ -97,18 +96,16 @@ def surface(n=1372, grid=200):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_option(parser)
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     times = crps() | calibration() | surface()
     rows = {
         name: {"seconds": f"{ours:.3f}", "of the peer's": "" if ratio is None else f"{ratio:.2f}"}
         for name, (ours, ratio) in times.items()
     }
     frame = pd.DataFrame.from_dict(rows, orient="index")
-    print(frame.to_string())
-    if arguments.record:
-        record("checks", {"Scores, calibration and the surface of probabilities": frame})
+    show(
+        "checks", {"Scores, calibration and the surface of probabilities": frame}, arguments.record
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 Chance alone moves a share of 1,000 data sets by 0.7 points (one standard deviation).
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pandas as pd
-from _record import add_option, record
+from _record import options, show
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from simulated import FAMILIES, simulate
@@ -21,9 +20,8 @@ from simulated import FAMILIES, simulate
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=1000)
-    add_option(parser)
     arguments = parser.parse_args()
     rows = {}
     for name in FAMILIES:
@@ -40,9 +38,7 @@ def main():
         "the truth, and the mean standard error over the spread of the estimates; for the constant "
         "and two slopes"
     )
-    print(caption, frame.to_string(), sep="\n")
-    if arguments.record:
-        record("coverage", {caption: frame})
+    show("coverage", {caption: frame}, arguments.record)
 
 
 if __name__ == "__main__":

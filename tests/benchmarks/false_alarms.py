@@ -5,7 +5,6 @@
 Each data set has 300 rows and a design of its own, and is fitted by the model that made it.
 """
 
-import argparse
 import collections
 import os
 import sys
@@ -15,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-from _record import add_option, record
+from _record import options, show
 
 import probnn as pn
 
@@ -40,9 +39,8 @@ def alarms(name, repeats):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=1000)
-    add_option(parser)
     arguments = parser.parse_args()
     rows = {}
     for name in FAMILIES:
@@ -51,9 +49,8 @@ def main():
         rows[name] = {"false alarms": f"{some / arguments.repeats:.1%}", "which": which}
         print(name, rows[name], flush=True)
     frame = pd.DataFrame.from_dict(rows, orient="index")
-    if arguments.record:
-        caption = f"{arguments.repeats:,} right models of {ROWS} rows: the share with a finding"
-        record("false_alarms", {caption: frame})
+    caption = f"{arguments.repeats:,} right models of {ROWS} rows: the share with a finding"
+    show("false_alarms", {caption: frame}, arguments.record)
 
 
 if __name__ == "__main__":

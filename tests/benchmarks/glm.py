@@ -10,7 +10,6 @@ float64 arrays, with the threads each library takes by default; a solver that ne
 runs twice. Times include standard errors where the table shows their error.
 """
 
-import argparse
 import ctypes
 import gc
 import importlib
@@ -30,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-from _record import add_option, record
+from _record import options, record
 from scipy.special import expit
 
 ACCURACY = 1e-6
@@ -284,7 +283,7 @@ def memories(names, solver, quick):
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--peers", nargs="*", choices=list(SOLVERS)[1:], default=list(SOLVERS)[1:])
     parser.add_argument("--repeats", type=int, default=5)
@@ -292,7 +291,6 @@ def main():
     parser.add_argument(
         "--memory-of", choices=SOLVERS, help="print only a solver's memory, in bytes"
     )
-    add_option(parser)
     args = parser.parse_args()
     cases = {k: CASES[k]._replace(n=CASES[k].n // (20 if args.quick else 1)) for k in args.cases}
     if args.memory_of:

@@ -7,7 +7,6 @@ absolute error where the certified value is 0, capped at 15; each figure is the 
 coefficients, or standard errors. The sets are read from the folder that PROBNN_DATA names.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from _record import add_option, record
+from _record import options, show
 
 from probnn.glm.lstsq import lstsq
 
@@ -91,9 +90,7 @@ def table():
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_option(parser)
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     rows = table()
     if not rows:
         sys.exit(f"no sets in {DATA}: set PROBNN_DATA to the folder that has nist/")
@@ -106,9 +103,7 @@ def main():
     }
     frame = pd.DataFrame(cells, index=[name for name, _ in rows])
     caption = "Correct digits: coefficients, standard errors"
-    print(caption, frame.to_string(), sep="\n")
-    if arguments.record:
-        record("nist", {caption: frame})
+    show("nist", {caption: frame}, arguments.record)
 
 
 if __name__ == "__main__":

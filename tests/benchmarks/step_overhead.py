@@ -19,7 +19,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pandas as pd
-from _record import add_option, record
+from _record import options, show
 
 import probnn as pn
 
@@ -124,10 +124,9 @@ def ratios():
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--backend", nargs="+", choices=BACKENDS)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    add_option(parser)
     arguments = parser.parse_args()
     if arguments.here:
         return print(json.dumps(ratios()))
@@ -139,9 +138,7 @@ def main():
         columns[name] = json.loads(done.stdout.splitlines()[-1])
     frame = pd.DataFrame(columns)
     caption = "A step written by hand, and a head's over it"
-    print(caption, frame.to_string(), sep="\n")
-    if arguments.record:
-        record("step_overhead", {caption: frame})
+    show("step_overhead", {caption: frame}, arguments.record)
 
 
 if __name__ == "__main__":

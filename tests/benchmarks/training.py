@@ -11,7 +11,6 @@ the time of our steps goes. torch has one thread unless OMP_NUM_THREADS says oth
 and others at work on the cores, its threads wait for each other, which hides all else.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -28,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-from _record import add_option, environment, record
+from _record import environment, options, record
 
 CHILD = os.environ.get("PROBNN_BENCHMARK") == "child"  # this process measures one backend
 Crew = None
@@ -647,13 +646,12 @@ def parts_table(args):
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer variants and networks")
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=[])
     parser.add_argument("--only", nargs="+", choices=TABLES)
     parser.add_argument("--parts", action="store_true", help="where the time of our steps goes")
     parser.add_argument("--repeats", type=int, default=3)
-    add_option(parser)
     args = parser.parse_args()
     if CHILD:
         chosen = args.only or (QUICK if args.quick else TABLES)
