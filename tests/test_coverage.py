@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from simulated import FAMILIES, simulate
+from simulated import FAMILIES, fits, sampler, simulate
+
+import probnn as pn
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -15,3 +17,14 @@ def test_confidence_intervals_hold_the_truth(name):
     chance = 4 * found.spread / np.sqrt(repeats)
     assert (np.abs(found.bias) < chance + 0.02 * found.spread * 5).all(), found
     np.testing.assert_allclose(found.error, found.spread, rtol=0.08)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_many_fits_at_once_are_those_of_the_library(name):
+    family, slopes, rest = FAMILIES[name]
+    x, draw = sampler(name, 1000, np.random.default_rng(11))
+    y = np.array([draw() for _ in range(5)])
+    for each, coefficients, errors in zip(y, *fits(y, x, family, [*slopes, *rest]), strict=True):
+        found = pn.glm.GLM(each, x, family).fit(tol=1e-12)
+        np.testing.assert_allclose(coefficients, found.params[:3], rtol=1e-8)
+        np.testing.assert_allclose(errors, found.bse[:3], rtol=1e-8)
