@@ -280,7 +280,7 @@ class Evidence:
         """The raw parameters of the intercept-only fit to the training rows."""
         fixed = self.head.fixed if self.results is None else self.results.model.fixed
         known = np.full(self.family.size, np.nan)
-        names = [n for n, param in self.family.params.items() for _ in range(param.columns)]
+        names = [name for name, _ in self.family.raw_columns]
         for name, value in fixed.items():
             known[names.index(name)] = self.family.links[name].forward(np.float64(value))
         need(

@@ -12,6 +12,7 @@ from probnn import backend, domains
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
 from probnn.families._params import Linked, Param
+from probnn.links import Link
 from probnn.links import get as get_link
 
 
@@ -23,6 +24,15 @@ def _compiled(family, what, second):
         "mean": lambda raw: family.mean(**family.to_params(raw)),
     }
     return backend.derivatives(functions[what], second)
+
+
+def _without_links(config):
+    """Return a configuration without links, of this family and of those that it is made of."""
+    return {
+        name: _without_links(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name != "links"
+    }
 
 
 class Family(ABC):
@@ -88,6 +98,9 @@ class Family(ABC):
     classes: ClassVar[int | None] = None  # how many, where y is the code of one
     closed_under_mixing: ClassVar[bool] = False  # whether its mixtures are of the family itself
     of_mean: ClassVar[bool] = False  # an exponential family whose location is its mean: a GLM's
+    canonical_link: ClassVar[Link | str | None] = None  # of an exponential family
+    loss: ClassVar[str | None] = None  # what the location minimises: squared_, absolute_error
+    proportions: ClassVar[bool] = False  # whether y may be the share of successes of a row
     has_tails: ClassVar[bool] = False  # whether `_log_cdf`, `_log_sf`, `_log_between` are there
     y_columns: ClassVar[int | None] = None  # of a response that is several numbers
     y_meaning: ClassVar[str] = ""  # of those columns
@@ -282,6 +295,47 @@ class Family(ABC):
     def label(self):
         """The name, and those of families that this one is made of."""
         return self.name
+
+    @property
+    def kind(self):
+        """What a response is, in one word: what others ask in place of the name.
+
+        "real", "positive", "proportion", "counts", "binary", "categorical", "ordinal", "circular",
+        or "vector". A subclass states what flags and the support do not say.
+        """
+        if self.vector or self.circular:
+            return "vector" if self.vector else "circular"
+        if self.classes is not None:
+            return "categorical"
+        if self.support.whole:
+            return "binary" if self.support == domains.BINARY else "counts"
+        if self.support.low >= 0.0:
+            return "proportion" if self.support.high <= 1.0 else "positive"
+        return "real"
+
+    @property
+    def is_canonical(self):
+        """Whether the location has the canonical link: observed and expected information agree."""
+        known = self.canonical_link
+        return known is not None and self.links[self.location] == get_link(known)
+
+    @property
+    def raw_columns(self):
+        """The raw columns in order: pairs of a parameter, and what tells its columns apart."""
+        return [
+            (name, self.links[name].raw_label(param, j))
+            for name, param in self.params.items()
+            for j in range(param.columns)
+        ]
+
+    def like(self, other):
+        """Return whether another family is this one, perhaps with other links."""
+        alike = _without_links(self.get_config()) == _without_links(other.get_config())
+        return type(self) is type(other) and alike
+
+    def per_trial(self):
+        """Return the family of each single trial, where y counts independent ones; else None."""
+        return None
 
     @property
     def y_shape(self):

@@ -35,6 +35,8 @@ class Bernoulli(Family):
     support = domains.BINARY
     discrete = True
     of_mean = True
+    canonical_link = "logit"
+    proportions = True
     closed_under_mixing = True
 
     def distribution(self, probs):

@@ -8,6 +8,7 @@ from probnn.families._frozen_trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_factorial_excess
 from probnn.families._params import Param
 from probnn.families._registry import register
+from probnn.families.bernoulli import Bernoulli
 
 
 class OfTrials(Family):
@@ -142,6 +143,7 @@ class Binomial(OfTrials):
     """
 
     name = "binomial"
+    canonical_link = "logit"
     parameters = {"probs": Param("logit", domains.PROBABILITY)}
 
     def distribution(self, probs):
@@ -154,6 +156,10 @@ class Binomial(OfTrials):
     def frozen(self, probs, trials=None):
         """Return SciPy-like functions, given the trials of each row if the family has none."""
         return FrozenBinomial(self._trials(trials), probs)
+
+    def per_trial(self):
+        """Return the Bernoulli family of each trial."""
+        return Bernoulli(links={"probs": self.links["probs"]})
 
     def _log_prob(self, y, probs):
         k, trials = self._split(y)

@@ -64,6 +64,8 @@ class Categorical(Family):
     name = "categorical"
     discrete = True
     of_mean = True
+    kind = "categorical"
+    canonical_link = MultinomialLogit()
     closed_under_mixing = True
 
     def __init__(self, classes=2):

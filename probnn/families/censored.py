@@ -90,6 +90,11 @@ class Censored(Wrapper):
             raise ValueError("Expected `observed` to be 0 or 1. Received other values.")
         return np.column_stack([time, np.where(observed == 1.0, time, np.inf)])
 
+    @property
+    def kind(self):
+        """What a response is that was seen."""
+        return self.family.kind
+
     def distribution(self, **params):
         """Return the backend's distribution of what is censored."""
         return self.family.distribution(**params)

@@ -34,6 +34,7 @@ class Exponential(LogLocationScale):
     support = domains.POSITIVE
     standard = Mirrored(StandardGumbel())
     of_mean = True
+    canonical_link = "inverse"
 
     def distribution(self, mean):
         """Return the backend's Exponential."""

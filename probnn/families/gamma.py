@@ -37,6 +37,7 @@ class Gamma(Family):
     }
     support = domains.POSITIVE
     of_mean = True
+    canonical_link = "inverse"
 
     def distribution(self, mean, shape):
         """Return the backend's Gamma."""

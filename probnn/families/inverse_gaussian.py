@@ -44,6 +44,7 @@ class InverseGaussian(Family):
     }
     support = domains.POSITIVE
     of_mean = True
+    canonical_link = "inverse_squared"
 
     def distribution(self, mean, shape):
         """Return TFP's InverseGaussian; torch has none."""

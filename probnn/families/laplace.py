@@ -41,6 +41,7 @@ class Laplace(LocationScale):
     support = domains.REAL
     standard = StandardLaplace()
     smooth = False
+    loss = "absolute_error"
 
     def distribution(self, loc, scale):
         """Return the backend's Laplace."""

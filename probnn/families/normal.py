@@ -39,6 +39,8 @@ class Normal(LocationScale):
     support = domains.REAL
     standard = StandardNormal()
     of_mean = True
+    canonical_link = "identity"
+    loss = "squared_error"
 
     def distribution(self, loc, scale):
         """Return the backend's Normal."""

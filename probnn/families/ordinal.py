@@ -99,6 +99,7 @@ class Ordinal(Family):
     """
 
     name = "ordinal"
+    kind = "ordinal"
     discrete = True
     no_intercept: ClassVar[dict] = {"loc": "cutpoints"}
     constant_by_default: ClassVar[tuple] = ("cutpoints",)

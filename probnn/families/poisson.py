@@ -35,6 +35,7 @@ class Poisson(Family):
     support = domains.COUNTS
     discrete = True
     of_mean = True
+    canonical_link = "log"
 
     def distribution(self, rate):
         """Return the backend's Poisson."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn import links
 from probnn.glm.newton import Optimum
 
 
@@ -29,7 +30,8 @@ def least_absolute(model):
     and n: Koenker and Bassett (1978), doi:10.2307/1913643, for Laplace errors.
     """
     family, data = model.family, model.data
-    alone = family.name == "laplace" and family.links["loc"].name == "identity"
+    identity = family.links[family.location] == links.get("identity")
+    alone = family.loss == "absolute_error" and identity
     if not alone or "scale" in model.modelled:
         raise ValueError(
             "Expected the laplace family itself, with the identity link and a constant scale: its "

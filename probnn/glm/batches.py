@@ -158,7 +158,8 @@ class BatchedGLM(GLM):
 
     def __init__(self, batches, family="normal", **options):
         family = families.get(family, **_link_of(options))
-        if family.name in ("binomial", "laplace") or family.y_columns is not None:
+        several = family.per_trial() is not None or family.y_columns is not None
+        if several or not family.smooth:
             raise ValueError(
                 "Expected a family of one number in each row, with second derivatives, for models "
                 f"in batches. Received: {family!r}. Successes and failures are the two columns of "

@@ -252,7 +252,7 @@ def _of_results(results, name):
         llf=results.llf,
         scale=results.scale if dispersed else np.nan,
         cov_type=results.cov_type if se else None,
-        information=None if results._is_canonical else results.information,
+        information=None if family.is_canonical else results.information,
         penalty=penalty,
         dropped=model.n_missing,
         stopped="" if results.converged else "Newton's method ended before the optimum",

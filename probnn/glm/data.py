@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from probnn import families
 from probnn.data import to_numpy
 from probnn.glm.likelihood import Likelihood
 from probnn.glm.parallel import one_blas_thread, share
@@ -150,11 +149,12 @@ def read_column(values, n, what, minimum=None):
 
 
 def as_bernoulli(family, y):
-    """Return a binomial family as Bernoulli, with y as numbers of successes and of failures.
+    """Return a family of trials as that of each, with y as numbers of successes and of failures.
 
     The likelihoods differ by terms of y alone, which `Results.llf` counts; others pass unchanged.
     """
-    if family.name != "binomial":
+    each = family.per_trial()
+    if each is None:
         return family, y
     values = _numeric(to_numpy(y), "y")
     if family.trials is not None and values.ndim == 2 and values.shape[1] == 1:
@@ -172,7 +172,7 @@ def as_bernoulli(family, y):
 
         name = getattr(y, "name", None) or next(iter(getattr(y, "columns", ["y"])))
         pairs = pd.DataFrame(pairs, getattr(y, "index", None), [str(name), "failures"])
-    return families.Bernoulli(links={"probs": family.links["probs"]}), pairs
+    return each, pairs
 
 
 def read_response(y, family):
@@ -195,7 +195,7 @@ def read_response(y, family):
     trials = None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and y.shape[1] == 2 and family.name == "bernoulli":
+    if y.ndim == 2 and y.shape[1] == 2 and family.proportions:
         trials = y.sum(axis=1)
         if not (np.isfinite(y).all() and (y >= 0).all() and (trials > 0).all()):
             raise ValueError(

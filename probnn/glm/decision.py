@@ -86,7 +86,7 @@ def decision_line(model, x_names=None, level=0.5):
 
 
 def _check_family(family):
-    if family.name != "bernoulli":
+    if family.kind != "binary":
         raise ValueError(f"Expected a model of the bernoulli family. Received: {family!r}.")
 
 
@@ -104,7 +104,7 @@ def _of_results(results, x_names):
     names = list(coef) if x_names is None else list(x_names)
     if sorted(names) != sorted(coef):
         raise ValueError(f"Expected x_names to be {list(coef)}, in any order. Received: {names}.")
-    return model.family.links["probs"], [b0, *(coef[name] for name in names)]
+    return model.family.links[model.family.location], [b0, *(coef[name] for name in names)]
 
 
 def _of_network(model):
@@ -128,4 +128,7 @@ def _of_network(model):
         for t in head.coefficients()
     )
     slope = (chain.slope @ kernel)[:, 0]
-    return head.family.links["probs"], [float(np.sum(bias + chain.shift @ kernel)), *slope]
+    return head.family.links[head.family.location], [
+        float(np.sum(bias + chain.shift @ kernel)),
+        *slope,
+    ]

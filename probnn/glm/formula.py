@@ -248,17 +248,18 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     classes = None
     response = str(parsed.lhs)
     is_text = response in frame and frame[response].dtype.kind not in "biuf"
-    name = family if isinstance(family, str) else getattr(family, "name", "")
-    if name in ("categorical", "ordinal") and (is_text or isinstance(family, str)):
+    known = families.FAMILIES.get(family) if isinstance(family, str) else family
+    kind = getattr(known, "kind", "")  # of a class a property where options decide
+    if kind in ("categorical", "ordinal") and (is_text or isinstance(family, str)):
         if response not in frame:
             raise ValueError(
                 f"Expected the response of classes to be a column. Received: {response!r}, not "
                 f"among {list(frame.columns)}."
             )
-        frame[response], classes = _codes(frame[response], name == "ordinal")
+        frame[response], classes = _codes(frame[response], kind == "ordinal")
         if isinstance(family, str):
             options, link = {} if link is None else {"link": link}, None
-            family = families.get(name, classes=len(classes), **options)
+            family = families.get(family, classes=len(classes), **options)
     elif is_text or (response not in frame and response.startswith("C(")):
         levels = sorted(map(str, frame[response].dropna().unique())) if is_text else ["..."]
         raise ValueError(
@@ -285,10 +286,9 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     y, X = tables.pop("y"), tables.pop(family.location)
     if family.location in family.no_intercept:
         X = X.drop(columns="Intercept", errors="ignore")
-    if cls is GLM:
-        kwargs |= {"family": family, "designs": tables}
     by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
-    model = cls(y, X, **by_row, **kwargs)
+    kwargs |= {"designs": tables}
+    model = cls(y, X, family=family, **by_row, **kwargs)
     model.y_name, model.classes = str(parsed.lhs), classes
     model.n_missing = len(frame) - len(kept)
     specs = {name: matrices[name].model_spec for name in sides if name != "y"}

@@ -56,7 +56,8 @@ class Hypotheses:
 
         link = self.family.links[self.family.location]
         other = restricted.family.links[restricted.family.location]
-        if (restricted.nobs, restricted.family.name, other) != (self.nobs, self.family.name, link):
+        alike = restricted.family.like(self.family) and other == link
+        if restricted.nobs != self.nobs or not alike:
             raise ValueError(
                 "Expected a restricted model of the same rows, family and link. Received: "
                 f"{restricted.nobs} rows of {restricted.family.name} ({other.name}), against "

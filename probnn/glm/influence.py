@@ -5,7 +5,6 @@ from functools import cached_property
 import numpy as np
 
 from probnn.glm import covariance, rows
-from probnn.glm.linear import OLS
 
 
 class Influence:
@@ -59,10 +58,6 @@ class Influence:
     >>> results.get_influence().hat_matrix_diag.round(4).tolist()
     [0.8333, 0.3333, 0.8333]
     """
-
-    def __new__(cls, results, observed=True):
-        """Choose the class that has statsmodels' names for the model."""
-        return object.__new__(OLSInfluence if isinstance(results.model, OLS) else cls)
 
     def __init__(self, results, observed=True):
         from scipy.linalg import qr

@@ -17,6 +17,8 @@ class OLS(GLM):
         The response.
     X : array_like, shape (n, p)
         The design; no constant is added.
+    family : str or Family
+        The normal family, or one made by subclassing it.
     **kwargs
         `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
 
@@ -35,8 +37,10 @@ class OLS(GLM):
 
     _use_t = True
 
-    def __init__(self, y, X, **kwargs):
-        super().__init__(y, X, "normal", **kwargs)
+    def __init__(self, y, X, *, family="normal", **kwargs):
+        super().__init__(y, X, family, **kwargs)
+        if self.family.loss != "squared_error":
+            raise ValueError(f"Expected a normal family, for OLS. Received: {self.family!r}.")
 
     def _results(self):
         return OLSResults
@@ -58,6 +62,8 @@ class OLSResults(Results):
     mse_model, mse_resid, mse_total : float
         Mean squares.
     """
+
+    _summary = "ols"
 
     @property
     def _constants_in_df(self):
@@ -183,6 +189,12 @@ class OLSResults(Results):
         statistic = (restricted.ssr - self.ssr) / df / self.mse_resid
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 
+    def get_influence(self, observed=True):
+        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.influence.OLSInfluence`."""
+        from probnn.glm.influence import OLSInfluence
+
+        return OLSInfluence(self, observed)
+
     def _scalars(self):
         return [*SCALARS, "centered_tss", "uncentered_tss"]
 
@@ -196,6 +208,8 @@ class Logit(GLM):
         0 and 1; or (n, 2), successes and failures.
     X : array_like, shape (n, p)
         The design; no constant is added.
+    family : str or Family
+        The Bernoulli family, or one made by subclassing it.
     **kwargs
         `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
 
@@ -207,8 +221,10 @@ class Logit(GLM):
     0.693147
     """
 
-    def __init__(self, y, X, **kwargs):
-        super().__init__(y, X, "bernoulli", **kwargs)
+    def __init__(self, y, X, *, family="bernoulli", **kwargs):
+        super().__init__(y, X, family, **kwargs)
+        if self.family.kind != "binary":
+            raise ValueError(f"Expected a family of 0 and 1, for Logit. Received: {self.family!r}.")
 
     def _results(self):
         return LogitResults
@@ -216,6 +232,8 @@ class Logit(GLM):
 
 class LogitResults(Results):
     """Results of `Logit`, with statsmodels' names for discrete models."""
+
+    _summary = "logit"
 
     @property
     def fittedvalues(self):

@@ -4,8 +4,7 @@ import warnings
 
 import numpy as np
 
-from probnn import backend, families
-from probnn.domains import COUNTS
+from probnn import backend, families, links
 from probnn.glm import covariance, separation
 from probnn.glm.data import as_bernoulli, check_rank, constant_columns, is_labelled
 from probnn.glm.newton import Optimum, Progress, newton
@@ -313,7 +312,8 @@ class GLM(Specification):
     @property
     def is_linear(self):
         """Whether the estimates solve a linear least-squares problem."""
-        return self.dispersion == "scale" and self.family.links["loc"].name == "identity"
+        least_squares = self.family.loss == "squared_error" and self.family.is_canonical
+        return least_squares and self.dispersion is not None
 
     def likelihood(self):
         """Return the `Likelihood` of the data, at dispersion 1 where there is one."""
@@ -330,16 +330,12 @@ class GLM(Specification):
                 names = self.parameter_names[first : first + x.shape[1]]
                 check_rank(x if used is None else x[used], names)
         if separated:
-            kinds = {"bernoulli": "binary", "categorical": "categorical"}
-            log = self.family.links[self.family.location].name == "log"
-            kind = kinds.get(self.family.name)
-            counts = self.family.of_mean and self.family.support is COUNTS
-            if kind is None and counts and log:
-                kind = "counts"
-            if kind is not None:
+            family = self.family
+            log = family.links[family.location] == links.get("log")
+            counts = family.kind == "counts" and family.of_mean and log
+            if counts or family.kind in ("binary", "categorical"):
                 y, x = (self.y, self.X) if used is None else (self.y[used], self.X[used])
-                link = self.family.links[self.family.location].name
-                separation.check(y, x, kind, self.x_names, firth=link == "logit")
+                separation.check(y, x, family.kind, self.x_names, firth=family.is_canonical)
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""

@@ -238,7 +238,8 @@ class Bridge:
         head, family = self.head, self.head.family
         frame = pd.DataFrame(self.design, columns=self._labels, index=index)
         one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
-        kinds = dict(zip(_raw_names(family), head._kinds, strict=True))
+        names = [name for name, _ in family.raw_columns]
+        kinds = dict(zip(names, head._kinds, strict=True))
         bare = frame.drop(columns="const", errors="ignore")
         frames = {n: bare if n in family.no_intercept else frame for n in kinds}
         location = frames[family.location] if kinds[family.location] == "predicted" else one
@@ -247,11 +248,10 @@ class Bridge:
         }
         options = {"family": family, "fixed": head.fixed}
         self.glm = GLM(y, location, designs=others, **options)
-        link = family.links[family.location].name
         if self.glm.is_linear:
-            self.glm = OLS(y, location)
-        elif family.name == "bernoulli" and link == "logit":
-            self.glm = Logit(y, location)
+            self.glm = OLS(y, location, family=family)
+        elif family.kind == "binary" and family.is_canonical:
+            self.glm = Logit(y, location, family=family)
         self.glm.labelled, self.glm.y_name = self.labelled, self.y_name
         self.full = self.glm
         if self.glm.dispersion is not None:
@@ -381,10 +381,6 @@ class Bridge:
         return found
 
 
-def _raw_names(family):
-    return [name for name, param in family.params.items() for _ in range(param.columns)]
-
-
 def _split(model):
     """Return the head, the layers before it or None, and a model that makes its features."""
     if isinstance(model, keras.Sequential):
@@ -431,7 +427,7 @@ def flat(head, kernel, bias):
 
 def _absorbed(head, bias):
     """Return raw biases with those of parameters without one in what stands for them."""
-    names, bias = _raw_names(head.family), np.array(bias)
+    names, bias = [name for name, _ in head.family.raw_columns], np.array(bias)
     for name, other in head.family.no_intercept.items():
         a, b = names.index(name), names.index(other)
         bias[b], bias[a] = bias[b] - bias[a], 0.0

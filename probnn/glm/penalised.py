@@ -37,7 +37,7 @@ def firth(model, start, maxiter=100, tol=1e-9, on_iteration=None):
     doi:10.1093/biomet/80.1.27; Heinze and Schemper (2002), doi:10.1002/sim.1047. It removes the
     bias of order 1 / n, and its maximum is finite even where the classes are separated.
     """
-    known = model.family.name == "bernoulli" and model.family.links["probs"].name == "logit"
+    known = model.family.kind == "binary" and model.family.is_canonical
     if not known or model.data is None:
         raise ValueError(
             "Expected the bernoulli family with the logit link, and rows that are not in batches, "

@@ -111,6 +111,8 @@ class Results(GoodnessOfFit, Hypotheses):
         if cov_type != "nonrobust":
             _ = self._cov  # clusters decide on degrees of freedom, and bad options raise now
 
+    _summary = "glm"  # whose table: statsmodels has one for each of these
+
     @property
     def _constants_in_df(self):  # statsmodels' GLM counts one whether X has a constant or not
         return 1
@@ -147,7 +149,7 @@ class Results(GoodnessOfFit, Hypotheses):
         """A square root of `normalized_cov_params`: products of roots keep more digits."""
         if self._optimum.inverse_root is not None:
             return self._optimum.inverse_root
-        if self.information == "observed" or self._is_canonical:
+        if self.information == "observed" or self.family.is_canonical:
             return self._inverse_root(self._optimum.hessian)
         total, weights = 0.0, None
         for data in self.model.parts():
@@ -161,14 +163,6 @@ class Results(GoodnessOfFit, Hypotheses):
     def _inverse_root(self, information, weights=None):
         likelihood = None if self.model.data is None else self.model.likelihood()
         return covariance.inverse_root(information, likelihood, self.coef, weights)
-
-    @property
-    def _is_canonical(self):
-        """Whether the observed information is the expected one."""
-        canonical = {"bernoulli": "logit", "poisson": "log", "categorical": "multinomial_logit"}
-        canonical["normal"] = "identity"
-        link = self.family.links[self.family.location].name
-        return canonical.get(self.family.name) == link
 
     @cached_property
     def _cov(self):
@@ -189,7 +183,7 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def _bread_root(self):
         """A square root of the inverse of the observed information, the sandwich's bread."""
-        if self.information == "observed" or self._is_canonical:
+        if self.information == "observed" or self.family.is_canonical:
             return self._root
         return self._inverse_root(self._optimum.hessian)
 
@@ -370,7 +364,7 @@ class Results(GoodnessOfFit, Hypotheses):
         """Return the table as statsmodels' `Summary`: text, `as_html()`, `as_latex()`."""
         from probnn.glm.summary import summary
 
-        return summary(self, alpha, title)
+        return summary(self, alpha, title, self._summary)
 
     @property
     def network(self):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from probnn import links
 from probnn.glm.data import (
     Observations,
     check_aligned,
@@ -63,24 +64,22 @@ class Specification:
         self.designs, self.known = [], np.full(family.size, np.nan)
         self.parameter_names, self.constants, self.raw_names = [], {}, []
         self.modelled = {name: labels for name, (_, labels) in others.items()}
-        for name, param in family.params.items():
-            for j in range(param.columns):
-                a, which = len(self.designs), family.links[name].raw_label(param, j)
-                design, labels = None, []
-                if name == family.location:
-                    design, labels = self.X, [f"{x}{which}" for x in self.x_names]
-                elif name in others:
-                    design, labels = others[name]
-                    labels = [f"{name}: {z}{which}" for z in labels]
-                elif name in unit:
-                    self._check_fixed(name, unit[name])
-                    self.known[a] = family.links[name].forward(np.float64(unit[name]))
-                else:
-                    design, labels = np.broadcast_to(1.0, (len(y), 1)), [name + which]
-                    self.constants[len(self.parameter_names)] = name
-                self.designs.append(design)
-                self.raw_names.append(name)
-                self.parameter_names += labels
+        for a, (name, which) in enumerate(family.raw_columns):
+            design, labels = None, []
+            if name == family.location:
+                design, labels = self.X, [f"{x}{which}" for x in self.x_names]
+            elif name in others:
+                design, labels = others[name]
+                labels = [f"{name}: {z}{which}" for z in labels]
+            elif name in unit:
+                self._check_fixed(name, unit[name])
+                self.known[a] = family.links[name].forward(np.float64(unit[name]))
+            else:
+                design, labels = np.broadcast_to(1.0, (len(y), 1)), [name + which]
+                self.constants[len(self.parameter_names)] = name
+            self.designs.append(design)
+            self.raw_names.append(name)
+            self.parameter_names += labels
         self.widths = [None if x is None else x.shape[1] for x in self.designs]
         constant = constant_columns(self.X)
         self.constant_index = constant[0] if constant else None
@@ -129,7 +128,7 @@ class Specification:
         exposure = read_column(exposure, n, "exposure", minimum=0.0)
         if exposure is not None:
             link = self.family.links[self.family.location]
-            if link.name != "log" or not (exposure > 0).all():
+            if link != links.get("log") or not (exposure > 0).all():
                 raise ValueError(
                     f"Expected exposure above 0, with the log link. Received: link {link.name!r}, "
                     f"smallest exposure {exposure.min()}. Use offset= with other links."

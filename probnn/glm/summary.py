@@ -5,13 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 
 
-def summary(results, alpha=0.05, title=None):
-    """Return statsmodels' `Summary` of results: see `Results.summary`."""
+def summary(results, alpha=0.05, title=None, kind="glm"):
+    """Return statsmodels' `Summary` of results, as it has it of a kind: see `Results.summary`."""
     from statsmodels.iolib.summary import Summary
 
     model = results.model
-    kind = type(model).__name__
-    left, right, titled = _TOPS.get(kind, _glm)(results)
+    left, right, titled = _TOPS[kind](results)
     # Classes of a response are one block below another; Summary reads flat names.
     flat = _flat(results, alpha)
     table = Summary()
@@ -20,7 +19,7 @@ def summary(results, alpha=0.05, title=None):
         table.add_table_params(flat, alpha=alpha, use_t=results.use_t)
     else:
         table.tables.append(_coefficients(results))
-    if kind == "OLS" and model.data is not None:
+    if kind == "ols" and model.data is not None:
         left, right = _residual_tests(results)
         table.add_table_2cols(flat, gleft=left, gright=right, title="")
     table.add_extra_txt(_notes(results))
@@ -106,7 +105,7 @@ def _glm(results):
     return left, right, "Generalized Linear Model Regression Results"
 
 
-_TOPS = {"OLS": _ols, "Logit": _logit}
+_TOPS = {"glm": _glm, "ols": _ols, "logit": _logit}
 
 
 def _method(results):

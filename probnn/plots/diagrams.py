@@ -128,17 +128,13 @@ def _outputs(head):
     """Return what the raw outputs are called, of several responses with their number."""
     names = []
     for response in range(head.responses):
-        kinds = iter(head._kinds)
-        for name, param in head.family.params.items():
-            for j in range(param.columns):
-                kind = next(kinds)
-                link = head.family.links[name]
-                which, called = link.raw_label(param, j), name
-                if head.family.classes is not None and name == "probs":
-                    called, which = "log-odds", which.replace("[", "").replace("]", "")
-                note = "" if kind == "predicted" else f" ({kind})"
-                number = f" of y{response + 1}" if head.responses > 1 else ""
-                names.append(f"{called}{which}{number}{note}")
+        for (name, which), kind in zip(head.family.raw_columns, head._kinds, strict=True):
+            called = name
+            if head.family.kind == "categorical":
+                called, which = "log-odds", which.replace("[", "").replace("]", "")
+            note = "" if kind == "predicted" else f" ({kind})"
+            number = f" of y{response + 1}" if head.responses > 1 else ""
+            names.append(f"{called}{which}{number}{note}")
     return names
 
 

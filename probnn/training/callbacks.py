@@ -89,18 +89,15 @@ def _chain(head, layers, width):
 
 def _names(head, x_names):
     """Return what the coefficients are called, as the models of `probnn.glm` do."""
-    names, family, at = [], head.family, 0
-    for name, param in family.params.items():
+    names, family = [], head.family
+    for at, (name, which) in enumerate(family.raw_columns):
         prefix = "" if name == family.location else f"{name}: "
-        for j in range(param.columns):
-            which = family.links[name].raw_label(param, j)
-            if head._kinds[at] == "predicted":
-                columns = ["const", *x_names] if head._biased[at] else x_names
-                names += [f"{prefix}{column}{which}" for column in columns]
-            elif head._kinds[at] == "constant":
-                is_design = name == family.location or name in family.with_dispersion(1.0)
-                names.append(f"{prefix}const{which}" if is_design else f"{name}{which}")
-            at += 1
+        if head._kinds[at] == "predicted":
+            columns = ["const", *x_names] if head._biased[at] else x_names
+            names += [f"{prefix}{column}{which}" for column in columns]
+        elif head._kinds[at] == "constant":
+            is_design = name == family.location or name in family.with_dispersion(1.0)
+            names.append(f"{prefix}const{which}" if is_design else f"{name}{which}")
     return names
 
 
