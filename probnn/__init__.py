@@ -56,7 +56,7 @@ _LAZY = {
     "Predictive": "probnn.predictive",
     "check_gradients": "probnn.inspection",
     "collapse_linear": "probnn.inspection",
-    "compare": "probnn.glm.compare",
+    "compare": "probnn.comparison",
     "diagnose": "probnn.diagnosis",
     "inference": "probnn.glm.network",
     "layer_outputs": "probnn.inspection",

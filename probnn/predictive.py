@@ -5,8 +5,6 @@ import numpy as np
 from probnn import families
 from probnn._integrals import numeric_crps, sum_over_counts
 
-_PIECE = 65_536  # rows in one pass through a network
-
 
 class Predictive:
     """The predictive distributions of n rows.
@@ -40,6 +38,8 @@ class Predictive:
     >>> d[:1].crps(0.0).round(4).tolist()
     [0.2337]
     """
+
+    members = ()  # those of a pool of models
 
     def __init__(self, family, params):
         self.family = families.get(family)
@@ -417,69 +417,3 @@ def check_predictive(d):
         )
     if not len(d):
         raise ValueError("Expected at least one row. Received: zero rows.")
-
-
-def predictive_of(model, x):
-    """Return what a model believes about the y of rows.
-
-    Parameters
-    ----------
-    model : probnn.Model, DeepEnsemble, Results, or a recalibrated model
-        Anything with `predict_distribution(x)`; networks with one head.
-    x : array_like
-        As it takes them.
-
-    Returns
-    -------
-    Predictive
-
-    Raises
-    ------
-    ValueError
-        If it predicts no distribution, or several; or as its `predict_distribution`.
-
-    Notes
-    -----
-    Networks are called in pieces of 65,536 rows, without `predict`: compiling that takes longer
-    than one pass.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> from probnn.predictive import predictive_of
-    >>> results = pn.glm.OLS([1.0, 2.0, 4.0], [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]).fit()
-    >>> predictive_of(results, [[1.0, 4.0]]).mean().round(6).tolist()
-    [6.833333]
-    """
-    if not hasattr(model, "predict_distribution"):
-        raise ValueError(
-            "Expected a model with predict_distribution: probnn.Model or Sequential, DeepEnsemble, "
-            f"or results of probnn.glm. Received: {type(model).__name__}."
-        )
-    heads = getattr(model, "heads", None)
-    if isinstance(heads, (list, tuple, dict)):
-        raise ValueError(
-            f"Expected a model with one head. Received: {type(model).__name__} with {len(heads)} "
-            "of them. Make one of each: probnn.Model(model.inputs, output)."
-        )
-    if isinstance(getattr(model, "members", None), list):
-        from probnn.pooled import PooledPredictive
-
-        return PooledPredictive([predictive_of(member, x) for member in model.members])
-    return model.predict_distribution(x) if heads is None else _in_pieces(model, x)
-
-
-def _in_pieces(network, x):
-    import keras
-
-    from probnn import data, streams
-
-    if streams.is_stream(x):
-        return network.predict_distribution(x, verbose=0)
-    x = data.features(x)
-    n = len(keras.tree.flatten(x)[0])
-    raw = []
-    for first in range(0, n, _PIECE):
-        part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
-        raw.append(keras.ops.convert_to_numpy(network(part, training=False)).astype("float64"))
-    return Predictive(network.heads.family, network.heads.to_params(np.concatenate(raw)))

@@ -15,8 +15,8 @@ from scipy import integrate, optimize, special, stats
 import probnn as pn
 from probnn import calibration
 from probnn.calibration import recalibrated
+from probnn.fitted import adapt
 from probnn.pooled import PooledPredictive
-from probnn.predictive import predictive_of
 
 CONTINUOUS = [
     case
@@ -411,7 +411,7 @@ def test_recalibrated_model(rng, bent):
     expected = bent(model.predict_distribution(x, verbose=0))
     np.testing.assert_array_equal(fixed.predict_distribution(x).mean(), expected.mean())
     np.testing.assert_array_equal(fixed.predict(x), expected.mean())
-    assert isinstance(predictive_of(fixed, x), calibration.RecalibratedPredictive)
+    assert isinstance(adapt(fixed).predict_distribution(x), calibration.RecalibratedPredictive)
 
 
 def ensemble(head):

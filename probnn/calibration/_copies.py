@@ -2,8 +2,8 @@
 
 import keras
 
+from probnn.fitted import adapt
 from probnn.heads import Head
-from probnn.models import Model, Sequential
 from probnn.training.copies import give_weights, remade
 
 
@@ -13,20 +13,20 @@ def numpy(weight):
 
 def is_wrapped(model):
     """Return whether predictions of a model are recalibrated, in place of its weights."""
-    return hasattr(model, "predict_distribution") and not isinstance(model, (Model, Sequential))
+    fitted = adapt(model)
+    return fitted.predicts and fitted.network is None
 
 
 def copied(model, check):
     """Return a copy of a model with one head that passes a check, and the copy's head."""
-    if not isinstance(model, (Model, Sequential)) or not isinstance(model.heads, Head):
-        heads = ""
-        if isinstance(model, (Model, Sequential)):
-            heads = f" with the heads {model.heads}"
+    heads = model.heads if adapt(model).predicts else None
+    if not isinstance(heads, Head):
+        with_heads = f" with the heads {heads}" if heads else ""
         raise ValueError(
             "Expected a Predictive, or a probnn.Model or Sequential with one head. Received: "
-            f"{type(model).__name__}{heads}. Call this on model.predict_distribution(x)."
+            f"{type(model).__name__}{with_heads}. Call this on model.predict_distribution(x)."
         )
-    check(model.heads)
+    check(heads)
     if not model.built:
         raise ValueError(
             "Expected a model with weights. Received: one that is not built. Fit it first."

@@ -8,10 +8,10 @@ from probnn.calibration import _checks
 from probnn.calibration.recalibrated import (
     RecalibratedModel,
     RecalibratedPredictive,
-    family_of,
 )
 from probnn.calibration.uniformity import transform
 from probnn.families import Bernoulli
+from probnn.fitted import adapt
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,8 @@ class IsotonicRecalibration:
         ValueError
             For another object, or a family that is discrete, has atoms, or is of angles or vectors.
         """
-        if hasattr(d_or_model, "predict_distribution"):
-            family = family_of(d_or_model)
+        if adapt(d_or_model).predicts:
+            family = adapt(d_or_model).family
             if family is not None:
                 _check_continuous(family, family)
             return RecalibratedModel(d_or_model, self)

@@ -4,9 +4,8 @@ import numpy as np
 from scipy.special import expit
 
 from probnn.families._frozen_mixture import FrozenMixture
-from probnn.glm.results import Results
+from probnn.fitted import FittedModel, adapt
 from probnn.predictive import Predictive
-from probnn.training.ensemble import DeepEnsemble
 
 _CHUNK = 1_000_000  # numbers held at once in an integral
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -111,12 +110,7 @@ class RecalibratedModel:
     """
 
     def __init__(self, model, recalibration):
-        heads = getattr(_network(model), "heads", None)
-        if isinstance(heads, (list, dict)):
-            raise ValueError(
-                f"Expected a model with one head. Received: {model!r} with {len(heads)} of them. "
-                "Make one of each: probnn.Model(model.inputs, output)."
-            )
+        _ = adapt(model).family  # raises if the model has several heads
         self.model, self.recalibration = model, recalibration
 
     def predict_distribution(self, x, verbose=0, **kwargs):
@@ -128,7 +122,7 @@ class RecalibratedModel:
             As the model's own `predict_distribution` takes them; networks print nothing unless
             `verbose` is given.
         """
-        if not isinstance(self.model, Results):  # which print nothing
+        if adapt(self.model).takes_verbose:
             kwargs["verbose"] = verbose
         return self.recalibration(self.model.predict_distribution(x, **kwargs))
 
@@ -140,17 +134,16 @@ class RecalibratedModel:
         return f"<RecalibratedModel: {type(self.recalibration).__name__} of {self.model!r}>"
 
 
-def family_of(model):
-    """Return the family that a model, or each member of an ensemble, predicts; None if unknown."""
-    model = _network(model)
-    return getattr(getattr(model, "heads", model), "family", None)
+class FittedRecalibrated(FittedModel):
+    """A recalibrated model: the family is that of what was recalibrated."""
+
+    @property
+    def family(self):
+        """The family of the model that was recalibrated."""
+        return adapt(self.model.model).family
 
 
-def _network(model):
-    """Return the model that was recalibrated, and the first of an ensemble."""
-    while isinstance(model, RecalibratedModel):
-        model = model.model
-    return model.members[0] if isinstance(model, DeepEnsemble) else model
+adapt.register(RecalibratedModel, FittedRecalibrated)
 
 
 class FrozenRecalibrated:

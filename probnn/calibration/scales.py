@@ -10,9 +10,9 @@ from probnn.calibration import _checks, _copies
 from probnn.calibration.recalibrated import (
     RecalibratedModel,
     RecalibratedPredictive,
-    family_of,
 )
 from probnn.families._wrapper import Wrapper
+from probnn.fitted import adapt
 from probnn.pooled import PooledPredictive
 from probnn.predictive import Predictive
 
@@ -83,7 +83,7 @@ class ScaleScaling:
                 return PooledPredictive([self(member) for member in d_or_model.members])
             return _scaled(d_or_model, self.factor)
         if _copies.is_wrapped(d_or_model):
-            family = family_of(d_or_model)
+            family = adapt(d_or_model).family
             if family is not None:
                 _check_family(family)
             return RecalibratedModel(d_or_model, self)

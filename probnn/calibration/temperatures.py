@@ -7,7 +7,8 @@ from scipy import optimize, special
 
 from probnn import families
 from probnn.calibration import _checks, _copies
-from probnn.calibration.recalibrated import RecalibratedModel, family_of
+from probnn.calibration.recalibrated import RecalibratedModel
+from probnn.fitted import adapt
 from probnn.predictive import Predictive
 
 
@@ -65,7 +66,7 @@ class TemperatureScaling:
                 probs = probs[..., 1]
             return Predictive(d_or_model.family, {"probs": probs})
         if _copies.is_wrapped(d_or_model):
-            family = family_of(d_or_model)  # an ensemble of ordinal ones is categorical
+            family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:
                 _check_classes(family, family)
             return RecalibratedModel(d_or_model, self)

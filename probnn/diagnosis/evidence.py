@@ -6,15 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from probnn import data, families
-from probnn._probabilistic import Probabilistic
 from probnn.calibration import quantile_residuals
 from probnn.diagnosis.thresholds import limit
+from probnn.fitted import adapt
 from probnn.glm.affine import compose
 from probnn.glm.network import Bridge, _split
-from probnn.glm.results import Results
 from probnn.heads import Head
-from probnn.predictive import Predictive, predictive_of
-from probnn.training.ensemble import DeepEnsemble
+from probnn.predictive import Predictive
 
 IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers
 _SPREADS = ("scale", "shape", "precision", "dispersion", "concentration")
@@ -92,8 +90,7 @@ class Evidence:
     ----------
     family : Family
         That of the model, whatever its predictions mix it to.
-    network : probnn.Model, or None
-        For results, ensembles and others.
+    model : FittedModel
     train, validation : Rows
         The latter may be None.
     held : Rows
@@ -108,39 +105,16 @@ class Evidence:
                 "Expected validation_data to be (x, y). Received: "
                 f"{type(validation_data).__name__}."
             )
-        self.model = model
-        self.network = model if isinstance(model, Probabilistic) else None
-        self.results = model if isinstance(model, Results) else None
-        if x is None and self.results is None:
-            raise ValueError(
-                "Expected x, the training rows. Received: None, which stands for those of a model "
-                "of probnn.glm alone."
-            )
-        if self.results is not None:
-            _check_complete(self.results.model, x, validation_data)
-        self.head = self._head(x)
-        read = self._read
-        if (
-            self.results is not None
-            and getattr(self.results.model.data, "trials", None) is not None
-        ):
-            read = _reader_of_trials(self.results, y)
+        self.model = model = adapt(model)
+        _check_complete(model, x, validation_data)
+        self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
+        read = self._read if model.trials is None else _reader_of_trials(model, y)
         self.train = Rows(model, read, x, y)
         self.validation = None
         if validation_data is not None:
             self.validation = Rows(model, read, *validation_data, "validation y")
         self.held = self.train if self.validation is None else self.validation
-        self.family = self.train.d.family if read != self._read else self.head.family
-
-    def _head(self, x):
-        """Return the head, or one of the family, for what it knows of the shape of y."""
-        if self.network is not None:
-            return self.network.heads
-        if isinstance(self.model, DeepEnsemble):
-            return self.model.members[0].heads
-        if self.results is not None:
-            return Head(self.results.family, dtype="float64")
-        return Head(predictive_of(self.model, x).family, dtype="float64")
+        self.family = self.train.d.family if model.trials is not None else self.head.family
 
     def _read(self, y, what):
         return np.asarray(data.response(y, self.head, what), dtype="float64"), None
@@ -148,20 +122,18 @@ class Evidence:
     @property
     def subject(self):
         """What is diagnosed, in words."""
-        kind = "model" if self.network is None else "network"
-        kind = "deep ensemble" if isinstance(self.model, DeepEnsemble) else kind
         held = "" if self.validation is None else f" and {len(self.validation):,} held out"
         rows = f"{len(self.train):,} row{'s' * (len(self.train) != 1)}"
         article = "an" if self.family.label[0] in "aeiou" else "a"
-        return f"{article} {self.family.label} {kind}, {rows}{held}"
+        return f"{article} {self.family.label} {self.model.kind}, {rows}{held}"
 
     # ---- conditions of checks ---------------------------------------------------------------
 
     def need_network(self):
         """Skip the check unless the model is one network, and return it."""
-        why = "diagnose its members one by one" if isinstance(self.model, DeepEnsemble) else ""
-        need(self.network is not None, why or "the model is no network")
-        return self.network
+        why = "diagnose its members one by one" if self.model.members else ""
+        need(self.model.network is not None, why or "the model is no network")
+        return self.model.network
 
     def need_one_number(self):
         """Skip the check unless each row has one number that was seen; and enough of them."""
@@ -184,7 +156,7 @@ class Evidence:
     @cached_property
     def _bridge(self):
         try:
-            return Bridge(self.network, self.train.x, self.train.given)
+            return Bridge(self.model.network, self.train.x, self.train.given)
         except ValueError as error:
             return Skip(str(error))
 
@@ -216,10 +188,8 @@ class Evidence:
         """
         if self.held is not self.train:
             return 0
-        if self.results is not None:
-            return self.columns.shape[1]
-        if self.network is None or isinstance(self._bridge, Skip):
-            return 0
+        if self.model.network is None or isinstance(self._bridge, Skip):
+            return self.model.size
         return self._bridge.design.shape[1]
 
     @property
@@ -229,12 +199,9 @@ class Evidence:
 
     def columns_of(self, rows):
         """Return the columns (n, p) of rows that the location is made of; skips if none."""
-        if self.results is not None:
-            model = self.results.model
-            return np.asarray(model.X if rows.x is None else model.new_rows(rows.x).designs[0])
-        x = data.features(rows.x)
-        need(not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2, "x is not one table")
-        return np.asarray(x, dtype="float64")
+        x = self.model.columns(rows.x)
+        need(x is not None, "x is not one table")
+        return x
 
     @cached_property
     def layers(self):
@@ -247,18 +214,15 @@ class Evidence:
     @cached_property
     def hidden(self):
         """Whether layers that are not linear come before the head, of a network or ensemble."""
-        network = self.network
-        if isinstance(self.model, DeepEnsemble):
-            network = self.model.members[0]
+        network = (*self.model.members, self.model)[0].network
         if network is None:
             return False
         try:
             layers = _split(network)[1]
         except ValueError:
             return True
-        x = data.features(self.train.x)
-        table = not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2
-        return layers is None or not table or compose(layers, x.shape[1]) is None
+        x = self.model.columns(self.train.x)
+        return layers is None or x is None or compose(layers, x.shape[1]) is None
 
     @property
     def spread(self):
@@ -268,20 +232,11 @@ class Evidence:
         return next((name for name in names if name in others), None)
 
     @cached_property
-    def constants(self):
-        """The names of the parameters that are one number for all rows."""
-        if self.results is not None:
-            model = self.results.model
-            return {model.dispersion, *model.constants.values(), *model.fixed} - {None}
-        return {*self.head.constant_names, *self.head.fixed}
-
-    @cached_property
     def marginal(self):
         """The raw parameters of the intercept-only fit to the training rows."""
-        fixed = self.head.fixed if self.results is None else self.results.model.fixed
         known = np.full(self.family.size, np.nan)
         names = [name for name, _ in self.family.raw_columns]
-        for name, value in fixed.items():
+        for name, value in self.model.fixed.items():
             known[names.index(name)] = self.family.links[name].forward(np.float64(value))
         need(
             self.train.given.ndim == 1 + len(self.family.y_shape),
@@ -300,23 +255,20 @@ class Evidence:
 
 def _believed(model, x, what):
     """Return what a model believes, or raise if x is too narrow or its weights diverged."""
-    member = model.members[0] if isinstance(model, DeepEnsemble) else model
-    is_network = isinstance(member, Probabilistic)
-    shape = getattr(member, "input_shape", None) if is_network else None
-    if isinstance(shape, tuple) and len(shape) == 2 and shape[1] is not None:
-        given = np.shape(data.features(x, what))
-        if len(given) == 2 and given[1] != shape[1]:
+    if [len(shape) for shape in model.input_shapes] == [2]:
+        given, ((_, width),) = np.shape(data.features(x, what)), model.input_shapes
+        if len(given) == 2 and width not in (None, given[1]):
             raise ValueError(
-                f"Expected {what} of shape (n, {shape[1]}), as the network takes. Received: shape "
+                f"Expected {what} of shape (n, {width}), as the network takes. Received: shape "
                 f"{given}. Give the columns that it was fitted to."
             )
     try:
-        return predictive_of(model, x)
+        return model.predict_distribution(x)
     except ValueError as error:
         found = re.match(
             r"Expected (\w+) of the \w+ family to lie in .* Received: (\S+),", str(error)
         )
-        if not is_network or found is None:
+        if not (model.network or model.members) or found is None:
             raise
         raise ValueError(
             f"Expected a network that predicts parameters of its family for every row. Received: "
@@ -326,21 +278,26 @@ def _believed(model, x, what):
 
 
 def _check_complete(model, x, validation_data):
-    """Raise if x alone does not say what results predict for it."""
-    what, cure = None, "compare them by pn.scores of results.predict_distribution(x, ...)"
-    if model.has_offset:
-        what = "an offset or exposure"
-    elif model.modelled and model.formula is None:
-        what = f"designs of {', '.join(model.modelled)}"
-        cure = "make the model of a formula, with formulas= in place of designs="
+    """Raise if x alone does not say what a model predicts for it."""
+    if x is None and model.x_names is None:
+        raise ValueError(
+            "Expected x, the training rows. Received: None, which stands for those of a model "
+            "of probnn.glm alone."
+        )
     here = "Call diagnose(results, None, y)."
-    if model.data is None:
+    if not model.holds_rows:
         here = "Fit the model to rows in memory: batches and files of results do not keep them."
         if x is None:
             raise ValueError(
                 "Expected x, or results that hold the rows that they were fitted to. Received: "
                 f"None. {here}"
             )
+    what, cure = None, "compare them by pn.scores of results.predict_distribution(x, ...)"
+    if model.offset:
+        what = "an offset or exposure"
+    elif model.designs:
+        what = f"designs of {', '.join(model.designs)}"
+        cure = "make the model of a formula, with formulas= in place of designs="
     if what is not None and x is not None:
         raise ValueError(
             f"Expected x=None, the rows that the model was fitted to, as it has {what}, which x "
@@ -353,14 +310,14 @@ def _check_complete(model, x, validation_data):
         )
 
 
-def _reader_of_trials(results, y):
-    """Return what reads y as successes and trials, for results of proportions.
+def _reader_of_trials(model, y):
+    """Return what reads y as successes and trials, for a model of proportions.
 
     y may be successes and trials, or failures, or the successes of one number of trials: the rows
     that the model was fitted to tell which.
     """
-    binomial = families.Binomial(links={"probs": results.family.links["probs"]})
-    own, trials = results.model.y, results.model.data.trials
+    binomial = families.Binomial(links={"probs": model.family.links["probs"]})
+    trials = model.trials
     readings = {
         2: (lambda y: y, lambda y: np.column_stack([y[:, 0], y.sum(axis=1)])),
         1: (lambda y: np.column_stack([y, np.full(len(y), trials[0])]),),
@@ -378,7 +335,7 @@ def _reader_of_trials(results, y):
     values = numbers(y, "y")
     for reading in readings[values.ndim]:
         pairs = reading(values)
-        if pairs.shape == (len(own), 2) and np.array_equal(pairs[:, 1], trials):
+        if pairs.shape == (len(trials), 2) and np.array_equal(pairs[:, 1], trials):
 
             def read(y, what, reading=reading):
                 pairs = reading(numbers(y, what))

@@ -5,7 +5,6 @@ Each check takes an `Evidence`, and returns None or (value, threshold, message, 
 
 import re
 
-import keras
 import numpy as np
 
 from probnn.diagnosis.evidence import IMPOSSIBLE, log_scores, need
@@ -16,12 +15,6 @@ from probnn.predictive import Predictive
 
 _FAR = 20.0  # nats: a row beyond them must not hide in the variance that it makes itself
 _KINDS = {"bernoulli": "binary", "categorical": "categorical"}
-_RANDOM = (
-    keras.layers.Dropout,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-)
 
 
 def _tail(level):
@@ -35,9 +28,8 @@ def not_converged(e):
     """Compare the weights of the head with the optimum of its likelihood."""
     from scipy.stats import chi2
 
-    if e.results is not None:
-        need(e.results.penalty is None, "the model is penalised: its optimum is another")
-        decrement, converged = e.results._optimum.decrement, e.results.converged
+    if e.model.convergence is not None:
+        converged, decrement = e.model.convergence
         if converged:
             return None
         return (
@@ -46,9 +38,8 @@ def not_converged(e):
             f"the fit stopped {decrement:.3g} standard errors from the optimum (Newton decrement).",
             "raise maxiter, standardise the columns, or leave out those that are nearly dependent.",
         )
-    network = e.need_network()
-    penalised = _penalty(network)
-    need(not penalised, f"{penalised}: its optimum is another than that of the likelihood")
+    why = e.model.penalised
+    need(not why, f"{why}: its optimum is another than that of the likelihood")
     certificate, gap = e.certificate, e.certificate.gap
     if not e.bridge.is_conditional:
         if certificate.largest <= limit("distance"):
@@ -71,19 +62,6 @@ def not_converged(e):
         f"ratio is {ratio:.4g} for {size} coefficients, where {usual:.3g} would be much.",
         "pn.polish(model, x, y) for the head, more epochs, or a lower learning rate at the end.",
     )
-
-
-def _penalty(network):
-    """Say what makes the training's optimum another than that of the likelihood; else nothing."""
-    optimizer = getattr(network, "optimizer", None)
-    if getattr(optimizer, "weight_decay", None):
-        return "the optimizer decays weights"
-    for layer in network._flatten_layers(include_self=False, recursive=True):
-        if getattr(layer, "kernel_regularizer", None) is not None:
-            return f"{layer.name} has a kernel_regularizer"
-        if isinstance(layer, _RANDOM):
-            return f"{layer.name} adds noise in training"
-    return ""
 
 
 def worse_than_marginal(e):
@@ -151,10 +129,8 @@ def scale_collapsed(e):
     remedy = "more data, fewer epochs, or jitter of a duplicated y."
     if one:
         remedy = "a look at y: is it a function of x, or are its values duplicates?"
-    elif e.results is not None and e.spread in e.results.model.modelled:
-        remedy = f'one "{e.spread}" for all rows: no design or formula for it; {remedy}'
-    elif e.network is not None and e.spread is not None and e.spread not in e.constants:
-        remedy = f'Head(..., constant=["{e.spread}"]), {remedy}'
+    elif e.spread is not None and e.spread not in e.model.constants:
+        remedy = e.model.to_hold(e.spread) + remedy
     return (
         float(np.nanmin(widths)),
         limit("scale"),
@@ -201,14 +177,10 @@ def separable(e):
     need(kind is not None, "the response is not one of classes")
     need(e.train.given.ndim == 1, "rows are numbers of trials")
     e.need_rows(e.train)
-    deep = False
-    if e.results is not None:
-        penalised = e.results.penalty is not None or e.results.method == "firth"
-        need(not penalised, "the model is penalised, which is a remedy")
-        x, names = e.columns_of(e.train), e.results.model.x_names
+    need(not e.model.penalised, f"{e.model.penalised}, which is a remedy")
+    if e.model.x_names is not None:
+        x, names, deep = e.columns_of(e.train), e.model.x_names, False
     else:
-        penalised = _penalty(e.need_network())
-        need(not penalised, f"{penalised}, which is a remedy")
         x, names, deep = e.bridge.design, e.bridge._labels, e.bridge.is_conditional
     try:
         separation.check(e.train.given, x, kind, names)
@@ -228,18 +200,9 @@ def separable(e):
             f"{len(found)} {which} separate{'s' * one} the classes {how} "
             f"({', '.join(found[:5])}{more}): the likelihood grows with the weights for "
             f"ever, and the log scores, now {score:.3g} on average, go to 0.",
-            f"a penalty ({_penalised(e)}), fewer columns{' or units' * deep}, or more data.",
+            f"a penalty ({e.model.penalising}), fewer columns{' or units' * deep}, or more data.",
         )
     return None
-
-
-def _penalised(e):
-    """Return the code that penalises a model of classes."""
-    if e.results is None:
-        return "kernel_regularizer= of the head"
-    if e.family.name == "bernoulli" and e.family.links["probs"].name == "logit":
-        return 'fit(method="firth")'
-    return "fit_regularized(alpha=..., L1_wt=0)"
 
 
 def over_fitting(e):

@@ -163,17 +163,9 @@ def _wider(e):
     name = e.spread
     if name is None:
         return "a family with a parameter for the spread."
-    if name not in e.constants:
-        return f'more columns{" or hidden units" * (e.results is None)} for "{name}".'
-    if e.results is None:
-        where = "fixed" if name in e.head.fixed else "constant"
-        return f'predict the spread from x: leave "{name}" out of {where}=.'
-    model = e.results.model
-    code = f'designs={{"{name}": X}} of pn.glm.GLM'
-    if model.formula is not None:
-        code = f'formulas={{"{name}": "~ ..."}} of pn.glm.glm'
-    instead = ", in place of its fixed value" if name in model.fixed else ""
-    return f"predict the spread from x: {code}{instead}."
+    if name not in e.model.constants:
+        return f'{e.model.richer} for "{name}".'
+    return f"predict the spread from x: {e.model.to_predict(name)}"
 
 
 def _centred_basis(x):

@@ -2,17 +2,15 @@
 
 import textwrap
 
-import keras
 import numpy as np
 import pandas as pd
 
 from probnn.data import features, to_numpy
 from probnn.families import Binomial
-from probnn.glm.columns import to_table
+from probnn.fitted import adapt
+from probnn.fitted.tables import to_table
 from probnn.glm.data import is_labelled
-from probnn.glm.results import Results
-from probnn.predictive import Predictive, numbers, predictive_of
-from probnn.training import DeepEnsemble
+from probnn.predictive import Predictive, numbers
 
 _MOST_NAMED = 4  # columns whose medians are written out
 _WIDE = 60  # characters in a line of a title
@@ -22,27 +20,18 @@ class Rows:
     """Rows of x as a pandas table, and what a model believes about rows like them."""
 
     def __init__(self, model, x):
+        self.model = model = adapt(model)
         _check_inputs(model)
         x = _two_dimensional(x)
-        self.y_name = model.model.y_name if isinstance(model, Results) else "y"
-        self.model, self._labelled = model, is_labelled(x) or isinstance(x, dict)
-        self.table = to_table(x)
-        if not self.table.shape[0]:
-            raise ValueError(f"Expected x with at least one row. Received: {self.table.shape}.")
-        self._given = list(self.table.columns)  # by which numbers of columns count
-        formula = model.model.formula if isinstance(model, Results) else None
-        if formula is not None:
-            used = set().union(*(part.required_variables for part in formula.parts.values()))
-            self.table = self.table[[c for c in self.table.columns if c in used]]
-        if isinstance(model, (keras.Model, DeepEnsemble)):
-            _check_width(model, self.table)
-            features(self.table)
-            self.table = self.table.astype("float64")
+        self.y_name, self._labelled = model.y_name, is_labelled(x) or isinstance(x, dict)
+        table = to_table(x)
+        if not table.shape[0]:
+            raise ValueError(f"Expected x with at least one row. Received: {table.shape}.")
+        self.table = model.used(table, self._labelled)
+        whole = self.table.shape == table.shape
+        self._given = list((self.table if whole else table).columns)  # by which numbers count
         self.numeric = [c for c in self.table.columns if self.table[c].dtype.kind in "iuf"]
         features(self.table[self.numeric])
-        if isinstance(model, Results) and formula is None and not self._labelled:
-            model.model.new_rows(self.table.to_numpy())  # raises if the columns are not the model's
-            self.table.columns = self.numeric = self._given = model.model.x_names
 
     def name_of(self, feature):
         """Return the column that a name, or a number from 0 on, stands for."""
@@ -93,12 +82,15 @@ class Rows:
 
     def believed(self, table):
         """Return the `Predictive` of rows in a table like that of x."""
-        return predictive_of(self.model, self.exog(table))
+        return self.model.predict_distribution(self.exog(table))
+
+    def mean_error(self, table, parts, of):
+        """Return `FittedModel.mean_error` of rows in a table like that of x."""
+        return self.model.mean_error(self.exog(table), parts, of)
 
     def seen(self, y, d):
         """Return y and d; of a model of proportions, successes and trials, and what they follow."""
-        fitted = self.model.model.data if isinstance(self.model, Results) else None
-        trials = getattr(fitted, "trials", None)
+        trials = self.model.trials
         if trials is None or y is None or np.shape(y)[1:] != (2,):
             return y, d
         y = numbers(y)
@@ -111,35 +103,19 @@ class Rows:
 
 def _check_inputs(model):
     """Raise if results have an offset that plots would leave out, or a network several inputs."""
-    if isinstance(model, Results) and model.model.has_offset:
+    if model.offset:
         raise ValueError(
             "Expected a model without offset= or exposure=, as rows of x do not tell theirs. "
             "Received: one that was fitted with them. Draw what "
             "results.predict_distribution(x, offset=...) returns, by the functions that take "
             "a Predictive."
         )
-    inputs = getattr(_network(model), "inputs", None) or []
-    if len(inputs) > 1 or any(len(each.shape) != 2 for each in inputs):
-        shapes = ", ".join(str(tuple(each.shape)) for each in inputs)
+    shapes = model.input_shapes
+    if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
         raise ValueError(
             f"Expected a network of one input of shape (None, p), a table of rows. Received: one "
-            f"of {shapes}."
+            f"of {', '.join(map(str, shapes))}."
         )
-
-
-def _check_width(model, table):
-    """Raise if a network takes another number of columns."""
-    for each in getattr(_network(model), "inputs", None) or []:
-        if each.shape[-1] not in (None, table.shape[1]):
-            raise ValueError(
-                f"Expected x of {each.shape[-1]} columns, as the network takes. Received: "
-                f"{table.shape[1]}: {', '.join(map(str, table.columns))}."
-            )
-
-
-def _network(model):
-    """Return the network that a model is, or the first of an ensemble."""
-    return model.members[0] if isinstance(model, DeepEnsemble) else model
 
 
 def _two_dimensional(x):

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 
 from probnn.calibration import _checks
-from probnn.glm.results import Results
+from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes
 from probnn.plots._rows import Rows
-from probnn.plots.models import quantile
-from probnn.pooled import PooledPredictive
 
 _MOST = 1000  # rows that an effect is averaged over
 _FEW = 15  # values that are marked
@@ -64,39 +62,7 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
     >>> pn.plots.partial_dependence(results, x, "x1", grid=[0.0, 2.0])["mean"].round(6).tolist()
     [1.1, 3.3]
     """
-    _checks.fraction(level)
-    rows = Rows(model, x)
-    feature = rows.name_of(feature)
-    values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
-    n = len(rows.table)
-    table = rows.table.iloc[np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)]
-    m = len(table)
-    tiled = pd.concat([table] * len(values), ignore_index=True)
-    tiled[feature] = np.repeat(values, m)
-
-    d = rows.believed(tiled)
-    _check_of(d, of)
-
-    def average(each):
-        """Return the averages of the rows of each value, of a class if one is asked for."""
-        each = np.asarray(each) if of is None else np.asarray(each)[:, of]
-        return each.reshape(len(values), m).mean(axis=1)
-
-    mean = average(d.mean())
-    if isinstance(model, Results) and model.penalty is not None:  # it has no covariance
-        lower = upper = np.full(len(values), np.nan)
-    elif isinstance(model, Results):
-        half = quantile(model, 0.5 + level / 2.0) * _delta(model, rows.exog(tiled), len(values), of)
-        lower, upper = _inside(d.family, mean - half, mean + half)
-    elif isinstance(d, PooledPredictive):
-        spread = np.std([average(member.mean()) for member in d.members], axis=0)
-        half = quantile(model, 0.5 + level / 2.0) * spread
-        lower, upper = _inside(d.family, mean - half, mean + half)
-    elif d.family.name == "bernoulli" or of is not None:
-        lower = upper = np.full(len(values), np.nan)
-    else:
-        lower, upper = (average(end) for end in d.interval(level))
-    return pd.DataFrame({"value": values, "mean": mean, "lower": lower, "upper": upper})
+    return _averaged(Rows(model, x), feature, of, level, grid)[0]
 
 
 def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
@@ -126,8 +92,8 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     >>> ax.get_legend_handles_labels()[1]
     ['mean', '90% confidence interval of the mean']
     """
-    frame = partial_dependence(model, x, feature, of=of, level=level, grid=grid)
     rows = Rows(model, x)
+    frame, kind = _averaged(rows, feature, of, level, grid)
     feature = rows.name_of(feature)
     ax = axes(ax)
     line = {"color": COLORS[0], "linewidth": 1.8, "label": "mean" if of is None else "probability"}
@@ -135,13 +101,6 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     marker = "o" if len(frame) <= _FEW else None
     ax.plot(frame["value"], frame["mean"], marker=marker, markersize=5, **line)
     if frame["lower"].notna().any():
-        kind = (
-            "confidence interval of the mean"
-            if isinstance(model, Results)
-            else "spread of the members' means"
-            if hasattr(model, "members")
-            else "interval of a new y, averaged"
-        )
         label = f"{100 * level:.4g}% {kind}"
         ax.fill_between(frame["value"], frame["lower"], frame["upper"], **BAND, label=label)
     values = np.unique(rows.table[feature].to_numpy(dtype="float64"))
@@ -161,6 +120,43 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     ax.set(xlabel=str(feature), ylabel=f"{shown}, averaged over rows")
     ax.legend(loc="best")
     return ax
+
+
+def _averaged(rows, feature, of, level, grid):
+    """Return the table of `partial_dependence`, and what its interval is, in words."""
+    _checks.fraction(level)
+    feature = rows.name_of(feature)
+    values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
+    n = len(rows.table)
+    table = rows.table.iloc[np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)]
+    m = len(table)
+    tiled = pd.concat([table] * len(values), ignore_index=True)
+    tiled[feature] = np.repeat(values, m)
+
+    d = rows.believed(tiled)
+    _check_of(d, of)
+
+    def average(each):
+        """Return the averages of the rows of each value, of a class if one is asked for."""
+        each = np.asarray(each) if of is None else np.asarray(each)[:, of]
+        return each.reshape(len(values), m).mean(axis=1)
+
+    mean, error = average(d.mean()), rows.mean_error(tiled, len(values), of)
+    kind = "confidence interval of the mean"
+    if error is None and d.members:
+        error = np.std([average(member.mean()) for member in d.members], axis=0)
+        kind = "spread of the members' means"
+    if error is not None:
+        half = quantile(0.5 + level / 2.0, rows.model.df) * error
+        lower, upper = _inside(d.family, mean - half, mean + half)
+    else:
+        kind = "interval of a new y, averaged"
+        ends = (np.nan, np.nan)
+        if d.family.name != "bernoulli" and of is None:
+            ends = (average(end) for end in d.interval(level))
+        lower, upper = ends
+    frame = pd.DataFrame({"value": values, "mean": mean, "lower": lower, "upper": upper})
+    return frame, kind
 
 
 def _values(column, grid):
@@ -195,31 +191,3 @@ def _inside(family, lower, upper):
     """Return intervals of means, cut where y ends; those of classes, where probabilities do."""
     low, high = (0.0, 1.0) if family.classes else (family.support.low, family.support.high)
     return np.maximum(lower, low), np.minimum(upper, high)
-
-
-def _delta(results, exog, count, of):
-    """Return the standard errors (count,) of the averages of as many equal parts of the means."""
-    model = results.model
-    likelihood = model.new_rows(exog).likelihood(results.family, model.known)
-    raw = likelihood.raw(results.coef)
-    if of is None:
-        _, slope, _ = results.family.mean_derivatives(raw, second=False)
-    else:
-        slope = _class_slope(results.family, raw, of)
-    jacobian = np.zeros((count, likelihood.size))
-    for a in likelihood.predicted:
-        each = slope[:, a, None] * likelihood.designs[a]
-        jacobian[:, likelihood.slices[a]] = each.reshape(count, -1, each.shape[1]).mean(axis=1)
-    # The covariance is that of constants in natural units, the Jacobian that of raw values.
-    jacobian /= results._natural[1]
-    return np.sqrt(np.einsum("gp,pq,gq->g", jacobian, results._cov, jacobian))
-
-
-def _class_slope(family, raw, of, step=1e-5):
-    """Return the derivatives (n, size) of the probability of a class, by central differences."""
-
-    def probs(raw):
-        return np.asarray(family.mean(**family.to_params(raw)))[:, of]
-
-    shifts = step * np.eye(raw.shape[1])
-    return np.stack([(probs(raw + e) - probs(raw - e)) / (2.0 * step) for e in shifts], axis=1)

@@ -1,17 +1,13 @@
 """Coefficients of models side by side."""
 
-import re
-
-import keras
 import numpy as np
 import pandas as pd
 
 from probnn.calibration import _checks
+from probnn.comparison.compare import named
 from probnn.data import to_numpy
-from probnn.glm.columns import CONSTANTS, read, to_table
-from probnn.glm.compare import _named
-from probnn.glm.network import inference
-from probnn.glm.results import Results
+from probnn.fitted.fit import quantile
+from probnn.fitted.tables import CONSTANTS, split_name, to_table
 from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes
 
 
@@ -61,18 +57,22 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     _checks.fraction(level)
     if isinstance(models, (list, tuple)):
         models = {f"model {i + 1}": model for i, model in enumerate(models)}
-    models, labels = _named((models,), None)
+    models, labels = named((models,))
     table = None if x is None else to_table(x)
     y = None if y is None else to_numpy(y).ravel()
     found = []
     for model, label in zip(models, labels, strict=True):
-        if isinstance(model, keras.Model):
-            model = _inferred(model, label, table, y)
-        column, factor = read(model, label, table, y), quantile(model, 0.5 + level / 2.0)
-        for name, estimate in column.coef.items():
-            if names is None and not intercept and _is_constant(name, column):
+        fit = model.read(label, table, y)
+        if fit.hidden:
+            raise ValueError(
+                f"Expected networks whose layers before the head are linear. Received: {label!r}, "
+                "with hidden layers, which has no coefficients of x: draw probnn.plots.effect."
+            )
+        factor = quantile(0.5 + level / 2.0, fit.df)
+        for name, estimate in fit.coef.items():
+            if names is None and not intercept and _is_constant(name, fit):
                 continue
-            half = factor * column.se.get(name, np.nan)
+            half = factor * fit.se.get(name, np.nan)
             found.append((label, name, estimate, estimate - half, estimate + half))
     if not found:
         raise ValueError(
@@ -151,35 +151,7 @@ def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=N
     return ax
 
 
-def _inferred(model, label, table, y):
-    """Return the results at a network's weights."""
-    if table is None or y is None:
-        raise ValueError(
-            f"Expected x= and y=, the training data, for the network {label!r}: its standard "
-            "errors come from them. Received none."
-        )
-    results = inference(model, table, y)
-    if results.is_conditional:
-        raise ValueError(
-            f"Expected networks whose layers before the head are linear. Received: {label!r}, with "
-            "hidden layers, which has no coefficients of x: draw probnn.plots.effect."
-        )
-    return results
-
-
-def _is_constant(name, column):
+def _is_constant(name, fit):
     """Return whether a coefficient is a constant, or a parameter that is one number."""
-    prefix, core, _ = re.fullmatch(r"(\w+: )?(.*?)( \[\d+\])?", name, re.DOTALL).groups("")
-    return core in CONSTANTS or bool(not prefix and column.inputs and core not in column.inputs)
-
-
-def quantile(model, p):
-    """Return the quantile that a model's own intervals take, in standard errors."""
-    from scipy import stats
-
-    if isinstance(model, Results):
-        return float(model._reference.ppf(p))
-    if getattr(model, "use_t", False):
-        df = getattr(model, "df_resid_inference", None) or model.df_resid
-        return float(stats.t.ppf(p, df))
-    return float(stats.norm.ppf(p))
+    prefix, core, _ = split_name(name)
+    return core in CONSTANTS or bool(not prefix and fit.inputs and core not in fit.inputs)

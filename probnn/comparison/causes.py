@@ -1,4 +1,4 @@
-"""Why the columns of a comparison differ: what is seen in each, and what follows from it."""
+"""Why the fits of a comparison differ: what is seen in each, and what follows from it."""
 
 import itertools
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _WORDS = {
 }
 
 
-def explain(columns):
-    """Return sentences that say why columns differ, or that they do not."""
-    notes = [text for column in columns for text in map(lambda f: f(column), _OF_ONE) if text]
-    pairs = list(itertools.combinations(columns, 2))
+def explain(fits):
+    """Return sentences that say why fits differ, or that they do not."""
+    notes = [text for fit in fits for text in map(lambda f: f(fit), _OF_ONE) if text]
+    pairs = list(itertools.combinations(fits, 2))
     differ = [differences(*pair) for pair in pairs]
     apart = [{name for name, value in each.items() if value > SAME} for each in differ]
     for cause in _OF_PAIRS:
@@ -42,7 +42,7 @@ def explain(columns):
 
 
 def differences(a, b):
-    """Return quantity -> largest relative difference of two columns, where both have it.
+    """Return quantity -> largest relative difference of two fits, where both have it.
 
     A coefficient's difference is relative to the largest of the two and their standard errors.
     """
@@ -73,12 +73,12 @@ def _digits(apart):
 
 
 def _is_explained(a, b):
-    alone = any(f(column) for f in _OF_ONE for column in (a, b))
+    alone = any(f(fit) for f in _OF_ONE for fit in (a, b))
     return alone or any(cause.separates(a, b) for cause in _OF_PAIRS)
 
 
 def _unexplained(open_):
-    """Return a sentence on pairs of columns, with their differences, that no cause tells apart."""
+    """Return a sentence on pairs of fits, with their differences, that no cause tells apart."""
     name, worst = max(
         (item for *_, found in open_ for item in found.items()), key=lambda item: item[1]
     )
@@ -89,24 +89,24 @@ def _unexplained(open_):
     ]
 
 
-def quoted(columns):
-    """Return the names of columns, quoted."""
-    return ", ".join(f"'{column.name}'" for column in columns)
+def quoted(fits):
+    """Return the names of fits, quoted."""
+    return ", ".join(f"'{fit.name}'" for fit in fits)
 
 
 def same_rows(a, b):
-    """Return whether two columns are known to have the same responses."""
+    """Return whether two fits are known to have the same responses."""
     return a.y is not None and b.y is not None and len(a.y) == len(b.y) and np.allclose(a.y, b.y)
 
 
-# ---- what one column is enough for --------------------------------------------------------------
+# ---- what one fit is enough for -----------------------------------------------------------------
 
 
-def unconverged(column):
-    """Return why a column is not at the optimum of its likelihood, or nothing."""
-    found = column.certificate
-    if found is None or column.penalty or found.converged:
-        reason = column.stopped
+def unconverged(fit):
+    """Return why a fit is not at the optimum of its likelihood, or nothing."""
+    found = fit.certificate
+    if found is None or fit.penalty or found.converged:
+        reason = fit.stopped
     elif found.problem:
         reason = found.problem.rstrip(".")
     else:
@@ -114,29 +114,29 @@ def unconverged(column):
             f"its mean NLL is {found.gap:.3g} above the optimum, its largest coefficient error "
             f"{found.largest:.2g} standard errors ({found.name}). Run pn.polish"
         )
-    return reason and f"'{column.name}' is not at the optimum of its likelihood: {reason}."
+    return reason and f"'{fit.name}' is not at the optimum of its likelihood: {reason}."
 
 
-def _flexible(column):
-    if column.hidden:
+def _flexible(fit):
+    if fit.hidden:
         return (
-            f"'{column.name}' has hidden layers: its {column.size} parameters belong to no input "
+            f"'{fit.name}' has hidden layers: its {fit.size} parameters belong to no input "
             "alone, and it has no coefficients here."
         )
-    return not column.coef and f"'{column.name}' is no linear model: it has no coefficients."
+    return not fit.coef and f"'{fit.name}' is no linear model: it has no coefficients."
 
 
-def _transformed(column):
-    return column.transformed and (
-        f"The coefficients of '{column.name}' are not in the units of x, but of what the steps "
-        f"{column.transformed}, which are not linear, make of it."
+def _transformed(fit):
+    return fit.transformed and (
+        f"The coefficients of '{fit.name}' are not in the units of x, but of what the steps "
+        f"{fit.transformed}, which are not linear, make of it."
     )
 
 
 _OF_ONE = (unconverged, _flexible, _transformed)
 
 
-# ---- what tells two columns apart ---------------------------------------------------------------
+# ---- what tells two fits apart ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Cause:
     Parameters
     ----------
     separates : callable
-        Whether it tells two columns apart.
+        Whether it tells two fits apart.
     affects : tuple of str
         Quantities of which one must differ for it to be worth a sentence; none: it always is.
     say : callable
@@ -158,14 +158,14 @@ class Cause:
     say: Callable
 
 
-def _columns(pairs):
-    return list({id(column): column for pair in pairs for column in pair}.values())
+def _fits(pairs):
+    return list({id(fit): fit for pair in pairs for fit in pair}.values())
 
 
 def _by(key, affects, text, word=str, unless=lambda a, b: False):
-    """Return the cause that columns have different keys; None is no key.
+    """Return the cause that fits have different keys; None is no key.
 
-    `text` has the columns with each key, in words, in place of {}.
+    `text` has the fits with each key, in words, in place of {}.
     """
 
     def separates(a, b):
@@ -178,31 +178,31 @@ def _by(key, affects, text, word=str, unless=lambda a, b: False):
 
 
 def _sides(pairs, key, word):
-    """Return which columns have which key, as text."""
+    """Return which fits have which key, as text."""
     groups = {}
-    for column in _columns(pairs):
-        groups.setdefault(key(column), []).append(column)
+    for fit in _fits(pairs):
+        groups.setdefault(key(fit), []).append(fit)
     return "; ".join(f"{word(k) or 'none'} in {quoted(members)}" for k, members in groups.items())
 
 
 def _say_penalised(pairs):
     notes = []
-    for column in _columns(pairs):
-        if column.penalty:
-            hint = "; with C=np.inf it is not" if column.penalty.startswith("C=") else ""
+    for fit in _fits(pairs):
+        if fit.penalty:
+            hint = "; with C=np.inf it is not" if fit.penalty.startswith("C=") else ""
             short = ""
-            if column.certificate is not None:
-                short = f", its mean NLL {column.certificate.gap:.3g} above the optimum"
+            if fit.certificate is not None:
+                short = f", its mean NLL {fit.certificate.gap:.3g} above the optimum"
             notes.append(
-                f"'{column.name}' is penalised ({column.penalty}{hint}), and so not at the maximum "
+                f"'{fit.name}' is penalised ({fit.penalty}{hint}), and so not at the maximum "
                 f"of the likelihood{short}; it has no AIC or BIC, which count free parameters."
             )
     return notes
 
 
 def _say_counted(pairs):
-    modelled = [column for column in _columns(pairs) if np.isnan(column.scale)]
-    alone = [column for column in _columns(pairs) if np.isfinite(column.scale)]
+    modelled = [fit for fit in _fits(pairs) if np.isnan(fit.scale)]
+    alone = [fit for fit in _fits(pairs) if np.isfinite(fit.scale)]
     return [
         f"AIC and BIC count all that {quoted(modelled)} estimates, but not the one number that is "
         f"the scale of {quoted(alone)}, as in statsmodels."
@@ -211,34 +211,34 @@ def _say_counted(pairs):
 
 def _say_rows(pairs):
     dropped = "".join(
-        f" '{column.name}' dropped {column.dropped} with missing values."
-        for column in _columns(pairs)
-        if column.dropped
+        f" '{fit.name}' dropped {fit.dropped} with missing values."
+        for fit in _fits(pairs)
+        if fit.dropped
     )
-    sides = _sides(pairs, lambda column: column.nobs, lambda nobs: f"{nobs:g}")
+    sides = _sides(pairs, lambda fit: fit.nobs, lambda nobs: f"{nobs:g}")
     return [f"Numbers of rows differ: {sides}.{dropped}"]
 
 
-def _names(column):
+def _names(fit):
     """Return the names of coefficients that belong to inputs; None where there are none."""
-    if column.hidden or column.transformed or not column.coef:
+    if fit.hidden or fit.transformed or not fit.coef:
         return None
-    return frozenset(column.coef) - {"dispersion"}
+    return frozenset(fit.coef) - {"dispersion"}
 
 
 def _say_names(pairs):
-    columns = _columns(pairs)
-    union = dict.fromkeys(name for c in columns for name in c.coef if name in _names(c))
+    fits = _fits(pairs)
+    union = dict.fromkeys(name for c in fits for name in c.coef if name in _names(c))
     lacking = {}
-    for column in columns:
-        absent = ", ".join(repr(name) for name in union if name not in _names(column))
-        lacking.setdefault(absent, []).append(column)
+    for fit in fits:
+        absent = ", ".join(repr(name) for name in union if name not in _names(fit))
+        lacking.setdefault(absent, []).append(fit)
     sides = (f"{absent} not in {quoted(members)}" for absent, members in lacking.items() if absent)
     return [f"Columns differ: {'; '.join(sides)}."]
 
 
 def _units(a, b):
-    """Return the names of inputs of which two columns hold different numbers."""
+    """Return the names of inputs of which two fits hold different numbers."""
     shared = [n for n in a.inputs if n in b.inputs and len(a.inputs[n]) == len(b.inputs[n])]
     return [n for n in shared if not np.allclose(a.inputs[n], b.inputs[n], rtol=1e-6)]
 
@@ -279,7 +279,7 @@ _OF_PAIRS = (
             a.nobs == b.nobs and a.y is not None and b.y is not None and not same_rows(a, b)
         ),
         (),
-        lambda pairs: [f"Responses differ: y of {quoted(_columns(pairs))} is not the same."],
+        lambda pairs: [f"Responses differ: y of {quoted(_fits(pairs))} is not the same."],
     ),
     _by(lambda c: c.family, (), "Families differ: {}."),
     _by(

@@ -1,157 +1,17 @@
-"""Fitted models of statsmodels and scikit-learn as columns of `probnn.compare`."""
-
-import re
-from dataclasses import replace
+"""Fitted estimators of scikit-learn, which is not imported."""
 
 import numpy as np
 
-from probnn import families
 from probnn.data import to_numpy
-from probnn.glm.columns import (
-    Column,
-    distribution,
-    divisor,
-    log_prob,
-    matrix,
-    shifted,
-    weighted,
-)
-
-# ---- statsmodels --------------------------------------------------------------------------------
-
-_LINEAR = ("OLS", "WLS", "GLS", "GLSAR")
-_FAMILIES = {
-    **dict.fromkeys((*_LINEAR, "Gaussian"), "normal"),
-    **dict.fromkeys(("Logit", "Probit", "Binomial"), "bernoulli"),
-    "MNLogit": "categorical",
-}
-_LINKS = {
-    **dict.fromkeys(_LINEAR, "identity"),
-    **{"Logit": "logit", "Probit": "probit", "MNLogit": "multinomial_logit"},
-    **{"Poisson": "log", "NegativeBinomial": "log"},
-    **{"InversePower": "inverse", "Cauchy": "cauchit", "CLogLog": "cloglog", "LogLog": "loglog"},
-}
-_CANONICAL = ("logit", "multinomial_logit", "identity")
-
-
-def _snake(name):
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def of_statsmodels(results, name):
-    """Return the `Column` of results of statsmodels, out of their wrapper."""
-    model, kind = results.model, type(results.model).__name__
-    is_glm = hasattr(model, "family")
-    label = type(model.family).__name__ if is_glm else kind
-    family = _FAMILIES.get(label, _snake(label))
-    nb1 = getattr(model, "loglike_method", "nb2") != "nb2"
-    family = label if nb1 or family not in families.FAMILIES else family
-    label = type(model.family.link).__name__ if is_glm else kind
-    link = _LINKS.get(label, _snake(label) if is_glm else "")
-    params = np.asarray(results.params, dtype="float64")
-    labels = list(model.exog_names)
-    if kind == "NegativeBinomial":
-        labels[-1] = "dispersion"
-    if params.ndim == 2:
-        labels = [f"{n} [{j + 1}]" for j in range(params.shape[1]) for n in labels]
-    flat, se = params.ravel(order="F"), getattr(results, "bse", None)
-    weights = {n: getattr(model, n, None) for n in ("freq_weights", "var_weights")}
-    if kind in _LINEAR:
-        weights = {"var_weights": model.weights}
-    stopped = getattr(results, "converged", None) is False or not getattr(
-        results, "mle_retvals", {}
-    ).get("converged", True)
-    # Its GLMs take the expected information, its discrete models the observed one.
-    canonical = link in _CANONICAL or (family, link) == ("poisson", "log")
-    expected = is_glm and getattr(results, "method", "IRLS") == "IRLS"
-    shrunk = type(results).__name__.startswith(("L1", "Regularized"))
-    inputs = np.asarray(model.exog)
-    cov_type = None if se is None else getattr(results, "cov_type", "nonrobust")
-    if cov_type in ("HC1", "HC2", "HC3") and kind not in _LINEAR:
-        cov_type = f"HC0 under the name of {cov_type}"  # statsmodels has no other there
-    found = Column(
-        name=name,
-        family=family,
-        link=link,
-        coef=dict(zip(labels, flat, strict=True)),
-        se={} if se is None else dict(zip(labels, np.ravel(se, order="F"), strict=True)),
-        size=len(flat),
-        nobs=float(getattr(results, "nobs", len(inputs))),
-        llf=_llf(results),
-        y=np.asarray(model.endog),
-        inputs=dict(zip(model.exog_names[: inputs.shape[1]], inputs.T, strict=True)),
-        cov_type=cov_type,
-        information=None if canonical or not link else "expected" if expected else "observed",
-        penalty="fit_regularized" if shrunk else "",
-        weights=weighted(weights),
-        dropped=len(getattr(model.data, "missing_row_idx", None) or []),
-        offset=shifted([getattr(model, n, None) for n in ("offset", "exposure")]),
-        stopped="its optimiser did not converge" if stopped else "",
-    )
-    return _with_distribution(found, results, params)
-
-
-def _llf(results):
-    try:
-        return float(results.llf)
-    except (AttributeError, NotImplementedError):  # penalised, or no likelihood
-        return np.nan
-
-
-def _with_distribution(column, results, params):
-    """Add what follows from the distribution of each row, where this package has the family."""
-    model, known = results.model, {}
-    if column.family not in families.FAMILIES:
-        return column
-    if column.family == "negative_binomial":
-        fixed = getattr(getattr(model, "family", None), "alpha", None)
-        known["dispersion"] = params[-1] if fixed is None else fixed
-    family = column.family
-    if family == "tweedie":
-        power = model.family.var_power
-        if not 1.0 < power < 2.0:
-            return column
-        family = families.Tweedie(power)
-    mean, y, size = np.asarray(results.predict()), column.y, column.size
-    unit = distribution(family, mean, 1.0, **known)
-    dispersed = bool(unit.family.with_dispersion(1.0))
-    linear = column.family == "normal" and column.link == "identity"
-    phi = scale = 1.0
-    if dispersed:
-        total = np.sum((y - mean) ** 2 / unit.variance())
-        scale = float(getattr(results, "scale", total / column.nobs))
-        phi = total / column.nobs if linear else scale
-        column.scale = scale
-        if not column.weights:
-            column.divisor = divisor(total, scale, column.nobs, column.nobs - size)
-    each = distribution(family, mean, phi, **known).log_prob(y)
-    if np.isnan(column.llf):
-        column.llf = float(each.sum())
-    # Weights and numbers of trials have a part in the likelihood that the rows alone do not show.
-    whole = np.isclose(each.sum(), column.llf, rtol=1e-6)
-    formula = getattr(model, "formula", None) is not None
-    names = model.exog_names[: np.shape(model.exog)[1]]
-
-    def held_out(table, y):
-        mean = np.asarray(results.predict(table if formula else matrix(names, table)))
-        return log_prob(distribution(family, mean, scale, **known), y)
-
-    return replace(
-        column,
-        predictive=column.divisor,
-        log_likelihood=each if whole else None,
-        log_prob=held_out,
-        maximised=not column.penalty and (linear or not dispersed),
-    )
-
-
-# ---- scikit-learn, which is not imported --------------------------------------------------------
+from probnn.fitted.base import FittedModel
+from probnn.fitted.fit import Fit, distribution, log_prob
+from probnn.fitted.tables import renamed
 
 _REGRESSORS = {"PoissonRegressor": ("poisson", "log"), "GammaRegressor": ("gamma", "log")}
 
 
-def of_estimator(model, name, table, y):
-    """Return the `Column` of a fitted estimator, a pipeline or a search.
+class FittedEstimator(FittedModel):
+    """A fitted estimator, a pipeline or a search.
 
     Notes
     -----
@@ -160,8 +20,31 @@ def of_estimator(model, name, table, y):
     its predictions for means and the maximum-likelihood scale, the mean squared residual; the
     Poisson and gamma regressors are those families.
     """
+
+    @property
+    def label(self):
+        """The class of the estimator, the last of a pipeline."""
+        return type(_steps(self.model)[1][-1]).__name__
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`."""
+        return renamed(_fit_of(self.model, name, table, y), table)
+
+
+def of_contract(model):
+    """Return the adapter of a type that is not registered: by what scikit-learn's contract asks."""
+    fitted = hasattr(model, "get_params") and hasattr(model, "n_features_in_")
+    return (FittedEstimator if fitted else FittedModel)(model)
+
+
+def _steps(model):
+    """Return what a search found, and the steps of a pipeline."""
     model = getattr(model, "best_estimator_", model)
-    steps = [step for _, step in getattr(model, "steps", [("", model)])]
+    return model, [step for _, step in getattr(model, "steps", [("", model)])]
+
+
+def _fit_of(model, name, table, y):
+    model, steps = _steps(model)
     last, before = steps[-1], [s for s in steps[:-1] if s not in (None, "passthrough")]
     classes = getattr(model, "classes_", None)
     if classes is not None and not hasattr(model, "predict_proba"):
@@ -179,7 +62,7 @@ def of_estimator(model, name, table, y):
         names = [str(c) for c in table.columns]
     names = names or [f"x{j + 1}" for j in range(model.n_features_in_)]
     coef, transformed = _coefficients(model, last, before, names, table)
-    found = Column(
+    found = Fit(
         name=name,
         family=family,
         link=link,

@@ -3,19 +3,13 @@
 import html
 import itertools
 
-import keras
 import numpy as np
 
+from probnn.comparison.causes import explain, quoted
+from probnn.comparison.pairs import distinct, standard_error, tested
 from probnn.data import to_numpy
-from probnn.glm import columns as cols
-from probnn.glm.differences import (
-    SAME,
-    differences,
-    explain,
-    quoted,
-    same_rows,
-    unconverged,
-)
+from probnn.fitted import adapt
+from probnn.fitted.tables import to_table
 
 _ROWS = {
     "observations": lambda c: c.nobs,
@@ -26,7 +20,6 @@ _ROWS = {
     "scale": lambda c: c.scale,
 }
 _HELD_OUT = "held-out NLL"
-_NESTED = {"poisson", "negative_binomial"}  # one family is a limit of the other
 
 
 def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
@@ -90,38 +83,39 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
     >>> found.tests.loc[0, "test"], round(float(found.tests.loc[0, "pvalue"]), 3)
     ('likelihood ratio', 0.545)
     """
-    models, names = _named(models, names)
+    models, names = named(models, names)
     for what, one, two in (("x", x, y), ("x_test", x_test, y_test)):
         if (one is None) != (two is None):
             missing = f"y{what[1:]}" if two is None else what
             raise ValueError(f"Expected {what} and y{what[1:]} together. Received no {missing}.")
-    table = None if x is None else cols.to_table(x)
+    table = None if x is None else to_table(x)
     y = None if y is None else _response(y, table, "y")
-    found = [cols.read(model, name, table, y) for model, name in zip(models, names, strict=True)]
+    found = [model.read(name, table, y) for model, name in zip(models, names, strict=True)]
     notes = []
-    if all(column.hidden for column in found):
-        rivals = {column.family: model for model, column in zip(models, found, strict=True)}
+    if all(fit.hidden for fit in found):
+        rivals = {fit.family: model for model, fit in zip(models, found, strict=True)}
         for family, model in rivals.items():
             name = f"one neuron, {family}"
             try:
-                found.append(cols.one_neuron(model, name, table, y))
+                found.append(model.without_hidden(name, table, y))
                 notes.append(f"'{name}' is the head on x alone, fitted here to its optimum.")
             except ValueError as error:
                 notes.append(f"There is no model of the {family} head on x alone: {error}")
     if x_test is not None:
-        notes += _score(found, cols.to_table(x_test, "x_test"), y_test)
+        notes += _score(found, to_table(x_test, "x_test"), y_test)
     return Comparison(found, notes)
 
 
-def _named(models, names):
-    """Return the models and their names, which are all different."""
+def named(models, names=None):
+    """Return each `FittedModel`, and their names, which are all different."""
     if len(models) == 1 and isinstance(models[0], dict):
         names = list(models[0]) if names is None else names
         models = list(models[0].values())
     if not models:
         raise ValueError("Expected at least one fitted model to compare. Received none.")
+    models = [adapt(model) for model in models]
     if names is None:
-        names, kinds = [], [_kind(model) for model in models]
+        names, kinds = [], [model.label for model in models]
         for j, kind in enumerate(kinds):
             before = kinds[:j].count(kind)
             names.append(kind if not before else f"{kind} {before + 1}")
@@ -131,18 +125,6 @@ def _named(models, names):
             f"Expected names that differ, one for each of {len(models)} models. Received: {names}."
         )
     return models, names
-
-
-def _kind(model):
-    """Return what a model is called that was given no name."""
-    if isinstance(model, keras.Model):
-        return "network"
-    model = getattr(model, "best_estimator_", model)  # of a search
-    model = model.steps[-1][1] if hasattr(model, "steps") else model
-    if hasattr(model, "params") and hasattr(model, "model"):
-        package = "statsmodels " * type(model).__module__.startswith("statsmodels.")
-        return package + type(model.model).__name__
-    return type(model).__name__
 
 
 def _response(y, table, what):
@@ -158,17 +140,17 @@ def _response(y, table, what):
     return y
 
 
-def _score(columns, table, y):
-    """Give columns the negative log-likelihoods of held-out rows; say where there are none."""
+def _score(fits, table, y):
+    """Give fits the negative log-likelihoods of held-out rows; say where there are none."""
     y, notes = _response(y, table, "y_test"), []
-    for column in columns:
-        unknown = column.offset or ("var_weights" in column.weights and column.weights)
+    for fit in fits:
+        unknown = fit.offset or ("var_weights" in fit.weights and fit.weights)
         if unknown:
-            notes.append(f"'{column.name}' has {unknown}, not known of held-out rows: no score.")
-        elif column.log_prob is None:
-            notes.append(f"'{column.name}' has no distribution for held-out rows: no score.")
+            notes.append(f"'{fit.name}' has {unknown}, not known of held-out rows: no score.")
+        elif fit.log_prob is None:
+            notes.append(f"'{fit.name}' has no distribution for held-out rows: no score.")
         else:
-            column.held_out = -column.log_prob(table, y)
+            fit.held_out = -fit.log_prob(table, y)
     return notes
 
 
@@ -187,17 +169,17 @@ class Comparison:
         a z) and two-sided `pvalue`. A model that equals an earlier one is not tested again.
     """
 
-    def __init__(self, columns, notes=()):
+    def __init__(self, fits, notes=()):
         import pandas as pd
 
-        self._columns = columns
-        self.names = [column.name for column in columns]
-        pairs = itertools.combinations(_distinct(columns), 2)
-        made = [test for pair in pairs if (test := _test(*pair)) is not None]
+        self._fits = fits
+        self.names = [fit.name for fit in fits]
+        pairs = itertools.combinations(distinct(fits), 2)
+        made = [test for pair in pairs if (test := tested(*pair)) is not None]
         labels = ["first", "second", "test", "gain", "se", "statistic", "df", "pvalue"]
         self.tests = pd.DataFrame(made, columns=labels)
-        hidden = [column for column in columns if column.hidden]
-        self.notes = [*notes, *explain(columns), *self._say_tests(hidden)]
+        hidden = [fit for fit in fits if fit.hidden]
+        self.notes = [*notes, *explain(fits), *self._say_tests(hidden)]
 
     def _say_tests(self, hidden):
         notes = []
@@ -225,17 +207,17 @@ class Comparison:
         """Return a pandas DataFrame: a row for each quantity, (model, "value" or "se") columns."""
         import pandas as pd
 
-        names = list(dict.fromkeys(n for column in self._columns for n in column.coef))
+        names = list(dict.fromkeys(n for fit in self._fits for n in fit.coef))
         if "const" in names:
             names = ["const", *(n for n in names if n != "const")]
         data = {}
-        for c in self._columns:
+        for c in self._fits:
             values = [c.coef.get(n, np.nan) for n in names] + [get(c) for get in _ROWS.values()]
             errors = [c.se.get(n, np.nan) for n in names] + [np.nan] * len(_ROWS)
             known = c.held_out is not None
             values.append(np.mean(c.held_out) if known else np.nan)
             spread = known and len(c.held_out) > 1
-            errors.append(_standard_error(c.held_out) if spread else np.nan)
+            errors.append(standard_error(c.held_out) if spread else np.nan)
             data[c.name, "value"], data[c.name, "se"] = values, errors
         frame = pd.DataFrame(data, index=[*names, *_ROWS, _HELD_OUT], dtype="float64")
         return frame[frame.notna().any(axis=1)]
@@ -268,7 +250,7 @@ class Comparison:
             _line(name, cells, left, widths).rstrip()
             for name, cells in zip(table.index, table.to_numpy(), strict=True)
         )
-        lines.insert(2 + len({n for column in self._columns for n in column.coef}), rule)
+        lines.insert(2 + len({n for fit in self._fits for n in fit.coef}), rule)
         return "\n".join([*lines, rule, "Standard errors in parentheses.", *self.notes])
 
     __repr__ = __str__
@@ -276,7 +258,7 @@ class Comparison:
     def to_html(self):
         """Return the table and the notes as HTML."""
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        table = self._texts().apply(lambda column: column.str.strip()).to_html()
+        table = self._texts().apply(lambda fit: fit.str.strip()).to_html()
         return f"{table}<p>Standard errors in parentheses.</p><ul>{notes}</ul>"
 
     def _repr_html_(self):
@@ -304,80 +286,3 @@ def _padded(texts):
 def _line(name, cells, left, widths):
     cells = (str(cell).rjust(width) for cell, width in zip(cells, widths, strict=True))
     return "  ".join([name.ljust(left), *cells])
-
-
-# ---- tests of two models ------------------------------------------------------------------------
-
-
-def _standard_error(values):
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
-
-
-def _distinct(columns):
-    """Return the columns without those that repeat an earlier one."""
-    found = []
-    for column in columns:
-        if not any(_is_repeat(column, one) for one in found):
-            found.append(column)
-    return found
-
-
-def _is_repeat(a, b):
-    if not a.coef or (a.family, a.link, {*a.coef}) != (b.family, b.link, {*b.coef}):
-        return False
-    found = differences(a, b)
-    return same_rows(a, b) and max(found.get(name, 0.0) for name in ("coef", "llf")) <= SAME
-
-
-def _test(a, b):
-    """Return the test of two columns: its row of the table; None where there is none to make."""
-    if not same_rows(a, b) or a.discrete != b.discrete:
-        return None
-    if (a.offset, a.weights) != (b.offset, b.weights):
-        return None
-    if a.coef and b.coef and (a.family, a.link) == (b.family, b.link):
-        small, large = sorted((a, b), key=lambda column: column.size)
-        if {*small.coef} <= {*large.coef}:
-            return _likelihood_ratio(large, small)
-    if a.coef and not b.coef:
-        a, b = b, a
-    if a.held_out is not None and b.held_out is not None:
-        gain = b.held_out - a.held_out
-        return _z_test(a, b, "held-out z", gain, len(gain) > 1 and _standard_error(gain))
-    if not (_has_likelihood(a) and _has_likelihood(b)) or {a.family, b.family} == _NESTED:
-        return None
-    gain = a.log_likelihood - b.log_likelihood
-    return _z_test(a, b, "Vuong z", gain, np.std(gain) / np.sqrt(len(gain)))
-
-
-def _has_likelihood(column):
-    """Return whether the likelihood of each row is there, at the model's maximum if it has one."""
-    at_best = column.hidden or not (column.penalty or unconverged(column))
-    return column.log_likelihood is not None and at_best
-
-
-def _likelihood_ratio(large, small):
-    from scipy import stats
-
-    fits = all(column.maximised and not unconverged(column) for column in (large, small))
-    shared = [name for name in small.inputs if name in large.inputs]
-    same = all(np.allclose(small.inputs[name], large.inputs[name]) for name in shared)
-    # A dispersion that is estimated counts here, though not in AIC.
-    df = sum(s * (c.size + np.isfinite(c.scale)) for s, c in ((1, large), (-1, small)))
-    if not fits or not same or df <= 0:
-        return None
-    gain = (large.llf - small.llf) / large.nobs
-    statistic = 2.0 * (large.llf - small.llf)
-    pvalue = float(stats.chi2.sf(statistic, df))
-    return large.name, small.name, "likelihood ratio", gain, np.nan, statistic, int(df), pvalue
-
-
-def _z_test(a, b, name, gain, se):
-    """Return the test that the mean gain of a over b is 0."""
-    from scipy import stats
-
-    if not np.isfinite(gain).all() or not se > 0:
-        return None
-    mean = float(np.mean(gain))
-    z = mean / se
-    return a.name, b.name, name, mean, se, z, 0, float(2.0 * stats.norm.sf(abs(z)))

@@ -1,0 +1,180 @@
+"""What a fitted model is to the rest of the package, and `adapt`, which makes one of any kind."""
+
+import numpy as np
+
+
+class FittedModel:
+    """What compare, plots, diagnosis and recalibration ask of a fitted model, whatever its kind.
+
+    To add a kind, subclass this, override what the kind knows, and register the subclass for the
+    kind's type: `adapt.register(type, subclass)`. Only `predict_distribution` or `read` is needed;
+    each default below says "not known", and what needs more says so.
+
+    Parameters
+    ----------
+    model : object
+        The fitted model, kept as `model`.
+
+    Attributes
+    ----------
+    kind, label : str
+        What sentences call the kind, and the column of a model that was given no name.
+    family : Family or None
+        That of the model, whatever its predictions mix it to; None if only predictions tell.
+    head : Head or None
+        What reads y; None for one of the predictions' family.
+    network : keras.Model or None
+        The one network whose layers can be looked at.
+    members : tuple of FittedModel
+        Those of an ensemble.
+    input_shapes : list of tuple
+        Those of the inputs of a network.
+    constants, fixed : set of str, dict
+        The parameters that are one number for all rows, and the values of those that are known.
+    holds_rows, x_names, size, trials : bool, list of str or None, int, numpy.ndarray or None
+        Whether it has its training rows; of models of columns, their names and the number of the
+        location's coefficients; of proportions, the rows' trials.
+    offset, designs : bool, tuple of str
+        What x does not tell: whether there is an offset, the parameters with a design of their own.
+    penalised : str
+        What takes its optimum away from that of the likelihood, in words.
+    convergence : tuple or None
+        Whether Newton's method converged, and its decrement, if it made the fit.
+    df : float
+        The degrees of freedom of the t distribution of its intervals.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> from probnn.fitted import FittedModel, adapt
+    >>> class Coin:
+    ...     chance = 0.5
+    >>> class FittedCoin(FittedModel):
+    ...     def predict_distribution(self, x):
+    ...         return pn.Predictive("bernoulli", {"probs": np.full(len(x), self.model.chance)})
+    >>> adapt.register(Coin, FittedCoin)
+    >>> pn.diagnose(Coin(), np.zeros((40, 1)), np.tile([0, 1], 20)).findings
+    []
+    """
+
+    kind, y_name, penalised = "model", "y", ""
+    head = network = x_names = trials = convergence = None
+    members = designs = input_shapes = ()
+    holds_rows = offset = False
+    takes_verbose = True
+    constants, fixed = frozenset(), {}
+    size, df = 0, np.inf
+
+    def __init__(self, model):
+        self.model = model
+
+    @property
+    def label(self):
+        """What a model is called that was given no name."""
+        return type(self.model).__name__
+
+    @property
+    def family(self):
+        """The family of the model; None if only its predictions tell."""
+        from probnn import families
+
+        known = getattr(self.model, "family", None)
+        return None if known is None else families.get(known)
+
+    @property
+    def predicts(self):
+        """Whether the model itself has `predict_distribution`."""
+        return hasattr(self.model, "predict_distribution")
+
+    def predict_distribution(self, x):
+        """Return the `Predictive` of rows."""
+        if not self.predicts:
+            raise ValueError(
+                "Expected a model with predict_distribution: probnn.Model or Sequential, "
+                f"DeepEnsemble, or results of probnn.glm. Received: {type(self.model).__name__}."
+            )
+        return self.model.predict_distribution(x)
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit` of the model: its coefficients, its likelihood, and what they rest on.
+
+        Parameters
+        ----------
+        name : str
+            What the comparison calls it.
+        table : pandas.DataFrame, optional
+            The training rows, as `to_table` returns them.
+        y : numpy.ndarray, shape (n,), optional
+            Their responses.
+        """
+        raise ValueError(
+            "Expected networks, results of probnn.glm, results of statsmodels, or fitted "
+            f"estimators of scikit-learn. Received: {type(self.model).__name__} for {name!r}. Fit "
+            "it first, and give what fit() returned."
+        )
+
+    def without_hidden(self, name, table, y):
+        """Return the `Fit` of a network's head on x alone, at its optimum."""
+        raise ValueError(f"{name!r} is no network.")
+
+    def columns(self, x):
+        """Return the columns (n, p) that the location is made of; None where x is no table."""
+        from probnn import data
+
+        x = data.features(x)
+        one = not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2
+        return np.asarray(x, dtype="float64") if one else None
+
+    def used(self, table, named):
+        """Return a table of x with the columns that the model uses, by the names that it has."""
+        return table
+
+    def mean_error(self, x, parts, of):
+        """Return the standard errors (parts,) of averages of equal parts of the rows' means.
+
+        Of classes `of` is that whose probability is averaged. None if the model has no such errors,
+        NaN if they are not known.
+        """
+        return None
+
+    # ---- remedies, in the words of the kind's own code -----------------------------------------
+
+    richer = "more columns or hidden units"
+    penalising = "kernel_regularizer= of the head"
+
+    def to_hold(self, name):
+        """Return how a parameter is made one number for all rows."""
+        return ""
+
+    def to_predict(self, name):
+        """Return how a parameter is predicted from x."""
+        where = "fixed" if name in self.fixed else "constant"
+        return f'leave "{name}" out of {where}=.'
+
+
+class _Adapt:
+    """Make a `FittedModel` of a fitted model: `adapt(model)`."""
+
+    def __init__(self):
+        self._kinds = {object: FittedModel}
+
+    def register(self, kind, adapter):
+        """Say what makes a `FittedModel` of a type, or of its subclasses.
+
+        Parameters
+        ----------
+        kind : type or str
+            A str is "module.name", of a type whose package need not be imported.
+        adapter : callable
+            Of the model.
+        """
+        self._kinds[kind] = adapter
+
+    def __call__(self, model):
+        """Return the `FittedModel` of a model: that of the nearest type that is registered."""
+        classes = type(model).__mro__  # the last is object, which is registered
+        keys = (key for c in classes for key in (c, f"{c.__module__}.{c.__qualname__}"))
+        return next(self._kinds[key] for key in keys if key in self._kinds)(model)
+
+
+adapt = _Adapt()

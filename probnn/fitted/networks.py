@@ -1,0 +1,230 @@
+"""Networks that end in a head, and ensembles of them, as fitted models."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import keras
+import numpy as np
+
+from probnn import backend, data, streams
+from probnn.fitted.base import FittedModel, adapt
+from probnn.fitted.fit import Fit, log_prob
+from probnn.fitted.results import fit_of
+from probnn.fitted.tables import renamed
+from probnn.glm.network import Bridge, _split
+from probnn.heads import Head
+from probnn.models import Sequential
+from probnn.pooled import PooledPredictive
+from probnn.predictive import Predictive
+
+_PIECE = 65_536  # rows that a network is called with at once
+_RANDOM = (
+    keras.layers.Dropout,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
+
+
+class FittedNetwork(FittedModel):
+    """A Keras model that ends in a `Head`, whether it is a `probnn.Model` or not.
+
+    Its distributions come in pieces of 65,536 rows, without `predict`: compiling that takes longer
+    than one pass.
+    """
+
+    kind = label = "network"
+
+    @property
+    def network(self):
+        """The model."""
+        return self.model
+
+    @cached_property
+    def head(self):
+        """The head; raises if there are several, or none."""
+        heads = self.model.heads if self.predicts else _only_head(self.model)
+        if isinstance(heads, (list, tuple, dict)):
+            raise ValueError(
+                f"Expected a model with one head. Received: {type(self.model).__name__} with "
+                f"{len(heads)} of them. Make one of each: probnn.Model(model.inputs, output)."
+            )
+        return heads or super().predict_distribution(None)  # raises: the model predicts none
+
+    @property
+    def family(self):
+        """The head's family."""
+        return self.head.family
+
+    @property
+    def input_shapes(self):
+        """The shapes of the inputs, none where they are not known."""
+        return [tuple(each.shape) for each in getattr(self.model, "inputs", None) or []]
+
+    @property
+    def constants(self):
+        """The parameters that are one number for all rows."""
+        return {*self.head.constant_names, *self.head.fixed}
+
+    @property
+    def fixed(self):
+        """The values of those that are known."""
+        return self.head.fixed
+
+    @property
+    def penalised(self):
+        """What takes training's optimum away from that of the likelihood."""
+        optimizer = getattr(self.model, "optimizer", None)
+        if getattr(optimizer, "weight_decay", None):
+            return "the optimizer decays weights"
+        for layer in self.model._flatten_layers(include_self=False, recursive=True):
+            if getattr(layer, "kernel_regularizer", None) is not None:
+                return f"{layer.name} has a kernel_regularizer"
+            if isinstance(layer, _RANDOM):
+                return f"{layer.name} adds noise in training"
+        return ""
+
+    def predict_distribution(self, x):
+        """Return the `Predictive` of rows."""
+        head = self.head
+        if streams.is_stream(x):
+            return self.model.predict_distribution(x, verbose=0)
+        x = data.features(x)
+        n, raw = len(keras.tree.flatten(x)[0]), []
+        for first in range(0, n, _PIECE):
+            part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
+            each = self.model(part, training=False)
+            raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
+        return Predictive(head.family, head.to_params(np.concatenate(raw)))
+
+    def used(self, table, named):
+        """Return the columns as numbers; raises unless they are as many as the network takes."""
+        return _numeric(table, self.input_shapes)
+
+    def to_hold(self, name):
+        """Return how a parameter is made one number for all rows."""
+        return f'Head(..., constant=["{name}"]), '
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`, of the results at the network's weights if it has no hidden layers."""
+        if table is None or y is None:
+            raise ValueError(
+                f"Expected x= and y=, the training data, to compare the network {name!r}: its "
+                "standard errors and its log-likelihood come from them. Received none."
+            )
+        return renamed(_fit_of(self.model, name, table, y), table)
+
+    def without_hidden(self, name, table, y):
+        """Return the `Fit` of the head on x alone, at its optimum."""
+        head = Bridge(self.model, table, y).head
+        config = {**head.get_config(), "kernel_regularizer": None}
+        neuron = Sequential([keras.Input((table.shape[1],)), Head.from_config(config)])
+        return renamed(fit_of(Bridge(neuron, table, y).glm.fit(verbose=False), name), table)
+
+
+class FittedEnsemble(FittedModel):
+    """Networks that are asked together."""
+
+    kind = "deep ensemble"
+
+    def __init__(self, ensemble):
+        super().__init__(ensemble)
+        self.members = tuple(adapt(member) for member in ensemble.members)
+
+    @property
+    def head(self):
+        """The head of the first member."""
+        return self.members[0].head
+
+    @property
+    def family(self):
+        """The family of the members."""
+        return self.head.family
+
+    @property
+    def input_shapes(self):
+        """The shapes of the inputs."""
+        return self.members[0].input_shapes
+
+    @property
+    def constants(self):
+        """The parameters that are one number for all rows."""
+        return self.members[0].constants
+
+    @property
+    def fixed(self):
+        """The values of those that are known."""
+        return self.members[0].fixed
+
+    def predict_distribution(self, x):
+        """Return the `PooledPredictive` of rows."""
+        return PooledPredictive([member.predict_distribution(x) for member in self.members])
+
+    def used(self, table, named):
+        """Return the columns as numbers; raises unless they are as many as the networks take."""
+        return _numeric(table, self.input_shapes)
+
+
+def _only_head(model):
+    try:
+        return _split(model)[0]
+    except ValueError:
+        return None
+
+
+def _numeric(table, shapes):
+    for shape in shapes:
+        if shape[-1] not in (None, table.shape[1]):
+            raise ValueError(
+                f"Expected x of {shape[-1]} columns, as the network takes. Received: "
+                f"{table.shape[1]}: {', '.join(map(str, table.columns))}."
+            )
+    data.features(table)
+    return table.astype("float64")
+
+
+def _fit_of(model, name, table, y):
+    bridge = Bridge(model, table, y)
+    head = bridge.head
+    penalised = [layer for layer in model.layers if getattr(layer, "kernel_regularizer", None)]
+    penalty = ", ".join(f"kernel_regularizer of {layer.name}" for layer in penalised)
+
+    def predict(table):
+        with backend.many_programs():
+            raw = keras.Model.predict(model, data.to_numpy(table), verbose=0)
+        return Predictive(head.family, head.to_params(np.asarray(raw, dtype="float64")))
+
+    own = {
+        "log_prob": lambda table, y: log_prob(predict(table), y),
+        "penalty": penalty,
+        "stopped": "",
+    }
+    dispersed = [p for p in head.family.with_dispersion(1.0) if p in head.constant_names]
+    if not bridge.is_conditional:
+        coef = bridge.coef()
+        certificate = bridge.certify(coef)
+        found = fit_of(bridge.results(coef, certificate, {}), name)
+        # Its own scale predicts: at the optimum, the maximum-likelihood one.
+        predictive = "n" if dispersed and certificate.converged else ""
+        return replace(found, certificate=certificate, predictive=predictive, **own)
+    predictive = predict(table)
+    each = log_prob(predictive, bridge.glm.y, "y")
+    scale = np.nan
+    if dispersed:  # the variance over that at dispersion 1
+        first = {key: values[:1] for key, values in predictive.params.items()}
+        unit = Predictive(head.family, first | head.family.with_dispersion(1.0))
+        scale = float(predictive[0].variance()[0] / unit.variance()[0])
+    return Fit(
+        name=name,
+        family=head.family.name,
+        link=head.family.links[head.family.location].name,
+        coef={},
+        size=sum(int(np.prod(w.shape)) for w in model.trainable_variables) - len(dispersed),
+        nobs=len(table),
+        llf=float(each.sum()),
+        scale=scale,
+        y=bridge.glm.y,
+        log_likelihood=each,
+        hidden=True,
+        **own,
+    )

@@ -1,0 +1,189 @@
+"""The results of `probnn.glm` as fitted models."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from probnn import data
+from probnn.fitted.base import FittedModel
+from probnn.fitted.fit import Fit, divisor, log_prob, shifted, weighted
+from probnn.fitted.tables import matrix, renamed
+from probnn.glm import rows
+from probnn.heads import Head
+
+
+class FittedResults(FittedModel):
+    """Results of `probnn.glm`: they have coefficients, and perhaps their training rows."""
+
+    takes_verbose = False
+    richer = "more columns"
+
+    def __init__(self, results):
+        super().__init__(results)
+        self._glm = results.model
+        self.y_name, self.x_names = self._glm.y_name, self._glm.x_names
+        self.size = len(self.x_names)
+        self.holds_rows = self._glm.data is not None
+        self.trials = self._glm.data.trials if self.holds_rows else None
+        self.offset = self._glm.has_offset
+        self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
+        self.fixed = self._glm.fixed
+        self.constants = {self._glm.dispersion, *self._glm.constants.values(), *self.fixed} - {None}
+        self.df = results.df_resid_inference if results.use_t else np.inf
+        if results.penalty is not None or results.method == "firth":
+            self.penalised = "the model is penalised"
+        if results.penalty is None:
+            self.convergence = results.converged, results._optimum.decrement
+
+    @property
+    def label(self):
+        """The class of the model."""
+        return type(self._glm).__name__
+
+    @property
+    def family(self):
+        """The model's family."""
+        return self.model.family
+
+    @property
+    def head(self):
+        """A head of the family, which reads y."""
+        return Head(self.family, dtype="float64")
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`."""
+        return renamed(fit_of(self.model, name), table)
+
+    def columns(self, x):
+        """Return the design of the location; that of the training rows for None."""
+        return np.asarray(self._glm.X if x is None else self._glm.new_rows(x).designs[0])
+
+    def used(self, table, named):
+        """Return the columns of the formula, or those of the design by the model's names."""
+        if self._glm.formula is not None:
+            parts = self._glm.formula.parts.values()
+            wanted = set().union(*(part.required_variables for part in parts))
+            return table[[c for c in table.columns if c in wanted]]
+        if not named:
+            data.features(table)
+            self._glm.new_rows(table.to_numpy())  # raises if the columns are not the model's
+            table = table.set_axis(self.x_names, axis=1)
+        return table
+
+    def mean_error(self, x, parts, of):
+        """Return standard errors by the delta method; NaN if the model is penalised."""
+        if self.model.penalty is not None:  # it has no covariance
+            return np.full(parts, np.nan)
+        return _delta(self.model, x, parts, of)
+
+    @property
+    def penalising(self):
+        """How a model of classes is penalised."""
+        if self.family.name == "bernoulli" and self.family.links["probs"].name == "logit":
+            return 'fit(method="firth")'
+        return "fit_regularized(alpha=..., L1_wt=0)"
+
+    def to_hold(self, name):
+        """Return how a parameter is made one number for all rows."""
+        return f'one "{name}" for all rows: no design or formula for it; '
+
+    def to_predict(self, name):
+        """Return how a parameter is predicted from x."""
+        code = f'designs={{"{name}": X}} of pn.glm.GLM'
+        if self._glm.formula is not None:
+            code = f'formulas={{"{name}": "~ ..."}} of pn.glm.glm'
+        return code + ", in place of its fixed value" * (name in self.fixed) + "."
+
+
+def fit_of(results, name):
+    """Return the `Fit` of results, with the names of their own columns."""
+    model, family = results.model, results.family
+    data, dispersed = model.data, model.dispersion is not None
+    se, penalty = {}, ""
+    if results.penalty is not None and np.any(results.penalty["alpha"]):
+        penalty = ", ".join(f"{key}={value}" for key, value in results.penalty.items())
+    elif results.method == "firth":
+        penalty = "Firth"
+    if results.penalty is None:
+        se = _standard_errors(results)
+    found = Fit(
+        name=name,
+        family=family.name,
+        link=family.links[family.location].name,
+        coef=dict(zip(model.parameter_names, results._natural[0], strict=True)),
+        se=se,
+        size=len(results.coef),
+        df=results.df_resid_inference if results.use_t else np.inf,
+        nobs=results.nobs,
+        llf=results.llf,
+        scale=results.scale if dispersed else np.nan,
+        cov_type=results.cov_type if se else None,
+        information=None if family.is_canonical else results.information,
+        penalty=penalty,
+        dropped=model.n_missing,
+        stopped="" if results.converged else "Newton's method ended before the optimum",
+        maximised=not (dispersed and not model.is_linear),
+    )
+    if data is None:
+        return found
+    if dispersed:
+        found.divisor = divisor(results.pearson_chi2, results.scale, results.nobs, results.df_resid)
+    phi = (results.scale_ml if model.is_linear else results.scale) if dispersed else None
+    given = {n: getattr(data, n) for n in ("freq_weights", "var_weights")}
+    each = rows.log_likelihood(family, data, results._raw, phi)
+
+    def held_out(table, y):
+        if model.formula is not None:
+            return log_prob(results.predict_distribution(table), y)
+        designs = {key: matrix(names, table) for key, names in model.modelled.items()}
+        x = matrix(model.x_names, table)
+        return log_prob(results.predict_distribution(x, designs=designs or None), y)
+
+    return replace(
+        found,
+        nobs=model.nobs,
+        predictive=found.divisor,
+        y=data.y,
+        log_likelihood=each if data.freq_weights is None else None,
+        inputs=dict(zip(model.x_names, model.X.T, strict=True)),
+        weights=weighted(given),
+        offset=shifted([*data.offsets.values()][:1]),
+        log_prob=held_out,
+    )
+
+
+def _standard_errors(results):
+    """Return name -> standard error: none where the information is not positive definite."""
+    try:
+        se = np.sqrt(np.diag(results._cov))
+    except ValueError:
+        return {}
+    return dict(zip(results.model.parameter_names, se, strict=True))
+
+
+def _delta(results, exog, count, of):
+    """Return the standard errors (count,) of the averages of as many equal parts of the means."""
+    model = results.model
+    likelihood = model.new_rows(exog).likelihood(results.family, model.known)
+    raw = likelihood.raw(results.coef)
+    if of is None:
+        _, slope, _ = results.family.mean_derivatives(raw, second=False)
+    else:
+        slope = _class_slope(results.family, raw, of)
+    jacobian = np.zeros((count, likelihood.size))
+    for a in likelihood.predicted:
+        each = slope[:, a, None] * likelihood.designs[a]
+        jacobian[:, likelihood.slices[a]] = each.reshape(count, -1, each.shape[1]).mean(axis=1)
+    # The covariance is that of constants in natural units, the Jacobian that of raw values.
+    jacobian /= results._natural[1]
+    return np.sqrt(np.einsum("gp,pq,gq->g", jacobian, results._cov, jacobian))
+
+
+def _class_slope(family, raw, of, step=1e-5):
+    """Return the derivatives (n, size) of the probability of a class, by central differences."""
+
+    def probs(raw):
+        return np.asarray(family.mean(**family.to_params(raw)))[:, of]
+
+    shifts = step * np.eye(raw.shape[1])
+    return np.stack([(probs(raw + e) - probs(raw - e)) / (2.0 * step) for e in shifts], axis=1)
