@@ -19,6 +19,7 @@ from references import (
     hurdle_moments,
     inflated_log_prob,
     integrated_crps,
+    ordinal_complements,
     ordinal_probs,
     poisson_mixture_crps,
     rounded_log_prob,
@@ -392,7 +393,7 @@ FAMILIES = [
         outside=[4.0, -1.0, 0.5, np.nan],
         mean=ordinal_probs,
         variance=lambda loc, cutpoints: (
-            ordinal_probs(loc, cutpoints) * (1 - ordinal_probs(loc, cutpoints))
+            ordinal_probs(loc, cutpoints) * ordinal_complements(loc, cutpoints)
         ),
         log_prob=lambda y, loc, cutpoints: categorical_log_prob(y, ordinal_probs(loc, cutpoints)),
         crps=lambda y, loc, cutpoints: sr.rps_score(

@@ -18,6 +18,13 @@ def ordinal_probs(loc, cutpoints):
     return np.column_stack([special.expit(z[:, 0]), middle, special.expit(-z[:, -1])])
 
 
+def ordinal_complements(loc, cutpoints):
+    """Return 1 - probs as what lies below and above each class, where nothing cancels."""
+    z = np.asarray(cutpoints) - np.asarray(loc)[:, None]
+    ends = np.zeros((len(z), 1))
+    return np.hstack([ends, special.expit(z)]) + np.hstack([special.expit(-z), ends])
+
+
 def poisson_mixture_crps(y, rate, weights):
     k = np.arange(1000.0)[:, None]
     cdf = (weights * stats.poisson.cdf(k[..., None], rate)).sum(axis=-1)

@@ -122,6 +122,11 @@ def bernoulli_divergence(p, d, complement, e):
     return -m.where((near_d == d) & (near_e == e), near, p * d + complement * e)
 
 
+def of_others(probs):
+    """Return 1 - p of each of several probabilities: the sum of the others, with all its digits."""
+    return probs @ (1.0 - np.eye(probs.shape[-1]))
+
+
 def log_factorial_excess(y):
     """Return y log(y) - y - log(y!) of counts y: the log-mass at y of a Poisson with mean y."""
     m = backend.math(y)

@@ -5,6 +5,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
+from probnn.families._numerics import of_others
 from probnn.families._params import Param
 from probnn.families._registry import register
 from probnn.links import Link
@@ -167,7 +168,7 @@ class FrozenCategorical:
 
     def var(self):
         """Return the variances of the C indicators, p (1 - p)."""
-        return self.probs * (1.0 - self.probs)
+        return self.probs * of_others(self.probs)
 
     def entropy(self):
         """Return the entropy, in nats."""

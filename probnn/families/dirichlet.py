@@ -8,7 +8,7 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._base import Family
 from probnn.families._frozen_vector import FrozenVector
-from probnn.families._numerics import log1p_minus, log_gamma_excess
+from probnn.families._numerics import log1p_minus, log_gamma_excess, of_others
 from probnn.families._params import Param
 from probnn.families._registry import register
 from probnn.families.categorical import MultinomialLogit
@@ -195,7 +195,7 @@ class FrozenDirichlet(FrozenVector):
 
     def var(self):
         """Return the variances."""
-        return self._mean * (1.0 - self._mean) / (1.0 + self.precision[..., None])
+        return self._mean * of_others(self._mean) / (1.0 + self.precision[..., None])
 
     def std(self):
         """Return the standard deviations."""
