@@ -16,6 +16,14 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 DATA = Path(os.environ.setdefault("PROBNN_DATA", str(DATA)))  # for the examples too
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give one worker all tests of a family, or else of a file: they share compiled programs."""
+    for item in items:
+        case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+        item.add_marker(pytest.mark.xdist_group(getattr(case, "name", item.path.stem)))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240607)

@@ -86,12 +86,12 @@ def test_classes_of_the_public_interface_have_examples():
 
 
 # The longer ones run on the default backend alone.
+_MARKS = {True: pytest.mark.backend, False: pytest.mark.slow}
+
+
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.backend] * (path.stem < "03"))
-        for path in EXAMPLES
-    ],
+    [pytest.param(path, id=path.stem, marks=_MARKS[path.stem < "03"]) for path in EXAMPLES],
 )
 def test_example_runs(path):
     done = python([str(path)])
