@@ -123,8 +123,12 @@ def bernoulli_divergence(p, d, complement, e):
 
 
 def of_others(probs):
-    """Return 1 - p of each of several probabilities: the sum of the others, with all its digits."""
-    return probs @ (1.0 - np.eye(probs.shape[-1]))
+    """Return 1 - p of each of several probabilities, with all digits: of the largest, the rest."""
+    rest, largest = probs.copy(), probs.argmax(axis=-1)[..., None]
+    np.put_along_axis(rest, largest, 0.0, axis=-1)
+    complement = 1.0 - probs
+    np.put_along_axis(complement, largest, rest.sum(axis=-1, keepdims=True), axis=-1)
+    return complement
 
 
 def log_factorial_excess(y):
