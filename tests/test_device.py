@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import probnn as pn
-from probnn.glm import device
-from probnn.glm.likelihood import Likelihood
+from probnn.fitting import device
+from probnn.fitting.likelihood import Likelihood
 
 pytestmark = pytest.mark.backend
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from probnn.glm import lstsq as module
-from probnn.glm.lstsq import lstsq
+from probnn.fitting import least_squares as module
+from probnn.fitting.least_squares import lstsq
 
 
 def exact(x, y):

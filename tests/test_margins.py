@@ -269,7 +269,7 @@ def test_a_constant_parameter_is_differentiated_in_natural_units():
 
 
 def test_rows_are_taken_in_blocks(monkeypatch):
-    from probnn.glm import likelihood
+    from probnn.fitting import likelihood
 
     results = fitted("poisson")[0]
     whole = [results.get_margeff(at, dummy=True) for at in ("overall", "all")]

@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 
 import probnn as pn
-from probnn.glm.likelihood import Likelihood
-from probnn.glm.newton import newton
+from probnn.fitting.likelihood import Likelihood
+from probnn.fitting.newton import Newton
 
 
 class Function:
@@ -25,7 +25,7 @@ class Function:
 def test_rosenbrock_from_where_the_hessian_is_indefinite():
     start = np.array([0.0, 1.0, 0.3, 2.0])
     assert np.linalg.eigvalsh(rosen_hess(start)).min() < 0
-    found = newton(Function(rosen, rosen_der, rosen_hess), start)
+    found = Newton().solve(Function(rosen, rosen_der, rosen_hess), start)
     np.testing.assert_allclose(found.coef, np.ones(4), atol=1e-12)
     assert found.converged
     assert np.all(np.diff(found.history["nll"]) <= 0)
@@ -37,7 +37,7 @@ def test_steps_that_leave_the_domain_are_shortened():
         lambda x: 1.0 - 1.0 / x,
         lambda x: np.diag(1.0 / x**2),
     )
-    found = newton(function, np.array([30.0]))  # a full step would go to -840
+    found = Newton().solve(function, np.array([30.0]))  # a full step would go to -840
     np.testing.assert_allclose(found.coef, 1.0, rtol=1e-12)
     assert min(found.history["step"]) < 1
 
@@ -45,12 +45,12 @@ def test_steps_that_leave_the_domain_are_shortened():
 def test_a_start_without_a_value_is_refused():
     function = Function(lambda x: np.nan, lambda x: x, lambda x: np.eye(1))
     with pytest.raises(FloatingPointError, match="finite log-likelihood at the starting values"):
-        newton(function, np.zeros(1))
+        Newton().solve(function, np.zeros(1))
 
 
 def test_no_optimum_is_not_called_one():
     function = Function(lambda x: -x[0], lambda x: -np.ones(1), lambda x: np.zeros((1, 1)))
-    assert not newton(function, np.zeros(1), max_iterations=5).converged
+    assert not Newton(max_iterations=5).solve(function, np.zeros(1)).converged
 
 
 class TestBorrowedHessian:
@@ -60,7 +60,7 @@ class TestBorrowedHessian:
         y = (rng.random(n) < 1 / (1 + np.exp(-x @ rng.normal(size=p)))).astype(float)
         return Likelihood(pn.families.Bernoulli(), y, [x], np.array([np.nan]))
 
-    def count(self, likelihood, start, borrowed):
+    def count(self, likelihood, start, near):
         calls = []
 
         class Counted:
@@ -71,13 +71,13 @@ class TestBorrowedHessian:
                 calls.append(second)
                 return likelihood(coef, second)
 
-        return newton(Counted(), start, borrowed=borrowed), calls
+        return Newton(near=near).solve(Counted(), start), calls
 
     @pytest.mark.parametrize("factor", [1.0, 3.0, 0.05])
     def test_is_replaced_where_it_misleads(self, factor):
         likelihood = self.problem()
-        few = newton(likelihood.rows(np.arange(2000)), np.zeros(8))
-        want = newton(likelihood, np.zeros(8))
+        few = Newton().solve(likelihood.rows(np.arange(2000)), np.zeros(8))
+        want = Newton().solve(likelihood, np.zeros(8))
         found, calls = self.count(likelihood, few.coef, few.hessian * 20 * factor)
         np.testing.assert_allclose(found.coef, want.coef, rtol=1e-11)
         size = np.sqrt(np.diag(want.hessian))
@@ -92,13 +92,13 @@ class TestBorrowedHessian:
         rng = np.random.default_rng(0)
         root = rng.normal(size=(8, 8))
         found, _ = self.count(likelihood, np.zeros(8), root @ root.T)
-        want = newton(likelihood, np.zeros(8))
+        want = Newton().solve(likelihood, np.zeros(8))
         np.testing.assert_allclose(found.coef, want.coef, rtol=1e-11)
 
 
 def test_blocks_and_threads_change_nothing(monkeypatch):
-    from probnn.glm import likelihood as module
-    from probnn.glm import parallel
+    from probnn import _parallel as parallel
+    from probnn.fitting import likelihood as module
 
     rng = np.random.default_rng(1)
     x = np.column_stack([np.ones(5000), rng.normal(size=(5000, 3))])
@@ -141,7 +141,7 @@ def test_same_optimum_as_scipy():
     function = Likelihood(
         pn.families.NegativeBinomial(), y, [x, np.ones((200, 1))], np.full(2, np.nan)
     )
-    found = newton(function, np.array([1.0, 0, 0, 0]))
+    found = Newton().solve(function, np.array([1.0, 0, 0, 0]))
     want = minimize(
         lambda b: function(b, False)[0],
         found.coef + 0.1,

@@ -9,7 +9,9 @@ from scipy.special import expit, logit
 from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegressor
 
 from probnn import families
-from probnn.glm import GLM, OLS, ConvergenceWarning, Logit, likelihood, penalised
+from probnn.fitting import firth, likelihood
+from probnn.fitting.penalties import Penalised
+from probnn.glm import GLM, OLS, ConvergenceWarning, Logit
 
 
 def binary(rng, n=60, p=4, strength=1.0):
@@ -76,7 +78,8 @@ def test_firth_standard_errors_and_likelihood_are_those_without_the_penalty(rng)
 def test_firth_hessian_is_the_derivative_of_its_gradient(rng):
     x, y = binary(rng)
     weights = rng.uniform(0.5, 2.0, len(y))
-    function = penalised._Firth(Logit(y, x, var_weights=weights).likelihood())
+    own = Logit(y, x, var_weights=weights).likelihood()
+    function = Penalised(own, firth.Firth(own))
     coef, step = rng.normal(scale=0.5, size=4), 1e-5 * np.eye(4)
     ends = [[function(coef + sign * e) for sign in (1, -1)] for e in step]
     _, gradient, hessian = function(coef)
@@ -91,7 +94,7 @@ def test_firth_in_blocks_and_without_the_expensive_term_is_the_same(rng, monkeyp
     whole = Logit(y, x).fit(method="firth")
     monkeypatch.setattr(likelihood, "_NUMBERS", 1)  # blocks of 256 rows
     np.testing.assert_allclose(Logit(y, x).fit(method="firth").params, whole.params, rtol=1e-12)
-    monkeypatch.setattr(penalised, "_EXACT", 0)
+    monkeypatch.setattr(firth, "_EXACT", 0)
     fit = Logit(y, x).fit(method="firth")
     np.testing.assert_allclose(fit.params, whole.params, rtol=1e-9)
     assert fit.fit_history["decrement"] != whole.fit_history["decrement"]

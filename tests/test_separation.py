@@ -9,8 +9,8 @@ import pytest
 import statsmodels.api as sm
 from scipy.optimize import linprog
 
-from probnn.glm import separation as module
-from probnn.glm.separation import PerfectSeparationError, check
+from probnn.fitting import separation as module
+from probnn.fitting.separation import PerfectSeparationError, check
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("PROBNN_DATA", ROOT.parent / "shared" / "data"))

@@ -10,7 +10,7 @@ import numpy as np
 from probnn.diagnosis.evidence import IMPOSSIBLE, log_scores, need
 from probnn.diagnosis.thresholds import limit
 from probnn.families.mixture import Mixture
-from probnn.glm import separation
+from probnn.fitting import separation
 from probnn.predictive import Predictive
 
 _FAR = 20.0  # nats: a row beyond them must not hide in the variance that it makes itself

@@ -12,8 +12,8 @@ from probnn.calibration.temperatures import best_log_inverse
 from probnn.diagnosis.evidence import need
 from probnn.diagnosis.thresholds import limit
 from probnn.families.mixture import Mixture
+from probnn.fitting.separation import PerfectSeparationError
 from probnn.glm.model import GLM
-from probnn.glm.separation import PerfectSeparationError
 
 _ALTERNATIVES = {"poisson": "negative_binomial", "binomial": "beta_binomial"}
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from probnn import families
 from probnn.data import to_numpy
+from probnn.fitting.objective import Sum
 from probnn.glm.data import Observations, check_finite, read_column, read_matrix
 from probnn.glm.model import GLM
-from probnn.glm.newton import newton
 
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights")
 _ROWS = 100_000  # of a parquet file read at once
@@ -208,7 +208,12 @@ class BatchedGLM(GLM):
 
     def likelihood(self):
         """Return the likelihood, summed over batches."""
-        return _Sum(self)
+        sample = self.sample.likelihood(self.family, self.known)
+
+        def parts():
+            return (part.likelihood(self.family, self.known) for part in self.parts())
+
+        return Sum(parts, len(self), sample)
 
     def _in_memory(self):
         """Return the model of the sample."""
@@ -223,38 +228,3 @@ class BatchedGLM(GLM):
 
     def _start(self, start_params=None):
         return self._in_memory()._start(start_params)
-
-    def _maximum(self, start, maxiter, tol, progress=None, engine="host"):
-        first = newton(self._in_memory().likelihood(), start, 50, tol=1e-4)
-        borrowed = first.hessian * (self._rows / len(self.sample))
-        return newton(self.likelihood(), first.coef, maxiter, tol, borrowed, progress)
-
-    def _least_squares(self):
-        return self._maximum(self._start(), 100, 1e-12)
-
-
-class _Sum:
-    """The likelihood of all batches, as Newton's method reads it."""
-
-    def __init__(self, model):
-        self.model = model
-        first = model.sample.likelihood(model.family, model.known)
-        self.size, self.slices, self.predicted = first.size, first.slices, first.predicted
-
-    def __len__(self):
-        return len(self.model)
-
-    def _parts(self):
-        for part in self.model.parts():
-            yield part.likelihood(self.model.family, self.model.known)
-
-    def __call__(self, coef, second=True):
-        """Return the value, the gradient, and the Hessian or None, at coefficients."""
-        total = None
-        for part in self._parts():
-            found = part(coef, second)
-            if total is not None:
-                pairs = zip(total, found, strict=True)
-                found = tuple(None if b is None else a + b for a, b in pairs)
-            total = found
-        return total

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from probnn.glm.absolute import least_absolute
+from probnn.fitting.curvature import Curvature
+from probnn.fitting.solve import solve
+from probnn.glm import penalised
 from probnn.glm.model import ConvergenceWarning
-from probnn.glm.newton import Curvature, newton
-from probnn.glm.penalised import elastic_net, firth
 
 _ITERATIONS, _TOLERANCE = 25, 1e-6  # Newton's last step squares what is left
 _FLAT = 1e6  # times the variance of an estimate: the likelihood of a resample has no maximum
@@ -64,9 +64,8 @@ class Bootstrap:
             raise ValueError(f"Expected nrep to be an integer from 2 on. Received: {nrep!r}.")
         self._results, rng = results, np.random.default_rng(seed)
         data, model = results._data, copy.copy(results.model)
-        hessian = model.likelihood()(results.coef)[2]
-        self._largest = _FLAT * _variances(hessian)
-        self._borrowed = None if model.is_linear else hessian  # nearly that of every resample
+        self._hessian = model.likelihood()(results.coef)[2]  # nearly that of every resample
+        self._largest = _FLAT * _variances(self._hessian)
         found, bar, begin = [], None, time.monotonic()
         for rep in range(1, nrep + 1):
             model.data = replace(data, freq_weights=_counts(data, rng))
@@ -96,22 +95,17 @@ class Bootstrap:
 
     def _refit(self, model):
         """Return the coefficients of a resample; None if it has none."""
-        results = self._results
+        results, penalty = self._results, None
+        if results.penalty is not None:
+            penalty = penalised.elastic_net(model, **results.penalty)
+        elif results.method == "firth":
+            penalty = penalised.firth(model)
+        options = {"max_iterations": _ITERATIONS, "tol": _TOLERANCE, "near": self._hessian}
         try:
-            if results.penalty is not None:
-                start = results._natural[0]
-                optimum = elastic_net(model, start_params=start, **results.penalty)
-            elif results.method == "firth":
-                optimum = firth(model, results.coef, _ITERATIONS, _TOLERANCE)
-            elif not model.family.smooth:
-                optimum = least_absolute(model)
-            else:
-                optimum = newton(
-                    model.likelihood(), results.coef, _ITERATIONS, _TOLERANCE, self._borrowed
-                )
-                flat = _variances(optimum.hessian) > self._largest
-                if np.delete(flat, list(model.constants)).any():  # a dispersion may tend to 0
-                    return None
+            optimum = solve(model.likelihood(), results.coef, penalty, **options)
+            flat = _variances(optimum.hessian) > self._largest
+            if penalty is None and np.delete(flat, list(model.constants)).any():
+                return None  # a dispersion may tend to 0
         except (ArithmeticError, RuntimeError):
             return None
         return optimum.coef if optimum.converged else None

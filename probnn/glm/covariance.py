@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.glm.newton import Curvature
+from probnn.fitting.curvature import Curvature
 from probnn.glm.rows import variances
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from probnn._parallel import one_blas_thread, share
 from probnn.data import to_numpy
-from probnn.glm.likelihood import Likelihood
-from probnn.glm.parallel import one_blas_thread, share
+from probnn.fitting.likelihood import Likelihood
 
 
 @dataclass

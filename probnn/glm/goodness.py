@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from probnn.fitting.solve import solve
 from probnn.glm import rows
 
 
@@ -95,7 +96,7 @@ class GoodnessOfFit:
         """These results with a constant alone for a model, at its optimum."""
         null = copy.copy(self)
         null.model = self.model.null_model()
-        null.coef = null.model._maximum(null.model._start(), 100, 1e-9).coef
+        null.coef = solve(null.model.likelihood(), null.model._start).coef
         return null
 
     @cached_property

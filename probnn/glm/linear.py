@@ -24,7 +24,7 @@ class OLS(GLM):
 
     Notes
     -----
-    Solved by `probnn.glm.lstsq`: QR of the scaled columns, refined in twice the precision. Results
+    Solved by QR of the scaled columns, refined in twice the precision. Results
     have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
 
     Examples

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from probnn.glm.likelihood import Likelihood
+from probnn.fitting.likelihood import Likelihood
 
 _AT = ("overall", "mean", "median", "zero", "all")
 _METHODS = {"dydx": "dy/dx", "eyex": "d(lny)/d(lnx)", "dyex": "dy/d(lnx)", "eydx": "d(lny)/dx"}

@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 
-from probnn import backend, families, links
-from probnn.glm import covariance, separation
+from probnn import families, links
+from probnn.fitting import separation
+from probnn.fitting.progress import Progress
+from probnn.fitting.solve import solve
+from probnn.glm import covariance, penalised
 from probnn.glm.data import as_bernoulli, check_rank, constant_columns, is_labelled
-from probnn.glm.newton import Optimum, Progress, newton
 from probnn.glm.specification import Specification
-
-_LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
 
 
 class ConvergenceWarning(UserWarning):
@@ -194,9 +194,6 @@ class GLM(Specification):
             )
         return BatchedGLM(Batches(batches), family=family, link=link, fixed=fixed)
 
-    # ---- what the arguments mean ------------------------------------------------------------
-    # ---- fitting ----------------------------------------------------------------------------
-
     def fit(
         self,
         start_params=None,
@@ -272,15 +269,15 @@ class GLM(Specification):
         covariance.check(cov_type, cov_kwds)
         self._check_identified(separated=method != "firth")
         progress = Progress(verbose)
-        if method == "firth":
-            from probnn.glm.penalised import firth
-
-            optimum = firth(self, self._start(start_params), maxiter, tol, progress)
-        elif self.is_linear:
-            optimum = self._least_squares()
-        else:
-            start = self._start(start_params)
-            optimum = self._maximum(start, maxiter, tol, progress, engine)
+        optimum = solve(
+            self.likelihood(),
+            lambda: self._start(start_params),
+            penalised.firth(self) if method == "firth" else None,
+            max_iterations=maxiter,
+            tol=tol,
+            engine=engine,
+            on_iteration=progress,
+        )
         progress.close()
         warn_unless(optimum, maxiter)
         self._warn_at_boundary(optimum)
@@ -364,56 +361,6 @@ class GLM(Specification):
                 start[where] = np.linalg.lstsq(x, np.full(len(x), target), rcond=None)[0]
         return start
 
-    def _maximum(self, start, maxiter, tol, progress=None, engine="host"):
-        """Return the optimum, by Newton's method but where the likelihood has kinks."""
-        if not self.family.smooth:
-            from probnn.glm.absolute import least_absolute
-
-            return least_absolute(self)
-        likelihood, borrowed = self.likelihood(), None
-        n, size = len(likelihood), likelihood.size
-        if engine == "device" or (engine == "auto" and n * size > _LARGE and backend.has_gpu()):
-            from probnn.glm.device import DeviceLikelihood
-
-            return newton(DeviceLikelihood(likelihood), start, maxiter, tol, None, progress)
-        few = max(n // 50, 100 * size)
-        if n * size > _LARGE and few < n // 4:
-            # A sample's optimum is a start, and the Hessian of more rows a map of the way from it.
-            index = np.sort(np.random.default_rng(0).integers(0, n, few))
-            try:
-                first = newton(likelihood.rows(index), start, 30, tol=1e-3)
-                start, more = first.coef, likelihood.thinned(5)(first.coef)[2]
-                borrowed = (first.hessian + more) * (n / (few + n / 5))
-            except FloatingPointError:
-                borrowed = None
-        return newton(likelihood, start, maxiter, tol, borrowed, progress)
-
-    def _least_squares(self):
-        """Return the optimum of a linear model, by an orthogonal factorisation."""
-        from probnn.glm.lstsq import lstsq
-
-        likelihood = self.likelihood()
-        y = self.y - self.data.offsets.get(0, 0.0)
-        x, weights = self.X, self.data.weights
-        if weights is not None:
-            root = np.sqrt(weights)
-            x, y = x * root[:, None], y * root
-        solved = lstsq(x, y)
-        value, gradient, _ = likelihood(solved.coef, False)
-        return Optimum(
-            solved.coef,
-            value,
-            gradient,
-            None,
-            decrement=0.0,
-            score_norm=0.0,
-            converged=True,
-            history={"nll": [value], "decrement": [0.0], "score_norm": [0.0], "step": [1.0]},
-            inverse_root=solved.inverse_root,
-            inverse=solved.normalized_cov,
-            ssr=solved.ssr,
-        )
-
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):
         """Minimise -llf / n + alpha (L1_wt sum(abs(b)) + (1 - L1_wt) sum(b^2) / 2).
 
@@ -438,9 +385,8 @@ class GLM(Specification):
         Results
             Without standard errors: the penalty makes them meaningless.
         """
-        from probnn.glm.penalised import elastic_net
-
-        optimum = elastic_net(self, alpha, L1_wt, start_params, maxiter, tol)
+        added, start = penalised.elastic_net(self, alpha, L1_wt), self._start(start_params)
+        optimum = solve(self.likelihood(), start, added, max_iterations=maxiter, tol=tol)
         warn_unless(optimum, maxiter)
         penalty = {"alpha": alpha, "L1_wt": L1_wt}
         return self._results()(self, optimum, method="elastic net", penalty=penalty)

@@ -7,12 +7,14 @@ import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.fitting.curvature import Curvature
+from probnn.fitting.optimum import Optimum
+from probnn.fitting.separation import PerfectSeparationError
+from probnn.fitting.solve import solve
 from probnn.glm.affine import collapse
 from probnn.glm.data import is_labelled, read_column
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM, ConvergenceWarning
-from probnn.glm.newton import Curvature, Optimum, newton
-from probnn.glm.separation import PerfectSeparationError
 from probnn.heads import Head
 
 _NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
@@ -317,7 +319,7 @@ class Bridge:
         """Return the optimum of the full model, on the raw scale, from coefficients of it."""
         if self.full is self.glm:
             self.glm._check_identified()
-            return newton(self.full.likelihood(), coef, maxiter, tol)
+            return solve(self.full.likelihood(), coef, max_iterations=maxiter, tol=tol)
         fitted = self.glm.fit(maxiter=maxiter, tol=tol)
         family, dispersion = self.glm.family, self.glm.dispersion
         value = family.with_dispersion(fitted.scale_ml)[dispersion]
@@ -325,7 +327,7 @@ class Bridge:
         raw = float(family.links[dispersion].forward(np.float64(value)))
         widths = [width for width in self.full.widths if width is not None]
         start = np.insert(fitted.coef, int(np.sum(widths[:at])), raw)
-        return newton(self.full.likelihood(), start, maxiter, tol)
+        return solve(self.full.likelihood(), start, max_iterations=maxiter, tol=tol)
 
     def certify(self, coef, best=None):
         """Return the `Certificate` of coefficients of the full model, given the optimum or not."""
@@ -364,16 +366,10 @@ class Bridge:
             coef = np.concatenate([coef[likelihood.slices[a]] for a in tabulated])
         self.glm._check_identified(separated=False)
         value, gradient, hessian = self.glm.likelihood()(coef)
-        optimum = Optimum(
-            coef,
-            value,
-            gradient,
-            hessian,
-            np.nan if certificate is None else certificate.decrement,
-            np.nan if certificate is None else certificate.score_norm,
-            certificate is None or certificate.converged,
-            {name: [] for name in ("nll", "decrement", "score_norm", "step")},
-        )
+        optimum = Optimum(coef, value, gradient, hessian)
+        if certificate is not None:
+            optimum.decrement, optimum.score_norm = certificate.decrement, certificate.score_norm
+            optimum.converged = certificate.converged
         found = self.glm._results()(
             self.glm, optimum, method="network", certificate=certificate, **kwargs
         )

@@ -408,6 +408,15 @@ class Results(GoodnessOfFit, Hypotheses):
         return f"<{type(self).__name__} {self.family.label}: {shown}{more}; llf={self.llf:.6g}>"
 
 
+# Where classes live now that saved results of version 0.1 look for elsewhere.
+_MOVED = {("probnn.glm.newton", "Optimum"): "probnn.fitting.optimum"}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        return super().find_class(_MOVED.get((module, name), module), name)
+
+
 def load(path):
     """Return results from a file that `Results.save` wrote.
 
@@ -417,7 +426,7 @@ def load(path):
         The file. It is a pickle, which can run code: load what you trust.
     """
     with open(path, "rb") as file:
-        found = pickle.load(file)
+        found = _Unpickler(file).load()
     if not isinstance(found, Results):
         raise ValueError(f"Expected a file of Results. Received: a {type(found).__name__}.")
     return found

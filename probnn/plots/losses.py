@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probnn.fitting.curvature import Curvature
 from probnn.glm.network import Bridge
-from probnn.glm.newton import Curvature
 from probnn.plots._axes import COLORS, axes
 
 _BATCH = 500_000  # rows, those of all points of a grid, whose likelihood is computed at once

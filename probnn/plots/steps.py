@@ -6,9 +6,9 @@ import pandas as pd
 from probnn import families
 from probnn.calibration import _checks
 from probnn.data import to_numpy
-from probnn.glm.likelihood import Likelihood
+from probnn.fitting.likelihood import Likelihood
+from probnn.fitting.solve import solve
 from probnn.glm.model import GLM
-from probnn.glm.newton import newton
 from probnn.plots._axes import COLORS, MARKERS, axes
 
 
@@ -181,7 +181,7 @@ class _Curve:
 
     def optimum(self):
         """Return the weight of the least loss."""
-        best = newton(self._likelihood, np.zeros(1))
+        best = solve(self._likelihood, np.zeros(1))
         if not best.converged:
             raise ValueError(
                 "Expected data with a finite optimum. Received: a likelihood on which Newton's "

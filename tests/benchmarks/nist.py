@@ -18,7 +18,7 @@ import pandas as pd
 import statsmodels.api as sm
 from _record import options, show
 
-from probnn.glm.lstsq import lstsq
+from probnn.fitting.least_squares import lstsq
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("PROBNN_DATA", ROOT.parent / "shared" / "data")) / "nist"

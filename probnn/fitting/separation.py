@@ -6,7 +6,7 @@ more so: one constraint per row, of which a small subset nearly always decides.
 
 import numpy as np
 
-from probnn.glm.parallel import one_blas_thread
+from probnn._parallel import one_blas_thread
 
 _NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
 _TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
@@ -71,7 +71,7 @@ def check(y, x, kind, names, classes=None, firth=True):
     Examples
     --------
     >>> import numpy as np
-    >>> from probnn.glm.separation import check
+    >>> from probnn.fitting.separation import check
     >>> x = np.column_stack([np.ones(6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
     >>> check([0, 0, 1, 0, 1, 1], x, "binary", ["const", "dose"])
     >>> try:

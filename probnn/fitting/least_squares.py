@@ -8,15 +8,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from probnn.glm.parallel import share
+from probnn._parallel import share
+from probnn.fitting.optimum import Optimum
 
 _ROWS = 8192  # taken at once: a block and its products stay in cache
 _ILL = 1e4  # condition number above which standard errors are refined too
 _EXACT = 20_000_000  # numbers n p^2 up to which they are
 
 
-@dataclass(frozen=True)
 class LeastSquares:
+    """The solver of a linear model: `lstsq` of its rows, times the roots of their weights."""
+
+    def solve(self, objective, start=None):
+        """Return the `Optimum` of a `Likelihood` that is quadratic; it needs no start."""
+        (a,) = objective.predicted
+        x, y = objective.designs[a], objective.y - objective.offsets.get(a, 0.0)
+        if objective.weights is not None:
+            root = np.sqrt(objective.weights)
+            x, y = x * root[:, None], y * root
+        found = lstsq(x, y)
+        return Optimum.in_one_step(
+            objective,
+            found.coef,
+            inverse_root=found.inverse_root,
+            inverse=found.normalized_cov,
+            ssr=found.ssr,
+        )
+
+
+@dataclass(frozen=True)
+class Solution:
     """A solution of min ||y - X b||.
 
     Attributes
@@ -57,7 +78,7 @@ def lstsq(x, y, max_iterations=20):
 
     Returns
     -------
-    LeastSquares
+    Solution
 
     Raises
     ------
@@ -76,7 +97,7 @@ def lstsq(x, y, max_iterations=20):
     Examples
     --------
     >>> import numpy as np
-    >>> from probnn.glm.lstsq import lstsq
+    >>> from probnn.fitting.least_squares import lstsq
     >>> x = np.column_stack([np.ones(4), [1.0, 2.0, 3.0, 4.0]])
     >>> lstsq(x, [3.0, 5.0, 7.0, 9.0]).coef.tolist()
     [1.0, 2.0]
@@ -118,7 +139,7 @@ def lstsq(x, y, max_iterations=20):
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
         inverse = 0.5 * (np.array(columns) + np.array(columns).T)
     true = np.linalg.svd(np.ldexp(r, -power), compute_uv=False)
-    return LeastSquares(
+    return Solution(
         coef=np.ldexp(coef, power),
         residuals=residuals,
         ssr=float(np.sum(residuals * residuals)),

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from probnn import backend
-from probnn.glm.likelihood import Likelihood
+from probnn.fitting.likelihood import Likelihood
 
 _NUMBERS = 50_000_000  # of a design taken at once, for a device's memory
 

@@ -6,12 +6,14 @@ from itertools import combinations_with_replacement as pairs
 
 import numpy as np
 
-from probnn.glm.parallel import share
+from probnn._parallel import share
+from probnn.fitting.objective import Objective
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
+_LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
 
 
-class Likelihood:
+class Likelihood(Objective):
     """The negative log-likelihood of coefficients, summed over rows, with its derivatives.
 
     Every raw column of the family is the product of a design with coefficients of its own, or one
@@ -40,6 +42,8 @@ class Likelihood:
         The number of coefficients.
     """
 
+    in_memory = True
+
     def __init__(self, family, y, designs, known, offsets=None, weights=None):
         self.family, self.y, self.designs, self.known = family, y, list(designs), known
         self.offsets, self.weights = offsets or {}, weights
@@ -61,6 +65,32 @@ class Likelihood:
         rows = slice(0, len(self)) if rows is None else rows
         for start in range(rows.start, rows.stop, step * self.every):
             yield slice(start, min(start + step, rows.stop))
+
+    @property
+    def smooth(self):
+        """Whether second derivatives exist everywhere."""
+        return self.family.smooth
+
+    @property
+    def is_quadratic(self):
+        """Whether it is half the sum of squared residuals of a linear model, but for a constant."""
+        family = self.family
+        if family.loss != "squared_error" or not family.is_canonical or len(self.predicted) > 1:
+            return False
+        unit = family.with_dispersion(1.0).items()
+        names = list(family.params)
+        return all(
+            self.known[names.index(name)] == family.links[name].forward(np.float64(value))
+            for name, value in unit
+        )
+
+    def sample(self):
+        """Return the likelihood of a random part of many rows, copied; None of few."""
+        n = len(self)
+        few = max(n // 50, 100 * self.size)
+        if n * self.size <= _LARGE or few >= n // 4:
+            return None
+        return self.rows(np.sort(np.random.default_rng(0).integers(0, n, few)))
 
     def thinned(self, every):
         """Return the likelihood of one block of rows in `every`, spread over all, not copied."""

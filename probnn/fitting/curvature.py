@@ -1,0 +1,43 @@
+"""A Hessian that solvers divide by, positive definite or made so."""
+
+import numpy as np
+
+
+class Curvature:
+    """A Hessian, scaled to a unit diagonal and, where it is not positive definite, made so.
+
+    Damping turns the signs of negative eigenvalues, so that a step leaves a saddle as fast as a
+    Newton step reaches a minimum.
+    """
+
+    def __init__(self, hessian):
+        diagonal = np.abs(np.diag(hessian))
+        floor = diagonal.max(initial=0.0) * 1e-30 or 1.0
+        self.scale = np.sqrt(np.maximum(diagonal, floor))
+        scaled = hessian / np.outer(self.scale, self.scale)
+        self.damped = False
+        try:
+            self.factor = np.linalg.cholesky(scaled)
+        except np.linalg.LinAlgError:
+            if not np.isfinite(scaled).all():
+                raise FloatingPointError(
+                    "Expected a finite Hessian. Received: NaN or infinity. Rescale the columns, or "
+                    "start elsewhere: fit(start_params=...)."
+                ) from None
+            values, vectors = np.linalg.eigh(scaled)
+            size = np.abs(values).max(initial=0.0) or 1.0
+            values = np.maximum(np.abs(values), 1e-8 * size)
+            self.damped = True
+            self.factor = np.linalg.cholesky((vectors * values) @ vectors.T)
+
+    def solve(self, vector):
+        """Return H^-1 times a vector."""
+        from scipy.linalg import cho_solve
+
+        return cho_solve((self.factor, True), vector / self.scale) / self.scale
+
+    def inverse_root(self):
+        """Return a matrix R with R R' = H^-1."""
+        from scipy.linalg import solve_triangular
+
+        return solve_triangular(self.factor, np.diag(1.0 / self.scale), lower=True).T

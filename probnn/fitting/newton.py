@@ -1,0 +1,158 @@
+"""Newton's method for a likelihood: the one solver of every model and every head."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from probnn.fitting.curvature import Curvature
+from probnn.fitting.line_search import armijo
+from probnn.fitting.optimum import Optimum, no_iterations, record
+
+_MEMORY = 10  # pairs of steps that correct a borrowed Hessian
+
+
+class _Borrowed:
+    """Another likelihood's Hessian, corrected by what the gradients have shown (L-BFGS)."""
+
+    damped = False
+
+    def __init__(self, curvature):
+        self.base, self.pairs = curvature, []
+        self.scale = curvature.scale
+
+    def learn(self, step, change):
+        """Take in that a step has changed the gradient so."""
+        if step @ change > 0:
+            self.pairs = [*self.pairs[1 - _MEMORY :], (step, change, 1.0 / (step @ change))]
+
+    def solve(self, vector):
+        """Return H^-1 times a vector: Nocedal and Wright (2006), algorithm 7.4."""
+        left, alphas = vector.copy(), []
+        for step, change, rho in reversed(self.pairs):
+            alphas.append(rho * (step @ left))
+            left = left - alphas[-1] * change
+        result = self.base.solve(left)
+        for (step, change, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            result = result + (alpha - rho * (change @ result)) * step
+        return result
+
+
+@dataclass(frozen=True)
+class Newton:
+    """Newton's method.
+
+    Parameters
+    ----------
+    max_iterations : int
+        The most steps that are made.
+    tol : float
+        Stop when the decrement and the score norm are below tol * sqrt(n): the mean negative
+        log-likelihood is then within tol^2 / 2 of the optimum.
+    near : numpy.ndarray, shape (p, p), optional
+        The Hessian of a similar function. Steps are then made with it, and cost one gradient each,
+        until the Hessian at the optimum is due, or a step fails.
+    on_iteration : callable, optional
+        Called with the history after every iteration.
+
+    Notes
+    -----
+    Armijo's backtracking; a Hessian that is not positive definite is modified, after its columns
+    are scaled: Nocedal and Wright, *Numerical Optimization*, 2nd ed., 2006, sections 3.1 and 3.4,
+    doi:10.1007/978-0-387-40065-5.
+    """
+
+    max_iterations: int = 100
+    tol: float = 1e-9
+    near: np.ndarray | None = None
+    on_iteration: Callable | None = None
+
+    def solve(self, objective, start):
+        """Minimise an `Objective`.
+
+        Parameters
+        ----------
+        objective : Objective
+            What is minimised.
+        start : numpy.ndarray, shape (p,)
+            Where its value is finite.
+
+        Returns
+        -------
+        Optimum
+            Never worse than the start; `converged` says whether it is an optimum.
+
+        Raises
+        ------
+        FloatingPointError
+            If the value at the start is not finite, or a Hessian is not.
+        """
+        coef, tol = np.array(start, dtype="float64"), self.tol * np.sqrt(max(len(objective), 1))
+        # The true Hessian's own last step squares what is left.
+        tol = tol if self.near is None else 10.0 * tol
+        history = no_iterations()
+        curvature = None if self.near is None else _Borrowed(Curvature(self.near))
+        value, gradient, hessian = objective(coef, curvature is None)
+        if not np.isfinite(value):
+            raise FloatingPointError(
+                "Expected a finite log-likelihood at the starting values. Received: "
+                f"{-value}. Choose others, fit(start_params=...), or another link."
+            )
+        last, converged = np.inf, False
+        while True:
+            if hessian is not None:
+                curvature = Curvature(hessian)
+            direction = -curvature.solve(gradient)
+            decrement = float(np.sqrt(max(-(gradient @ direction), 0.0)))
+            score_norm = float(np.max(np.abs(gradient) / curvature.scale, initial=0.0))
+            near = max(decrement, score_norm) <= tol
+            exact = hessian is not None
+            stalled = decrement <= 1e-5 and decrement > 0.5 * last  # all that is left is rounding
+            if exact and not curvature.damped and (near or stalled):
+                converged, step = True, 1.0
+                coef = coef + direction  # the last step costs nothing
+            elif len(history["nll"]) >= self.max_iterations:
+                break
+            elif not exact and (near or decrement > 0.5 * last):
+                value, gradient, hessian = objective(coef, True)
+                last = np.inf
+                continue
+            else:
+                # A borrowed Hessian gains a steady factor: the step before the last sees the true
+                # one.
+                rate = decrement / last if 0.0 < last < np.inf else 0.1
+                want = exact or decrement * rate <= tol
+                moved = _search(objective, coef, value, gradient, direction, want)
+                if moved is None and not exact:
+                    value, gradient, hessian = objective(coef, True)
+                    last = np.inf
+                    continue
+                if moved is None:
+                    converged, step = decrement <= 1e-5 and not curvature.damped, 0.0
+                else:
+                    step, point, found = moved
+                    if isinstance(curvature, _Borrowed):
+                        curvature.learn(step * direction, found[1] - gradient)
+                    coef, (value, gradient, hessian) = point, found
+            record(history, value, decrement, score_norm, step)
+            if self.on_iteration is not None:
+                self.on_iteration(history)
+            if converged or step == 0.0:
+                break
+            last = decrement
+        if hessian is None:
+            value, gradient, hessian = objective(coef, True)
+        return Optimum(coef, value, gradient, hessian, decrement, score_norm, converged, history)
+
+
+def _search(objective, coef, value, gradient, direction, second):
+    """Return the step size, the point, and the objective there; None where no step is downhill."""
+
+    def evaluate(size):
+        point = coef + size * direction
+        found = objective(point, second)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return found[0], found[1] @ direction, point, found
+
+    moved = armijo(evaluate, value, float(gradient @ direction))
+    return None if moved is None else (moved[0], *moved[1][2:])

@@ -1,0 +1,72 @@
+"""Where a solver stopped."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def no_iterations():
+    """Return the history of a solver that has not begun."""
+    return {name: [] for name in ("nll", "decrement", "score_norm", "step")}
+
+
+def record(history, *values):
+    """Add an iteration to a history: value, decrement, score norm and size of the step."""
+    for name, value in zip(history, values, strict=True):
+        history[name].append(value)
+
+
+@dataclass
+class Optimum:
+    """Where a solver stopped.
+
+    Attributes
+    ----------
+    coef : numpy.ndarray, shape (p,)
+        The coefficients.
+    value : float
+        The negative log-likelihood there.
+    gradient : numpy.ndarray, shape (p,)
+        Its gradient.
+    hessian : numpy.ndarray, shape (p, p)
+        Its Hessian.
+    decrement : float
+        Newton's decrement sqrt(g' H^-1 g): how far the optimum is, in standard errors.
+    score_norm : float
+        The largest |g_j| / sqrt(H_jj).
+    converged : bool
+        Whether both came below the tolerance.
+    history : dict
+        Lists of `nll`, `decrement`, `score_norm` and `step`, an entry for each iteration.
+    inverse_root : numpy.ndarray, shape (p, p), optional
+        A square root R of the inverse R R' of the Hessian, where it is known to more digits.
+    inverse : numpy.ndarray, shape (p, p), optional
+        That inverse itself, likewise.
+    ssr : float, optional
+        The sum of squared residuals of a linear model, where it is known to more digits.
+    """
+
+    coef: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray | None
+    decrement: float = 0.0
+    score_norm: float = 0.0
+    converged: bool = True
+    history: dict = field(default_factory=no_iterations)
+    inverse_root: np.ndarray | None = None
+    inverse: np.ndarray | None = None
+    ssr: float | None = None
+
+    @classmethod
+    def in_one_step(cls, objective, coef, **known):
+        """Return the optimum of a problem that was solved directly."""
+        value, gradient, _ = objective(coef, False)
+        optimum = cls(coef, value, gradient, known.pop("hessian", None), **known)
+        record(optimum.history, value, 0.0, 0.0, 1.0)
+        return optimum
+
+    @property
+    def iterations(self):
+        """The number of steps."""
+        return len(self.history["nll"])
