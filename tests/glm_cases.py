@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import statsmodels.api as sm
+from peers import NEWTON
 
 import probnn as pn
 
@@ -136,7 +137,7 @@ def _logit(name, data, **fit):
         name,
         data,
         lambda y, x: pn.glm.Logit(y, x).fit(**options(y)),
-        lambda y, x: sm.Logit(y, x).fit(disp=0, tol=1e-14, **options(y)),
+        lambda y, x: sm.Logit(y, x).fit(**NEWTON, **options(y)),
         kind="logit",
     )
 
@@ -227,10 +228,9 @@ GLMS = [
         "randhie",
         lambda y, x: pn.glm.GLM(y, x, "negative_binomial").fit(),
         lambda y, x: sm.NegativeBinomial(y, x).fit(
-            start_params=sm.NegativeBinomial(y, x).fit(disp=0, maxiter=500).params,
+            start_params=sm.NegativeBinomial(y, x).fit(disp=0, warn_convergence=False).params,
             method="newton",
-            tol=1e-14,
-            disp=0,
+            **NEWTON,
         ),
         only="params bse tvalues pvalues cov_params conf_int llf aic bic df_model df_resid",
     ),
@@ -238,7 +238,7 @@ GLMS = [
         "categorical",
         "anes96",
         lambda y, x: pn.glm.GLM(y, x, pn.families.Categorical(classes=7)).fit(),
-        lambda y, x: sm.MNLogit(y, x).fit(disp=0, tol=1e-14),
+        lambda y, x: sm.MNLogit(y, x).fit(**NEWTON),
         only="params bse tvalues pvalues cov_params conf_int llf prsquared aic bic df_model "
         "df_resid resid_response",
     ),

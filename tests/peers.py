@@ -4,7 +4,7 @@ import numpy as np
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 # The error after a Newton step is about the square of the step: less than this is luck in rounding.
-NEWTON = {"disp": 0, "tol": 1e-9, "maxiter": 100}
+NEWTON = {"disp": 0, "tol": 1e-10, "maxiter": 100}
 
 
 def newton_step(model, start, closed_form=True):

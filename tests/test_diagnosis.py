@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from cases import FAMILIES, SEVERAL
+from peers import NEWTON
 from scipy import stats
 from scipy.special import logit
 from sklearn.datasets import load_digits
@@ -43,7 +44,7 @@ def at(params, head):
 def binary(rng, n=1000):
     x = rng.normal(size=(n, 2))
     y = rng.binomial(1, 1 / (1 + np.exp(-(0.3 + x @ [1.0, -0.7]))))
-    return x, y, sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14)
+    return x, y, sm.Logit(y, sm.add_constant(x)).fit(**NEWTON)
 
 
 # ---- each fault, and the same without it --------------------------------------------------------
@@ -394,7 +395,7 @@ def test_miscalibrated_classes(rng):
     x = rng.normal(size=(1000, 2))
     odds = x @ [[0.0, 1.0, -0.5], [0.0, 0.5, 1.0]]
     y = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)
-    best = sm.MNLogit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14).params
+    best = sm.MNLogit(y, sm.add_constant(x)).fit(**NEWTON).params
     head = pn.Head("categorical", classes=3)
     full = np.column_stack([np.zeros(3), best])
     raw = full if head.family.size == 3 else best

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from peers import NEWTON
 
 import probnn as pn
 
@@ -30,7 +31,7 @@ def fair():
 def test_logit_as_statsmodels(fair, formula):
     ours, theirs = (
         pn.glm.logit(formula, fair).fit(),
-        smf.logit(formula, fair).fit(disp=0, tol=1e-13),
+        smf.logit(formula, fair).fit(**NEWTON),
     )
     assert len(ours.params) == len(theirs.params)
     np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-7)
@@ -56,7 +57,7 @@ def test_splines_are_encoded_as_for_the_training_data(fair):
 def test_terms_are_tested_together(fair):
     formula = "had ~ C(occupation) + age * religious"
     ours = pn.glm.logit(formula, fair).fit().wald_test_terms().summary_frame()
-    theirs = smf.logit(formula, fair).fit(disp=0, tol=1e-13).wald_test_terms().summary_frame()
+    theirs = smf.logit(formula, fair).fit(**NEWTON).wald_test_terms().summary_frame()
     for term in ("Intercept", "C(occupation)", "age", "religious", "age:religious"):
         np.testing.assert_allclose(
             ours.loc[term].to_numpy(float), theirs.loc[term].to_numpy(float), rtol=1e-7
@@ -113,7 +114,7 @@ def test_successes_and_failures_on_the_left():
 def test_classes_may_be_strings(fair):
     found = pn.glm.glm("job ~ age + religious", fair, "categorical").fit()
     codes = pd.factorize(fair.job, sort=True)[0]
-    theirs = sm.MNLogit(codes, sm.add_constant(fair[["age", "religious"]])).fit(disp=0, tol=1e-13)
+    theirs = sm.MNLogit(codes, sm.add_constant(fair[["age", "religious"]])).fit(**NEWTON)
     np.testing.assert_allclose(found.params, theirs.params, rtol=1e-7)
     np.testing.assert_allclose(found.bse, theirs.bse, rtol=1e-7)
     assert found.params.columns.tolist() == sorted(set(fair.job))[1:]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from glm_cases import GLMS, compare, data
+from peers import NEWTON
 from scipy import stats
 
 import probnn as pn
@@ -221,7 +222,7 @@ class TestChoices:
 class TestTests:
     def test_linear_hypotheses(self):
         y, x = data("fair")
-        ours, theirs = Logit(y, x).fit(), sm.Logit(y, x).fit(disp=0, tol=1e-14)
+        ours, theirs = Logit(y, x).fit(), sm.Logit(y, x).fit(**NEWTON)
         for hypothesis in ("age = 0", "age = yrs_married, religious = -0.4", np.eye(9)[2:5]):
             a, b = ours.wald_test(hypothesis), theirs.wald_test(hypothesis, scalar=True)
             np.testing.assert_allclose([a.statistic, a.pvalue], [b.statistic, b.pvalue], rtol=1e-8)

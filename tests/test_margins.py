@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from peers import NEWTON
 
 import probnn as pn
 
-DISCRETE = {"method": "newton", "tol": 1e-14, "maxiter": 100, "disp": 0}
 IRLS = {"tol": 1e-14, "tol_criterion": "params", "maxiter": 200}
 
 
@@ -37,7 +37,7 @@ def fitted(case):
     family = sm.families
     if case == "logit":
         y, x = load("spector")
-        return pn.glm.Logit(y, x).fit(), sm.Logit(y, x).fit(**DISCRETE)
+        return pn.glm.Logit(y, x).fit(), sm.Logit(y, x).fit(**NEWTON)
     if case == "logit HC0":
         y, x = load("spector")
         binomial = sm.GLM(y, x, family.Binomial())
@@ -51,11 +51,13 @@ def fitted(case):
         )
     if case == "poisson":
         y, x = head("randhie", 3000, ["lncoins", "idp", "physlm", "disea", "hlthf"])
-        return pn.glm.GLM(y, x, "poisson").fit(), sm.Poisson(y, x).fit(**DISCRETE)
+        return pn.glm.GLM(y, x, "poisson").fit(), sm.Poisson(y, x).fit(**NEWTON)
     if case == "negative binomial":
         y, x = head("randhie", 1000, ["lncoins", "idp", "disea"])
         start = pn.glm.GLM(y, x, "negative_binomial").fit()
-        peer = sm.NegativeBinomial(y, x).fit(start_params=np.asarray(start.params), **DISCRETE)
+        peer = sm.NegativeBinomial(y, x).fit(
+            start_params=np.asarray(start.params), method="newton", **NEWTON
+        )
         return start, peer
     if case == "gamma":
         y, x = numbers("scotland")
@@ -75,7 +77,7 @@ def fitted(case):
     y, x = load("anes96")
     x = x.assign(young=(x["age"] < 40).astype(float))
     probs = pn.families.Categorical(classes=7)
-    return pn.glm.GLM(y, x, probs).fit(), sm.MNLogit(y, x).fit(**DISCRETE)
+    return pn.glm.GLM(y, x, probs).fit(), sm.MNLogit(y, x).fit(**NEWTON)
 
 
 CASES = ["logit", "logit HC0", "probit", "poisson", "negative binomial", "gamma", "normal"]

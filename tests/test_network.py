@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from glm_cases import data
+from peers import NEWTON
 
 import probnn as pn
 
@@ -39,7 +40,7 @@ def as_dense(units, seed=0):
 class TestOneNeuron:
     def test_at_the_weights_of_a_logistic_regression(self):
         x, y = spector()
-        want = sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14)
+        want = sm.Logit(y, sm.add_constant(x)).fit(**NEWTON)
         neuron = network(3, pn.Head("bernoulli"))
         neuron.set_weights([want.params.to_numpy()[1:, None], want.params.to_numpy()[:1]])
         found = pn.inference(neuron, x, y)
@@ -56,7 +57,7 @@ class TestOneNeuron:
         x, y = spector()
         neuron = network(3, pn.Head("bernoulli"), normalization(x))
         found = pn.polish(neuron, x, y, cov_type=cov_type)
-        want = sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14, cov_type=cov_type)
+        want = sm.Logit(y, sm.add_constant(x)).fit(cov_type=cov_type, **NEWTON)
         np.testing.assert_allclose(found.params, want.params, rtol=1e-5)
         np.testing.assert_allclose(found.bse, want.bse, rtol=1e-5)
         np.testing.assert_allclose(neuron.predict(x, verbose=0), want.predict(), rtol=1e-4)
@@ -83,7 +84,7 @@ class TestOneNeuron:
         y, x = data("anes96")
         x = x[["const", "selfLR", "educ"]]
         found = pn.polish(network(2, pn.Head("categorical", classes=7)), x.drop(columns="const"), y)
-        want = sm.MNLogit(y, x).fit(disp=0, tol=1e-13)
+        want = sm.MNLogit(y, x).fit(**NEWTON)
         np.testing.assert_allclose(found.params, want.params, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(found.bse, want.bse, rtol=1e-4)
 
@@ -141,7 +142,7 @@ class TestOneNeuron:
 class TestCertificate:
     def test_says_how_far_the_optimum_is(self):
         x, y = spector()
-        want = sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14)
+        want = sm.Logit(y, sm.add_constant(x)).fit(**NEWTON)
         moved = want.params.copy()
         moved["GPA"] += 0.5 * want.bse["GPA"]
         neuron = network(3, pn.Head("bernoulli"))
@@ -204,7 +205,7 @@ class TestChains:
         found = pn.inference(model, x, y)
         np.testing.assert_allclose(sm.add_constant(x) @ found.params, raw, rtol=1e-4, atol=1e-5)
         polished = pn.polish(model, x, y)
-        want = sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-14)
+        want = sm.Logit(y, sm.add_constant(x)).fit(**NEWTON)
         np.testing.assert_allclose(polished.params, want.params, rtol=1e-4)
         np.testing.assert_allclose(model.predict(x, verbose=0), want.predict(), rtol=1e-3)
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from matplotlib import pyplot as plt
+from peers import NEWTON
 from scipy import stats
 from scipy.special import expit, logit
 
@@ -179,7 +180,7 @@ def test_the_loss_over_two_coefficients_is_that_of_statsmodels(data, ax):
     x, y = data
     design = sm.add_constant(x)
     reference = sm.Logit(y, design)
-    best = reference.fit(disp=0, tol=1e-12).params.to_numpy()
+    best = reference.fit(**NEWTON).params.to_numpy()
     model = neuron(3, "bernoulli", before=[keras.layers.Rescaling(0.5)])
     pair = [names.index(n) for names in [[*design]] for n in ("dose", "size")]
     found = loss_grid(model, x, y, weights=("dose", "size"), grid=12)
@@ -413,7 +414,7 @@ def test_partial_dependence_is_that_of_scikit_learn_and_the_delta_method(data, a
     design, grid = sm.add_constant(x), [-2.0, 0.0, 1.5]
     results = pn.glm.Logit(y, design).fit()
     found = partial_dependence(results, design, "dose", level=0.95, grid=grid)
-    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x, y)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, solver="newton-cholesky").fit(x, y)
     options = {"custom_values": {"dose": np.array(grid)}, "response_method": "predict_proba"}
     expected = reference(theirs, x, ["dose"], kind="average", **options)["average"][0]
     np.testing.assert_allclose(found["mean"], expected, rtol=1e-5)
@@ -490,7 +491,7 @@ def test_the_effect_on_a_class_is_that_of_statsmodels_with_the_delta_method(data
     x, _ = data
     x = sm.add_constant(x[["age", "dose"]])
     y = np.digitize(x["age"] + np.random.default_rng(0).logistic(size=300), [-0.5, 1.0])
-    reference = sm.MNLogit(y, x).fit(disp=0, tol=1e-12)
+    reference = sm.MNLogit(y, x).fit(**NEWTON)
     ours = pn.glm.GLM(y, x, family=pn.families.Categorical(3)).fit()
     frame = partial_dependence(ours, x, "age", of=of, grid=[-1.0, 1.0], level=0.9)
     half = []

@@ -408,7 +408,7 @@ def test_shuffles_are_those_of_keras(shuffle):
         keras.utils.set_random_seed(12)
         fit(model, X, Y, batch_size=16, epochs=3, shuffle=shuffle, verbose=0)
         found.append(flat(model))
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-5)  # another order moves them by 1e-3
 
 
 def test_seed_makes_a_fit_repeatable():
