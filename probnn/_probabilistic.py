@@ -8,8 +8,10 @@ import keras
 import numpy as np
 
 from probnn import backend, data, families, streams
+from probnn.backend import keras_private
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
+from probnn.training.conditions import check_compiled
 from probnn.training.fitting import train
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -80,7 +82,7 @@ class Probabilistic:
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics with the means that raw outputs stand for."""
-        if self._compile_metrics is not None:
+        if keras_private.has_metrics(self):
             heads = self.heads
             pairs = [
                 _for_metrics(*each)
@@ -133,7 +135,7 @@ class Probabilistic:
             shape or outside the family's support. Arrays are checked before anything changes;
             batches of a stream, each before its step.
         """
-        self._assert_compile_called("fit")
+        check_compiled(self)
         stream = None
         if streams.is_stream(x):
             x = stream = self._checked_stream(x, y, shuffle=shuffle, class_weight=class_weight)
@@ -193,8 +195,8 @@ class Probabilistic:
             As in `fit`.
         """
         stream = None
-        if not kwargs.get("_use_cached_eval_dataset"):  # set by fit, which has checked the data
-            self._assert_compile_called("evaluate")
+        if not keras_private.evaluates_for_fit(kwargs):  # which has checked the data
+            check_compiled(self)
             if streams.is_stream(x):
                 x = stream = self._checked_stream(x, y)
             else:
@@ -379,7 +381,7 @@ class Probabilistic:
 
 def check_no_inner(model, heads):
     """Raise if a head feeds other layers."""
-    for layer in model._flatten_layers(include_self=False, recursive=True):
+    for layer in keras_private.inner_layers(model):
         if isinstance(layer, Head) and not any(layer is head for head in _flatten(heads)):
             raise ValueError(
                 f"Expected every probnn.Head to be an output of the model. Received: "

@@ -1,14 +1,13 @@
 """Looks inside a network: what layers put out, which of them are one, whether gradients hold."""
 
-import contextlib
 import itertools
 from collections import Counter
 
 import keras
 import numpy as np
-from keras.src.backend.common import dtypes
 
 from probnn import backend, data
+from probnn.backend import keras_private
 from probnn.glm.affine import compose
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
@@ -56,7 +55,7 @@ def layer_outputs(model, x):
         uses[name] += 1
         names.append(name if uses[name] == 1 else f"{name} ({uses[name]})")
     outputs = [node.outputs[0] if len(node.outputs) == 1 else node.outputs for node in nodes]
-    inputs = getattr(model, "_inputs_struct", model.inputs[0])  # a Sequential has one
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     found = keras.Model(inputs, dict(zip(names, outputs, strict=True)))(x, training=False)
     return {name: _tree.map_structure(ops.convert_to_numpy, found[name]) for name in names}
 
@@ -194,7 +193,7 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
     _nodes(model, x)
     x, y, _ = data.arrays(x, y, None, head)
 
-    with backend.float64(), _float64():
+    with backend.float64(), keras_private.float64_kept():
         own, at = _likelihood(model, x, y)
         backprop = _host(backend.compiled(backend.value_and_grad(own))(at)[1])
         chosen = np.arange(len(backprop))
@@ -234,8 +233,7 @@ def _nodes(model, x=None):
     def visit(tensor):
         if any(tensor is given for given in model.inputs):
             return
-        history = tensor._keras_history
-        node = history.operation._inbound_nodes[history.node_index]
+        node = keras_private.node_of(tensor)
         if not any(node is other for other in found):
             for before in node.input_tensors:
                 visit(before)
@@ -316,10 +314,10 @@ def _rebuilt(model, made):
     if isinstance(model, keras.Sequential):
         new = type(model)([tensor, *layers], name=model.name)
     else:
-        inputs = _tree.pack_sequence_as(model._inputs_struct, [tensor])
+        inputs = _tree.pack_sequence_as(model.input, [tensor])
         for layer in layers:
             tensor = layer(tensor)
-        outputs = _tree.pack_sequence_as(model._outputs_struct, [tensor])
+        outputs = _tree.pack_sequence_as(model.output, [tensor])
         new = type(model)(inputs, outputs, name=model.name)
     for layer, old in made:
         if old is not None:
@@ -367,18 +365,6 @@ def _differences(likelihood, at, chosen, step):
         above, below = (float(ops.convert_to_numpy(likelihood(end))) for end in ends)
         found.append((above - below) / (ends[0, i] - ends[1, i]))
     return np.array(found)
-
-
-@contextlib.contextmanager
-def _float64():
-    """Let Keras compute in float64, which some of its operations on JAX and torch would round."""
-    kept = dtypes.BIT64_TO_BIT32_DTYPE
-    before = kept["float64"]
-    kept["float64"] = "float64"
-    try:
-        yield
-    finally:
-        kept["float64"] = before
 
 
 def _in_float64(model):

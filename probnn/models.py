@@ -1,10 +1,9 @@
 """Keras models that know their head: fitted by likelihood, they predict distributions."""
 
 import keras
-from keras.src.models.functional import Functional
-from keras.src.models.model import functional_init_arguments
 
 from probnn._probabilistic import Probabilistic, check_no_inner
+from probnn.backend.keras_private import Functional, inner_layers, makes_functional, node_of
 from probnn.heads import Head
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -38,12 +37,12 @@ class Model(Probabilistic, keras.Model):
 
     def __new__(cls, *args, **kwargs):
         """Make a functional model of inputs and outputs."""
-        if cls is Model and functional_init_arguments(args, kwargs):
+        if cls is Model and makes_functional(args, kwargs):
             cls = FunctionalModel
         return super().__new__(cls)
 
     def __init__(self, *args, **kwargs):
-        if functional_init_arguments(args, kwargs):
+        if makes_functional(args, kwargs):
             # Keras would put Functional among the bases of Model itself, for every other subclass.
             raise ValueError(
                 f"Expected {type(self).__name__}, a subclass of probnn.Model, to make layers in "
@@ -55,11 +54,7 @@ class Model(Probabilistic, keras.Model):
     @property
     def heads(self):
         """The model's Head, or a dict of its heads by name."""
-        heads = [
-            layer
-            for layer in self._flatten_layers(include_self=False, recursive=True)
-            if isinstance(layer, Head)
-        ]
+        heads = [layer for layer in inner_layers(self) if isinstance(layer, Head)]
         if not heads:
             raise ValueError(
                 f"Expected {type(self).__name__} to have a probnn.Head among its layers. Received: "
@@ -80,10 +75,9 @@ class FunctionalModel(Model, Functional):
     @property
     def heads(self):
         """The model's Head; or a list or dict of heads, in the structure of its outputs."""
-        outputs = self._outputs_struct
-        heads = _map(lambda tensor: _head_of(tensor._keras_history.operation), outputs)
+        heads = _map(lambda tensor: _head_of(node_of(tensor).operation), self.output)
         if None in _flatten(heads):
-            wrong = _flatten(outputs)[_flatten(heads).index(None)]._keras_history.operation
+            wrong = node_of(self.outputs[_flatten(heads).index(None)]).operation
             raise ValueError(
                 "Expected every output of a probnn.Model to be the output of a probnn.Head. "
                 f"Received: the output of the layer {wrong.name!r} ({type(wrong).__name__}). End "
@@ -127,10 +121,10 @@ class Sequential(Probabilistic, keras.Sequential):
 
     def add(self, layer, rebuild=True):
         """Add a layer on top of the stack; nothing goes on top of a head."""
-        if self._layers and isinstance(self._layers[-1], Head):
+        if self.layers and isinstance(self.layers[-1], Head):
             raise ValueError(
                 "Expected a probnn.Head to be the last layer of a Sequential, and the only head. "
-                f"Received: {type(layer).__name__} on top of the head {self._layers[-1].name!r}. "
+                f"Received: {type(layer).__name__} on top of the head {self.layers[-1].name!r}. "
                 "Put hidden layers before the head; for several responses use "
                 "Head(..., units=d), or probnn.Model with a list or dict of heads as outputs."
             )
@@ -139,7 +133,7 @@ class Sequential(Probabilistic, keras.Sequential):
     @property
     def heads(self):
         """The model's Head."""
-        last = self._layers[-1] if self._layers else None
+        last = self.layers[-1] if self.layers else None
         head = _head_of(last)
         if head is None:
             raise ValueError(
@@ -157,5 +151,5 @@ def _head_of(operation):
     if isinstance(operation, keras.Sequential):
         return _head_of(operation.layers[-1]) if operation.layers else None
     if isinstance(operation, Functional) and len(operation.outputs) == 1:
-        return _head_of(operation.outputs[0]._keras_history.operation)
+        return _head_of(node_of(operation.outputs[0]).operation)
     return None

@@ -13,7 +13,6 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `has_gpu()`         whether tensors live on a GPU
 `derivatives(f)`    a compiled function of rows, with its gradient and Hessian in each, in float64
 `float64()`         a context in which float64 arrays become float64 tensors
-`map_batches`       a function applied on the host to every batch of a `tf.data` dataset
 `train_step(model)` the model's training step, as a function of a batch that assigns variables
 `test_step(model)`  its test step
 `step(f, vars)`     a function of a batch that assigns variables, ready for a loop
@@ -96,14 +95,3 @@ def derivatives(function, second=True):
             return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
 
     return on_host
-
-
-def map_batches(dataset, function):
-    """Return the `tf.data` dataset with `function(number, *host_arrays)` called on every batch.
-
-    Batches are numbered from 1. They pass unchanged; what `function` raises, the iteration raises.
-    """
-    # A tf.data dataset may feed any backend, so this one function is TensorFlow's in all three.
-    from probnn.backend.tensorflow import map_batches as map_tf_batches
-
-    return map_tf_batches(dataset, function)

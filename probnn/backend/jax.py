@@ -27,6 +27,8 @@ from jax.numpy import (  # noqa: F401
 from jax.scipy.special import gammaln as lgamma  # noqa: F401
 from jax.scipy.special import i0e, log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
+from probnn.backend import keras_private
+
 
 def maximum(x, bound):
     """Return the larger of each element and a number; at a tie with the gradient of x."""
@@ -163,7 +165,7 @@ def _stateful(model, step, groups):
 
     def stepped(batch):
         variables = groups()
-        model._clear_losses()  # those of a step traced before, whose addresses may come again
+        keras_private.forget_losses(model)
         _, state = step(tuple([v.value for v in group] for group in variables), batch)
         for group, values in zip(variables, state, strict=True):
             _assign(group, values)

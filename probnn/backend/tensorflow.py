@@ -125,7 +125,7 @@ def float64():
 
 
 def map_batches(dataset, function):
-    """Call `function(number, *arrays)` on the host for every batch, and pass the batch on."""
+    """Return a dataset that calls `function(number, *host_arrays)` on every batch, from 1 on."""
 
     def check(number, batch):
         batch = batch if isinstance(batch, tuple) else (batch,)

@@ -8,16 +8,14 @@ at values or draws random numbers on the host, runs as it stands.
 
 import contextlib
 import random
-import types
 import warnings
 
 import keras
 import numpy as np
 import torch
-from keras.src.random.seed_generator import global_seed_generator
 from torch.fx.experimental.proxy_tensor import make_fx
 
-_TORCH = "keras.src.backend.torch"
+from probnn.backend import keras_private
 
 
 def train_step(model):
@@ -52,27 +50,19 @@ def _state(model):
 
 def _step(model, batch, training):
     """Do what Keras's training or test step does, in a scope where gradients are a function."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     model.train(training)
-    model._clear_losses()
     weights = [v.value for v in model.trainable_variables] if training else []
     for weight in weights:
         weight.requires_grad_(True)
     with torch.set_grad_enabled(training):
-        options = {"training": training} if model._call_has_training_arg else {}
-        y_pred = model(x, **options)
-        loss = model._compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-        )
+        loss, y_pred = keras_private.forward(model, batch, training)
         if training:
             scaled = model.optimizer.scale_loss(loss)
             gradients = torch.autograd.grad(scaled, weights, allow_unused=True)
     with torch.no_grad():
-        rows = keras.tree.flatten(x)[0].shape[0]
-        model._loss_tracker.update_state(loss.detach(), sample_weight=rows)
         if training:
             model.optimizer.apply(gradients, model.trainable_variables)
-        model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        keras_private.record(model, batch, loss.detach(), y_pred)
     model.eval()
 
 
@@ -135,7 +125,7 @@ class Traced:
 
         before = _host_randomness()
         try:
-            with _plain_update(self._optimizer):
+            with keras_private.plain_update(self._optimizer):
                 graph = make_fx(functional)(*example())
         except Exception:  # Python that depends on values, in whatever form it fails
             return None, None
@@ -150,24 +140,5 @@ class Traced:
 
 def _host_randomness():
     """Return the states of the generators whose draws a graph would repeat for ever."""
-    seed = global_seed_generator().state.numpy().tolist()
     name, keys, *rest = np.random.get_state()  # noqa: NPY002 - Keras's own generator
-    return random.getstate(), name, keys.tolist(), rest, seed
-
-
-@contextlib.contextmanager
-def _plain_update(optimizer):
-    """Let the optimizer update variable by variable: its fused torch form reads values."""
-    if optimizer is None:
-        yield
-        return
-    plain = next(
-        cls
-        for cls in type(optimizer).__mro__
-        if "_backend_update_step" in vars(cls) and not cls.__module__.startswith(_TORCH)
-    )
-    optimizer._backend_update_step = types.MethodType(plain._backend_update_step, optimizer)
-    try:
-        yield
-    finally:
-        del optimizer._backend_update_step
+    return random.getstate(), name, keys.tolist(), rest, keras_private.seed_state()

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data, streams
+from probnn.backend.keras_private import inner_layers
 from probnn.fitted.base import FittedModel, adapt
 from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
@@ -77,7 +78,7 @@ class FittedNetwork(FittedModel):
         optimizer = getattr(self.model, "optimizer", None)
         if getattr(optimizer, "weight_decay", None):
             return "the optimizer decays weights"
-        for layer in self.model._flatten_layers(include_self=False, recursive=True):
+        for layer in inner_layers(self.model):
             if getattr(layer, "kernel_regularizer", None) is not None:
                 return f"{layer.name} has a kernel_regularizer"
             if isinstance(layer, _RANDOM):

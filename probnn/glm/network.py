@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.backend import keras_private
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError
@@ -385,7 +386,7 @@ def _split(model):
             body = keras.Sequential(layers[:-1]) if len(layers) > 1 else None
             return layers[-1], layers[:-1], body
     elif len(getattr(model, "outputs", None) or []) == 1 and len(model.inputs) == 1:
-        head = model.outputs[0]._keras_history.operation
+        head = keras_private.node_of(model.outputs[0]).operation
         if isinstance(head, Head):
             return head, _chain(model, head), keras.Model(model.inputs, head.input)
     raise ValueError(
@@ -401,10 +402,10 @@ def _chain(model, head):
     while True:
         if isinstance(tensor, (list, tuple, dict)):
             return None
-        layer = tensor._keras_history.operation
+        layer = keras_private.node_of(tensor).operation
         if isinstance(layer, keras.layers.InputLayer):
             return layers[::-1]
-        if len(layer._inbound_nodes) != 1:
+        if keras_private.calls(layer) != 1:
             return None
         layers.append(layer)
         tensor = layer.input

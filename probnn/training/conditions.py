@@ -4,12 +4,9 @@ import os
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import data_adapter_utils
-from keras.src.trainers.data_adapters.array_data_adapter import can_convert_arrays
-from keras.src.trainers.trainer import model_supports_jit
-from keras.src.utils.python_utils import is_default
 
 from probnn import backend, streams
+from probnn.backend import keras_private
 
 _HOOKS = [f"on_{when}batch_{edge}" for when in ("", "train_", "test_") for edge in ("begin", "end")]
 
@@ -39,6 +36,14 @@ def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=No
     )
 
 
+def check_compiled(model):
+    """Raise ValueError for a model without an optimizer and a loss."""
+    if not model.compiled:
+        raise ValueError(
+            f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
+        )
+
+
 def does_not_compile(error):
     """Return the obstacle that an error of a backend's compiler is."""
     first = str(error).strip().split("\n", 1)[0][:300]
@@ -49,7 +54,7 @@ def _of_data(arrays):
     for leaf in keras.tree.flatten(arrays):
         if streams.is_stream(leaf):
             return f"a stream of batches ({streams.kind(leaf)}) in place of arrays"
-        if not can_convert_arrays((leaf,)) or data_adapter_utils.is_scipy_sparse(leaf):
+        if not keras_private.is_dense_array(leaf):
             return f"data of type {type(leaf).__name__}, which is no dense array"
         if getattr(leaf, "dtype", None) is not None and not _is_number(leaf):
             return f"data of dtype {leaf.dtype}, which is no number"
@@ -84,11 +89,11 @@ def _of_model(model):
         return "compile(run_eagerly=True)"
     if keras.distribution.distribution() is not None:
         return "a keras.distribution, which spreads the model over devices"
-    if getattr(model, "_distribute_strategy", None) is not None:
+    if keras_private.strategy(model) is not None:
         return "a tf.distribute strategy, which spreads the model over devices"
     if keras.config.max_steps_per_epoch():
         return "keras.config.set_max_steps_per_epoch"
-    if backend.name != "torch" and not model_supports_jit(model):
+    if backend.name != "torch" and not keras_private.can_compile(model):
         return "a model with layers that cannot be compiled (supports_jit is False)"
     if backend.name == "jax" and not model.jit_compile:
         return "compile(jit_compile=False)"
@@ -106,10 +111,10 @@ def _of_callbacks(callbacks):
             if callback.save_freq != "epoch":
                 return f"a {name} with save_freq={callback.save_freq!r}, which counts batches"
         elif isinstance(callback, keras.callbacks.TensorBoard):
-            if callback.update_freq != "epoch" or callback._should_trace:
+            if callback.update_freq != "epoch" or keras_private.profiles(callback):
                 return f"a {name} with update_freq or profile_batch, which count batches"
         else:
-            hooks = [hook for hook in _HOOKS if not is_default(getattr(callback, hook))]
+            hooks = [hook for hook in _HOOKS if keras_private.is_overridden(callback, hook)]
             if hooks:
                 return f"a {name} callback with {hooks[0]}, which wants to act within an epoch"
     return None

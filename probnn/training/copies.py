@@ -5,6 +5,9 @@ import random
 
 import numpy as np
 
+from probnn.backend.keras_private import inner_layers
+from probnn.training.conditions import check_compiled
+
 
 @contextlib.contextmanager
 def seeded(seed):
@@ -43,7 +46,7 @@ def fresh(model, seed, learning_rate=None):
     with seeded(seed):
         copy = _from_config(model, learning_rate)
     if model.built:
-        for old, new in zip(_layers(model), _layers(copy), strict=True):
+        for old, new in zip(inner_layers(model), inner_layers(copy), strict=True):
             prepared = hasattr(old, "adapt") and not hasattr(old, "family")
             if old.built and new.built and (prepared or not old.trainable):
                 give_weights(old, new)
@@ -60,7 +63,7 @@ def exact(model, learning_rate=None):
 def give_weights(old, new):
     """Give a layer or a model the weights of another one like it."""
     new.set_weights(old.get_weights())
-    for layer in [new, *getattr(new, "_flatten_layers", list)()]:
+    for layer in [new, *inner_layers(new)]:
         if hasattr(layer, "finalize_state"):  # Normalization keeps its mean beside the weight
             layer.finalize_state()
 
@@ -77,10 +80,7 @@ def remade(model):
 
 
 def _from_config(model, learning_rate):
-    if not model.compiled:
-        raise ValueError(
-            f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
-        )
+    check_compiled(model)
     copy = remade(model)
     config = model.get_compile_config()
     if learning_rate is not None:
@@ -90,7 +90,3 @@ def _from_config(model, learning_rate):
         options["learning_rate"] = learning_rate
     copy.compile_from_config(config)
     return copy
-
-
-def _layers(model):
-    return list(model._flatten_layers(include_self=False, recursive=True))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn.backend import keras_private
 from probnn.training import conditions, divergence, members
 from probnn.training.epochs import Epochs, Program
 from probnn.training.interrupt import interruptible
@@ -55,7 +56,7 @@ class Crew:
         self._validation = validation
         batch = map_arrays(lambda leaf: leaf[:batch_size], data)
         for model in models:
-            model._symbolic_build(data_batch=batch)
+            keras_private.build(model, batch)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
         parts = np.array_split(np.arange(len(models)), self._groups())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import array_slicing
 
+from probnn.backend.keras_private import without_last
 from probnn.training import copies, crew, divergence
 from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
@@ -123,7 +123,7 @@ class DeepEnsemble:
         if validation_data is not None:
             validation_data = first._checked_validation(validation_data)
         elif validation_split:
-            (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
+            (x, y, sample_weight), validation_data = without_last(
                 (x, y, sample_weight), validation_split
             )
         rng = np.random.default_rng(self.seed)

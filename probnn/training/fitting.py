@@ -7,14 +7,13 @@ import warnings
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import array_slicing
-from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
+from probnn.backend import keras_private
 from probnn.training import divergence
-from probnn.training.conditions import does_not_compile, obstacle
+from probnn.training.conditions import check_compiled, does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
 from probnn.training.interrupt import interruptible
-from probnn.training.trees import map_arrays
+from probnn.training.trees import count, map_arrays
 
 _SECONDS = 0.2  # between two returns to Python: for Ctrl-C and the progress bar
 
@@ -111,7 +110,7 @@ def train(model, keras_fit, whole_epoch="auto", on_divergence="raise", **argumen
     """Fit by compiled epochs or by `keras_fit`, with the arguments of `fit`."""
     divergence.check_option(on_divergence)
     check_choice("whole_epoch", whole_epoch)
-    model._assert_compile_called("fit")
+    check_compiled(model)
     if whole_epoch:
         run = WholeEpochFit(model, **arguments)
         reason = run.obstacle()
@@ -217,22 +216,14 @@ class WholeEpochFit:
         """Put the data on the device, and build what a first batch builds."""
         data, validation = self._data, self._validation
         if self._split:
-            data, validation = array_slicing.train_validation_split(data, self._split)
-        train = ArrayDataAdapter(
-            *data,
-            batch_size=self._batch_size,
-            shuffle=self.shuffle,
-            class_weight=self._class_weight,
-        )
-        size = train.batch_size
-        arrays = _arrays(train)
+            data, validation = keras_private.without_last(data, self._split)
+        arrays, size = keras_private.as_fit_reads(data, self._batch_size, self._class_weight)
         held_out = None
         if validation is not None:
-            held_out = _arrays(
-                ArrayDataAdapter(*keras.utils.unpack_x_y_sample_weight(validation), batch_size=size)
-            )
-        self.model._symbolic_build(data_batch=map_arrays(lambda leaf: leaf[:size], arrays))
-        self._rows, self._size = train._num_samples, size
+            given = keras.utils.unpack_x_y_sample_weight(validation)
+            held_out, _ = keras_private.as_fit_reads(given)
+        keras_private.build(self.model, map_arrays(lambda leaf: leaf[:size], arrays))
+        self._rows, self._size = count(arrays), size
         self._program = self._program_of(self._validation_batch_size or size)
         # A callback may want to act before a validation: it runs apart, from one epoch to the next.
         together = self._many_at_once()
@@ -245,7 +236,7 @@ class WholeEpochFit:
         model = self.model
         # `compile` makes a new tracker of the loss: it stands for everything that was compiled.
         key = (
-            model._loss_tracker,
+            keras_private.loss_tracker(model),
             *map(id, model.trainable_variables),
             *(self._rows, self._size, validation_batch_size),
         )
@@ -288,7 +279,7 @@ class WholeEpochFit:
             )
         model.stop_training = False
         callbacks.on_train_begin()
-        first = model._initial_epoch or self.initial_epoch
+        first = keras_private.first_epoch(model, self.initial_epoch)
         with interruptible() as interrupt:
             losses, logs, rate = self._loop(callbacks, first, interrupt)
         if self.epochs > 0:
@@ -364,7 +355,9 @@ class WholeEpochFit:
         return order
 
     def _validates(self, epoch):
-        return self._has_validation and self.model._should_eval(epoch, self.validation_freq)
+        if not self._has_validation:
+            return False
+        return keras_private.validates(self.model, epoch, self.validation_freq)
 
     def _show(self, callbacks, step):
         """Move the progress bar inside of an epoch."""
@@ -380,16 +373,6 @@ def _numbers(logs):
         for name, value in logs.items()
         if name != "finite"
     }
-
-
-def _arrays(adapter):
-    """Return the (x, y, sample_weight) of an adapter as NumPy arrays, floats in Keras's floatx."""
-
-    def convert(sliceable):
-        return np.asarray(sliceable.convert_to_numpy(sliceable[:]))
-
-    sliceables = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="numpy")
-    return map_arrays(convert, sliceables)
 
 
 def _say_interrupted(verbose, history):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn.backend import keras_private
 from probnn.training.epochs import flat
 
 ops, optimizers = keras.ops, keras.optimizers
@@ -32,7 +33,7 @@ def obstacle(model):
     for option in ("clipnorm", "global_clipnorm"):
         if getattr(optimizer, option, None) is not None:
             return f"an optimizer with {option}, which couples the elements of an update"
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
+    if keras_private.spares_weights(optimizer):
         return "an optimizer that leaves variables out of its weight decay"
     if any(v.constraint is not None for v in model.trainable_variables):
         return "a weight with a constraint"
@@ -148,16 +149,9 @@ class Members:
 
     def _forward(self, leaves, training):
         """Return the loss of one member in a scope, having updated its metrics there."""
-        model = self._template
-        model._clear_losses()  # those of a step traced before, whose addresses may come again
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self._packed(leaves))
-        options = {"training": training} if model._call_has_training_arg else {}
-        y_pred = model(x, **options)
-        loss = model._compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-        )
-        model._loss_tracker.update_state(loss, sample_weight=leaves[0].shape[0])
-        model.compute_metrics(x, y, y_pred, sample_weight)  # y_pred itself: it carries its mask
+        batch = self._packed(leaves)
+        loss, y_pred = keras_private.forward(self._template, batch, training)
+        keras_private.record(self._template, batch, loss, y_pred)
         return loss
 
     def _training_loss(self, trainable, rest, tracked, leaves):

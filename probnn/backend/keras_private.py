@@ -1,0 +1,272 @@
+"""The one room for Keras's private names: what the rest of probnn needs of them, by purpose.
+
+Keras may change such names in any release: `tests/test_keras_private.py` asks for each of them.
+"""
+
+import contextlib
+import types
+
+import keras
+import numpy as np
+from keras.src.backend.common import dtypes
+from keras.src.models.functional import Functional  # noqa: F401 - a base, of no public name
+from keras.src.models.model import functional_init_arguments
+from keras.src.random.seed_generator import global_seed_generator
+from keras.src.trainers import data_adapters
+from keras.src.trainers.data_adapters import array_slicing, data_adapter, data_adapter_utils
+from keras.src.trainers.data_adapters.array_data_adapter import (
+    ArrayDataAdapter,
+    can_convert_arrays,
+)
+from keras.src.trainers.trainer import model_supports_jit
+from keras.src.utils.python_utils import is_default
+
+_TORCH = "keras.src.backend.torch"
+
+# ---- models and their graphs --------------------------------------------------------------------
+
+
+def makes_functional(args, kwargs):
+    """Return whether `keras.Model(*args, **kwargs)` makes a model of inputs and outputs."""
+    return functional_init_arguments(args, kwargs)
+
+
+def inner_layers(model):
+    """Return the layers inside of a layer or a model, at any depth."""
+    return list(model._flatten_layers(include_self=False, recursive=True))
+
+
+def node_of(tensor):
+    """Return the call that made a symbolic tensor: `operation`, `input_tensors`, `outputs`."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def calls(operation):
+    """Return how many symbolic tensors or structures an operation was called with."""
+    return len(operation._inbound_nodes)
+
+
+def can_compile(model):
+    """Return whether all layers of a model can be a part of a compiled program."""
+    return model_supports_jit(model)
+
+
+def strategy(model):
+    """Return the tf.distribute strategy that a model was made under, or None."""
+    return getattr(model, "_distribute_strategy", None)
+
+
+@contextlib.contextmanager
+def float64_kept():
+    """Let Keras compute in float64, which some of its operations on JAX and torch would round."""
+    kept = dtypes.BIT64_TO_BIT32_DTYPE
+    before = kept["float64"]
+    kept["float64"] = "float64"
+    try:
+        yield
+    finally:
+        kept["float64"] = before
+
+
+# ---- training -----------------------------------------------------------------------------------
+
+
+def build(model, batch):
+    """Build all that a first step would build, from a batch (x, y) or (x, y, sample_weight)."""
+    model._symbolic_build(data_batch=batch)
+
+
+def first_epoch(model, initial_epoch):
+    """Return the epoch that a fit begins with: BackupAndRestore may know a later one."""
+    return model._initial_epoch or initial_epoch
+
+
+def validates(model, epoch, validation_freq):
+    """Return whether an epoch ends with a validation."""
+    return model._should_eval(epoch, validation_freq)
+
+
+def has_metrics(model):
+    """Return whether a model was compiled with metrics."""
+    return model._compile_metrics is not None
+
+
+def loss_tracker(model):
+    """Return the mean of a model's loss, which every `compile` makes anew."""
+    return model._loss_tracker
+
+
+def forget_losses(model):
+    """Drop the losses of a step traced before, whose addresses may come again."""
+    model._clear_losses()
+
+
+def forward(model, batch, training):
+    """Return the loss of a batch, and the predictions, as Keras's own steps compute them."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    forget_losses(model)
+    options = {"training": training} if model._call_has_training_arg else {}
+    y_pred = model(x, **options)
+    loss = model._compute_loss(
+        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+    )
+    return loss, y_pred
+
+
+def record(model, batch, loss, y_pred):
+    """Update the mean of the loss and the metrics, as Keras's own steps do."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    rows = keras.tree.flatten(x)[0].shape[0]
+    model._loss_tracker.update_state(loss, sample_weight=rows)
+    model.compute_metrics(x, y, y_pred, sample_weight)  # y_pred itself: it carries its mask
+
+
+def spares_weights(optimizer):
+    """Return whether an optimizer leaves some variables out of its weight decay."""
+    return bool(getattr(optimizer, "_exclude_from_weight_decay", None))
+
+
+@contextlib.contextmanager
+def plain_update(optimizer):
+    """Let the optimizer update variable by variable: its fused torch form reads values."""
+    if optimizer is None:
+        yield
+        return
+    plain = next(
+        cls
+        for cls in type(optimizer).__mro__
+        if "_backend_update_step" in vars(cls) and not cls.__module__.startswith(_TORCH)
+    )
+    optimizer._backend_update_step = types.MethodType(plain._backend_update_step, optimizer)
+    try:
+        yield
+    finally:
+        del optimizer._backend_update_step
+
+
+def seed_state():
+    """Return the state of the generator that layers without a seed draw from."""
+    return global_seed_generator().state.numpy().tolist()
+
+
+def is_overridden(callback, hook):
+    """Return whether a callback does something when this method of it is called."""
+    return not is_default(getattr(callback, hook))
+
+
+def profiles(tensorboard):
+    """Return whether a TensorBoard callback profiles batches."""
+    return tensorboard._should_trace
+
+
+def evaluates_for_fit(options):
+    """Return whether these options of `evaluate` come from `fit`, which has read the data."""
+    return bool(options.get("_use_cached_eval_dataset"))
+
+
+# ---- data ---------------------------------------------------------------------------------------
+
+
+def is_dense_array(leaf):
+    """Return whether Keras takes this for an array, and not for a sparse matrix of SciPy."""
+    return can_convert_arrays((leaf,)) and not data_adapter_utils.is_scipy_sparse(leaf)
+
+
+def without_last(arrays, part):
+    """Return arrays without their last rows, and those: this part of all, which `fit` holds out."""
+    return array_slicing.train_validation_split(arrays, part)
+
+
+def as_fit_reads(data, batch_size=None, class_weight=None):
+    """Return (x, y, sample_weight) as NumPy arrays, floats in floatx, and the size of a batch."""
+    adapter = ArrayDataAdapter(*data, batch_size=batch_size, class_weight=class_weight)
+    sliceables = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="numpy")
+
+    def read(sliceable):
+        return None if sliceable is None else np.asarray(sliceable.convert_to_numpy(sliceable[:]))
+
+    return keras.tree.map_structure(read, sliceables), adapter.batch_size
+
+
+def is_dataset(x):
+    """Return whether Keras reads batches of this: a dataset, a DataLoader, or `Batches`."""
+    return (
+        isinstance(x, data_adapter.DataAdapter)
+        or data_adapters.is_tf_dataset(x)
+        or data_adapters.is_torch_dataloader(x)
+        or data_adapters.is_grain_dataset(x)
+    )
+
+
+class Batches(data_adapter.DataAdapter):
+    """The batches of whatever Keras takes for a stream, each of which passes `check` first.
+
+    Parameters
+    ----------
+    source : tf.data.Dataset, torch DataLoader, keras.utils.PyDataset or generator
+    **options
+        `shuffle` and `class_weight`, as in `fit`.
+    """
+
+    def __init__(self, source, **options):
+        self._inner = data_adapters.get_data_adapter(source, **options)
+
+    def check(self, number, *batch):
+        """Raise if the batch of this number, from 1, is wrong."""
+        raise NotImplementedError
+
+    def unchecked(self):
+        """Return the batches as NumPy arrays, as the source gives them."""
+        return self._inner.get_numpy_iterator()
+
+    def _checked(self, batches):
+        for number, batch in enumerate(batches, start=1):
+            self.check(number, *batch)
+            yield batch
+
+    def get_numpy_iterator(self):
+        """Return the batches as NumPy arrays."""
+        return self._checked(self._inner.get_numpy_iterator())
+
+    def get_jax_iterator(self):
+        """Return the batches as JAX arrays."""
+        return self._checked(self._inner.get_jax_iterator())
+
+    def get_torch_dataloader(self):
+        """Return the batches as torch tensors."""
+        return self._checked(self._inner.get_torch_dataloader())
+
+    def get_tf_dataset(self):
+        """Return the batches as a `tf.data` dataset."""
+        from probnn.backend.tensorflow import map_batches  # such a dataset may feed any backend
+
+        return map_batches(self._inner.get_tf_dataset(), self.check)
+
+    @property
+    def num_batches(self):
+        """The number of batches, or None where it is not known."""
+        return self._inner.num_batches
+
+    @property
+    def batch_size(self):
+        """The number of rows in a batch, or None where it is not known."""
+        return self._inner.batch_size
+
+    @property
+    def has_partial_batch(self):
+        """Whether the last batch is smaller."""
+        return self._inner.has_partial_batch
+
+    @property
+    def partial_batch_size(self):
+        """The number of rows in the last batch, if it is smaller."""
+        return self._inner.partial_batch_size
+
+    def on_epoch_begin(self):
+        """Tell the source that an epoch begins."""
+        self._inner.on_epoch_begin()
+
+    def on_epoch_end(self):
+        """Tell the source that an epoch has ended."""
+        self._inner.on_epoch_end()
