@@ -12,7 +12,7 @@ from probnn.backend import keras_private
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.training.conditions import check_compiled
-from probnn.training.fitting import train
+from probnn.training.fitting import arguments, fit, train, with_arguments_of
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
@@ -93,27 +93,8 @@ class Probabilistic:
             )
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-        whole_epoch="auto",
-        on_divergence="raise",
-    ):
+    @with_arguments_of(fit)
+    def fit(self, *args, **kwargs):
         """Fit the weights by minimising the negative log-likelihood.
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
@@ -135,45 +116,28 @@ class Probabilistic:
             shape or outside the family's support. Arrays are checked before anything changes;
             batches of a stream, each before its step.
         """
+        given, stream = arguments(self, *args, **kwargs), None
         check_compiled(self)
-        stream = None
-        if streams.is_stream(x):
-            x = stream = self._checked_stream(x, y, shuffle=shuffle, class_weight=class_weight)
-            class_weight = None
+        if streams.is_stream(given.x):
+            stream = self._checked_stream(
+                given.x, given.y, shuffle=given.shuffle, class_weight=given.class_weight
+            )
+            given.x, given.shuffle, given.class_weight = stream, False, None
         else:
-            x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
-        validation = self._checked_validation(validation_data)
-        with _error_of(stream, validation):
+            given.x, given.y, given.sample_weight = self._checked_arrays(
+                given.x, given.y, given.sample_weight
+            )
+        given.validation_data = self._checked_validation(given.validation_data)
+        with _error_of(stream, given.validation_data):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.
-                part = 1.0 if validation_data is not None else 1.0 - validation_split
-                self._adapt_new_heads(_map(lambda v: v[: math.floor(len(v) * part)], y))
+                part = 1.0 if given.validation_data is not None else 1.0 - given.validation_split
+                self._adapt_new_heads(_map(lambda v: v[: math.floor(len(v) * part)], given.y))
             elif any(not head.built or head.is_new for head in _flatten(self.heads)):
                 first_x, first_y = stream.first()
                 self._build_heads(first_x)
                 self._adapt_new_heads(data.responses(first_y, self.heads))
-            return train(
-                self,
-                super().fit,
-                x=x,
-                y=y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_split=validation_split,
-                validation_data=validation,
-                shuffle=shuffle if stream is None else False,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-                whole_epoch=whole_epoch,
-                on_divergence=on_divergence,
-            )
+            return train(self, super().fit, given)
 
     def evaluate(
         self,

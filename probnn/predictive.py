@@ -6,6 +6,22 @@ from probnn import families
 from probnn._integrals import numeric_crps, sum_over_counts
 
 
+class ParameterDomainError(ValueError):
+    """A parameter of a distribution is none that its family has.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    value : float
+        The first such value.
+    """
+
+    def __init__(self, message, parameter=None, value=None):
+        super().__init__(message)
+        self.parameter, self.value = parameter, value
+
+
 class Predictive:
     """The predictive distributions of n rows.
 
@@ -22,9 +38,10 @@ class Predictive:
 
     Raises
     ------
+    ParameterDomainError
+        For values outside the domain of their parameter; a ValueError.
     ValueError
-        For names that are not the family's parameters, shapes that do not agree, or values that
-        are no such parameters.
+        For names that are not the family's parameters, or shapes that do not agree.
 
     Examples
     --------
@@ -71,9 +88,11 @@ class Predictive:
             domain = self.family.params[name].domain
             bad = ~domain.contains(values)
             if bad.any():
-                raise ValueError(
+                raise ParameterDomainError(
                     f"Expected {name} of the {self.family.name} family to lie in {domain}. "
-                    f"Received: {values[bad][0]}, and {int(bad.sum())} such value(s) in all."
+                    f"Received: {values[bad][0]}, and {int(bad.sum())} such value(s) in all.",
+                    name,
+                    float(values[bad][0]),
                 )
             if not leads[name]:
                 shape = (*self._shape, *self.family.params[name].shape)

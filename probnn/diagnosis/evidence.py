@@ -1,6 +1,5 @@
 """What the checks look at: a model, rows, and what it believes of them, computed once if asked."""
 
-import re
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +11,7 @@ from probnn.fitted import adapt
 from probnn.glm.affine import compose
 from probnn.glm.network import Bridge, _split
 from probnn.heads import Head
-from probnn.predictive import Predictive
+from probnn.predictive import ParameterDomainError, Predictive
 
 IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers
 _SPREADS = ("scale", "shape", "precision", "dispersion", "concentration")
@@ -264,16 +263,13 @@ def _believed(model, x, what):
             )
     try:
         return model.predict_distribution(x)
-    except ValueError as error:
-        found = re.match(
-            r"Expected (\w+) of the \w+ family to lie in .* Received: (\S+),", str(error)
-        )
-        if not (model.network or model.members) or found is None:
+    except ParameterDomainError as error:
+        if not (model.network or model.members):
             raise
         raise ValueError(
             f"Expected a network that predicts parameters of its family for every row. Received: "
-            f"{found[1]} = {found[2]}: its weights diverged in training. Fit it anew, with a lower "
-            "learning rate, scaled x, or clipnorm= of the optimizer."
+            f"{error.parameter} = {error.value}: its weights diverged in training. Fit it anew, "
+            "with a lower learning rate, scaled x, or clipnorm= of the optimizer."
         ) from error
 
 

@@ -9,6 +9,7 @@ from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, divisor, log_prob, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
 from probnn.glm import rows
+from probnn.glm.covariance import SingularInformationError
 from probnn.heads import Head
 
 
@@ -156,7 +157,7 @@ def _standard_errors(results):
     """Return name -> standard error: none where the information is not positive definite."""
     try:
         se = np.sqrt(np.diag(results._cov))
-    except ValueError:
+    except SingularInformationError:
         return {}
     return dict(zip(results.model.parameter_names, se, strict=True))
 

@@ -9,6 +9,10 @@ COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
 
 
+class SingularInformationError(ValueError):
+    """The information at some coefficients is not positive definite: they have no covariance."""
+
+
 def check(cov_type, cov_kwds):
     """Raise ValueError for a covariance that is not known, or options that it does not take."""
     if cov_type not in COV_TYPES:
@@ -36,6 +40,11 @@ def inverse_root(hessian, likelihood=None, coef=None, weights=None):
     weights : numpy.ndarray, shape (n,), optional
         The weights of its rows in the information, where they are not the Hessian's.
 
+    Raises
+    ------
+    SingularInformationError
+        If the information is not positive definite.
+
     Notes
     -----
     From the QR factorisation of the weighted rows where that is cheap: the matrix itself has the
@@ -45,7 +54,7 @@ def inverse_root(hessian, likelihood=None, coef=None, weights=None):
 
     curvature = Curvature(hessian)
     if curvature.damped:
-        raise ValueError(
+        raise SingularInformationError(
             "Expected an information matrix that is positive definite. Received one that is not: "
             "these coefficients are not near a maximum of the likelihood. Polish the weights, "
             "probnn.polish, or raise maxiter."

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import sys
 import warnings
 
 import numpy as np
@@ -232,10 +231,11 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     """Make a model of the columns that the formulas give."""
     from formulaic import Formula
     from formulaic.transforms import TRANSFORMS
+    from formulaic.utils.context import capture_context
 
     if missing not in ("drop", "none"):
         raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
-    caller = sys._getframe(2)  # a formula may use the functions of whoever writes it
+    caller = capture_context(2)  # a formula may use the functions of whoever writes it
     frame = to_frame(data)
     index, frame = frame.index, frame.reset_index(drop=True)
     for name, column in frame.items():  # levels that no row has would be columns of zeros
@@ -272,7 +272,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     by_row = {name: _by_row(name, kwargs.pop(name, None), frame) for name in _BY_ROW}
     context = {"np": np} | {
         name: value  # a number of the caller's called C hides no C() of formulas
-        for name, value in {**caller.f_globals, **caller.f_locals}.items()
+        for name, value in caller.items()
         if callable(value) or name not in TRANSFORMS
     }
     na_action = "drop" if missing == "drop" else "ignore"

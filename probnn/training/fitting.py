@@ -1,9 +1,13 @@
 """`fit`: Keras's, with each epoch as one compiled program where that is possible."""
 
 import contextlib
+import inspect
 import math
 import time
+import types
 import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import keras
 import numpy as np
@@ -14,6 +18,8 @@ from probnn.training.conditions import check_compiled, does_not_compile, obstacl
 from probnn.training.epochs import Epochs, Network, Program
 from probnn.training.interrupt import interruptible
 from probnn.training.trees import count, map_arrays
+
+_P, _R = ParamSpec("_P"), TypeVar("_R")
 
 _SECONDS = 0.2  # between two returns to Python: for Ctrl-C and the progress bar
 
@@ -90,38 +96,56 @@ def fit(
     >>> [w.round(2).ravel().tolist() for w in model.get_weights()]
     [[2.0], [1.0]]
     """
-    arguments = dict(locals())
-    del arguments["model"]
+    given = types.SimpleNamespace(**locals())
+    del given.model
     if type(model).fit is not keras.Model.fit:  # its own fit: probnn's, or a user's
-        from probnn._probabilistic import Probabilistic
-
-        if not isinstance(model, Probabilistic):
+        if not hasattr(type(model), "predict_distribution"):
             if whole_epoch is True:
                 raise ValueError(
                     f"Expected a model that trains as keras.Model does, for whole_epoch=True. "
                     f"Received: {type(model).__name__}, which has a fit of its own."
                 )
-            del arguments["whole_epoch"], arguments["on_divergence"]
-        return model.fit(**arguments)
-    return train(model, keras.Model.fit.__get__(model), **arguments)
+            del given.whole_epoch, given.on_divergence
+        return model.fit(**vars(given))
+    return train(model, keras.Model.fit.__get__(model), given)
 
 
-def train(model, keras_fit, whole_epoch="auto", on_divergence="raise", **arguments):
+def arguments(*args, **kwargs):
+    """Return the arguments of `fit` but the model, by name, as attributes."""
+    bound = inspect.signature(fit).bind(*args, **kwargs)
+    bound.apply_defaults()
+    del bound.arguments["model"]
+    return types.SimpleNamespace(**bound.arguments)
+
+
+def with_arguments_of(function: Callable[_P, _R]) -> Callable[[Callable], Callable[_P, _R]]:
+    """Show the arguments of a function of a model as those of a method."""
+    _, *rest = inspect.signature(function).parameters.values()
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    def show(method):
+        method.__signature__ = inspect.Signature([own, *rest])
+        return method
+
+    return show
+
+
+def train(model, keras_fit, given):
     """Fit by compiled epochs or by `keras_fit`, with the arguments of `fit`."""
-    divergence.check_option(on_divergence)
-    check_choice("whole_epoch", whole_epoch)
+    divergence.check_option(given.on_divergence)
+    check_choice("whole_epoch", given.whole_epoch)
     check_compiled(model)
-    if whole_epoch:
-        run = WholeEpochFit(model, **arguments)
+    if given.whole_epoch:
+        run = WholeEpochFit(model, given)
         reason = run.obstacle()
         if reason is None:
-            return run(on_divergence)
-        if whole_epoch is True:
+            return run()
+        if given.whole_epoch is True:
             raise ValueError(
                 "Expected a fit whose epochs can run as compiled programs, for whole_epoch=True. "
                 f"Received: {reason}. With whole_epoch='auto' Keras's own loop would run."
             )
-    return _guarded(model, keras_fit, on_divergence, arguments)
+    return _guarded(model, keras_fit, given)
 
 
 def check_choice(name, value):
@@ -130,12 +154,14 @@ def check_choice(name, value):
         raise ValueError(f"Expected {name} to be 'auto', True or False. Received: {value!r}.")
 
 
-def _guarded(model, keras_fit, on_divergence, arguments):
+def _guarded(model, keras_fit, given):
     """Run Keras's own loop, and keep the last good weights if it diverges."""
     guard = divergence.Guard()
-    given = arguments.pop("callbacks")
-    is_list = isinstance(given, keras.callbacks.CallbackList)
-    callbacks = [guard, *_flat(given), guard.keeper]
+    options = vars(given).copy()
+    del options["whole_epoch"], options["on_divergence"]
+    own = options.pop("callbacks")
+    is_list = isinstance(own, keras.callbacks.CallbackList)
+    callbacks = [guard, *_flat(own), guard.keeper]
 
     def stop():
         model.stop_training = True
@@ -144,14 +170,14 @@ def _guarded(model, keras_fit, on_divergence, arguments):
         if is_list:
             for callback in (guard, guard.keeper):
                 callback.set_model(model)
-            stack.callback(setattr, given, "callbacks", given.callbacks)
-            given.callbacks = callbacks
+            stack.callback(setattr, own, "callbacks", own.callbacks)
+            own.callbacks = callbacks
         interrupt = stack.enter_context(interruptible(stop))
-        history = keras_fit(callbacks=given if is_list else callbacks, **arguments)
+        history = keras_fit(callbacks=own if is_list else callbacks, **options)
     if interrupt.asked:
-        _say_interrupted(arguments["verbose"], history)
+        _say_interrupted(given.verbose, history)
     if guard.diverged:
-        divergence.report(model, guard.losses, guard.epoch, guard.rate, on_divergence)
+        divergence.report(model, guard.losses, guard.epoch, guard.rate, given.on_divergence)
     return history
 
 
@@ -165,44 +191,15 @@ def _flat(callbacks):
 class WholeEpochFit:
     """A fit by compiled epochs: the arguments of `fit`, checked, and the loop over them."""
 
-    def __init__(
-        self,
-        model,
-        x,
-        y,
-        batch_size,
-        epochs,
-        verbose,
-        callbacks,
-        validation_split,
-        validation_data,
-        shuffle,
-        class_weight,
-        sample_weight,
-        initial_epoch,
-        steps_per_epoch,
-        validation_steps,
-        validation_batch_size,
-        validation_freq,
-    ):
-        self.model = model
-        self.epochs = epochs
-        self.initial_epoch = initial_epoch
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.shuffle = shuffle
-        self.validation_freq = validation_freq
-        self._data = (x, y, sample_weight)
-        self._class_weight = class_weight
-        self._batch_size, self._validation_batch_size = batch_size, validation_batch_size
-        self._validation = validation_data
-        self._split = validation_split if validation_data is None else 0.0
-        self._steps = steps_per_epoch, validation_steps
+    def __init__(self, model, given):
+        self.model, self.given = model, given
 
     def obstacle(self):
         """Return why Keras's own loop must run, or None; then all is compiled."""
-        arrays = (self._data, self._validation)
-        reason = obstacle(self.model, arrays, _flat(self.callbacks), *self._steps)
+        given = self.given
+        arrays = (given.x, given.y, given.sample_weight), given.validation_data
+        steps = given.steps_per_epoch, given.validation_steps
+        reason = obstacle(self.model, arrays, _flat(given.callbacks), *steps)
         if reason is not None:
             return reason
         self._prepare()
@@ -214,17 +211,18 @@ class WholeEpochFit:
 
     def _prepare(self):
         """Put the data on the device, and build what a first batch builds."""
-        data, validation = self._data, self._validation
-        if self._split:
-            data, validation = keras_private.without_last(data, self._split)
-        arrays, size = keras_private.as_fit_reads(data, self._batch_size, self._class_weight)
+        given = self.given
+        data, validation = (given.x, given.y, given.sample_weight), given.validation_data
+        if validation is None and given.validation_split:
+            data, validation = keras_private.without_last(data, given.validation_split)
+        arrays, size = keras_private.as_fit_reads(data, given.batch_size, given.class_weight)
         held_out = None
         if validation is not None:
-            given = keras.utils.unpack_x_y_sample_weight(validation)
-            held_out, _ = keras_private.as_fit_reads(given)
+            parts = keras.utils.unpack_x_y_sample_weight(validation)
+            held_out, _ = keras_private.as_fit_reads(parts)
         keras_private.build(self.model, map_arrays(lambda leaf: leaf[:size], arrays))
         self._rows, self._size = count(arrays), size
-        self._program = self._program_of(self._validation_batch_size or size)
+        self._program = self._program_of(given.validation_batch_size or size)
         # A callback may want to act before a validation: it runs apart, from one epoch to the next.
         together = self._many_at_once()
         self._most = self._program.most if together else 1
@@ -255,40 +253,40 @@ class WholeEpochFit:
             self._epochs.validate()  # of which a first epoch forgets the metrics
 
     def _many_at_once(self):
-        return all(type(callback) in _LOGS_ONLY for callback in _flat(self.callbacks))
+        return all(type(callback) in _LOGS_ONLY for callback in _flat(self.given.callbacks))
 
     # ---- the loop ---------------------------------------------------------------------------
 
-    def __call__(self, on_divergence):
+    def __call__(self):
         """Train, and return the History."""
-        model = self.model
+        model, given = self.model, self.given
         limit = keras.config.max_epochs()
-        if limit and limit < self.epochs:
+        if limit and limit < given.epochs:
             warnings.warn(f"Limiting epochs to {limit}", stacklevel=4)
-            self.epochs = limit
-        callbacks = self.callbacks
+            given.epochs = limit
+        callbacks = given.callbacks
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
                 callbacks,
                 add_history=True,
-                add_progbar=self.verbose != 0,
-                verbose=self.verbose,
-                epochs=self.epochs,
+                add_progbar=given.verbose != 0,
+                verbose=given.verbose,
+                epochs=given.epochs,
                 steps=math.ceil(self._rows / self._size),
                 model=model,
             )
         model.stop_training = False
         callbacks.on_train_begin()
-        first = keras_private.first_epoch(model, self.initial_epoch)
+        first = keras_private.first_epoch(model, given.initial_epoch)
         with interruptible() as interrupt:
             losses, logs, rate = self._loop(callbacks, first, interrupt)
-        if self.epochs > 0:
+        if given.epochs > 0:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         callbacks.on_train_end(logs)
         if interrupt.asked:
-            _say_interrupted(self.verbose, model.history)
+            _say_interrupted(given.verbose, model.history)
         if rate is not None:
-            divergence.report(model, losses, first + len(losses), rate, on_divergence)
+            divergence.report(model, losses, first + len(losses), rate, given.on_divergence)
         return model.history
 
     def _loop(self, callbacks, epoch, interrupt):
@@ -299,7 +297,7 @@ class WholeEpochFit:
         program, model = self._program, self.model
         losses, logs, rate = [], None, None
         step, pace = 0, None  # where in an epoch; seconds for a step
-        while epoch < self.epochs and not (model.stop_training or interrupt.asked):
+        while epoch < self.given.epochs and not (model.stop_training or interrupt.asked):
             if step == 0:
                 callbacks.on_epoch_begin(epoch)
                 if self._most == 1 or not losses:
@@ -308,7 +306,7 @@ class WholeEpochFit:
             budget = 256 if pace is None else max(1, int(_SECONDS / pace))
             last = min(program.steps, step + budget)
             if step == 0 and last == program.steps:
-                most = min(self._most, self.epochs - epoch, budget // max(1, program.steps))
+                most = min(self._most, self.given.epochs - epoch, budget // max(1, program.steps))
                 orders += [self._order() for _ in range(most - 1)]
             flags = [self._validates(epoch + i) for i in range(len(orders))]
             began = time.perf_counter()
@@ -346,10 +344,10 @@ class WholeEpochFit:
     def _order(self):
         """Return the numbers of the rows in the order of an epoch, as Keras draws them."""
         order = np.arange(self._rows, dtype="int32")
-        if self.shuffle == "batch":
+        if self.given.shuffle == "batch":
             for start in range(0, self._rows, self._size):
                 np.random.shuffle(order[start : start + self._size])  # noqa: NPY002
-        elif self.shuffle:
+        elif self.given.shuffle:
             # The generator that keras.utils.set_random_seed seeds.
             order = np.random.permutation(self._rows).astype("int32")  # noqa: NPY002
         return order
@@ -357,7 +355,7 @@ class WholeEpochFit:
     def _validates(self, epoch):
         if not self._has_validation:
             return False
-        return keras_private.validates(self.model, epoch, self.validation_freq)
+        return keras_private.validates(self.model, epoch, self.given.validation_freq)
 
     def _show(self, callbacks, step):
         """Move the progress bar inside of an epoch."""
