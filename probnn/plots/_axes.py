@@ -1,5 +1,7 @@
 """What all plots share: axes, and styles that are told apart in colour and in grey."""
 
+import inspect
+
 # Okabe and Ito's colours, from dark to light and back, so that neighbours differ in grey too.
 COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
 # Eight of each, for seven colours: together they tell 56 apart.
@@ -12,6 +14,13 @@ BAND = {"color": "#999999", "alpha": 0.3, "linewidth": 0}  # of what a right mod
 POINT = {"marker": ".", "linestyle": "none", "color": "black", "markersize": 4, "alpha": 0.5}
 REFERENCE = {"color": "black", "linewidth": 1, "linestyle": (0, (4, 3))}
 
+_AXES = """ax : matplotlib.axes.Axes, optional
+    Where to draw; a new figure by default.
+
+Returns
+-------
+matplotlib.axes.Axes"""
+
 
 def axes(ax):
     """Return the axes to draw on: those given, or those of a new figure."""
@@ -20,6 +29,12 @@ def axes(ax):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
+
+
+def on_axes(plot):
+    """Say of a plot, in place of `{axes}` in its docstring, that it draws on axes."""
+    plot.__doc__ = plot.__doc__ and inspect.cleandoc(plot.__doc__).replace("{axes}", _AXES)
+    return plot
 
 
 def style(index):

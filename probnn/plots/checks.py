@@ -4,9 +4,10 @@ import numpy as np
 
 from probnn import calibration
 from probnn.calibration import _checks
-from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, style
+from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
 
+@on_axes
 def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None):
     """Draw how often what was forecast with a probability came: the CORP reliability diagram.
 
@@ -22,12 +23,7 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
         The probability of the consistency band, pointwise.
     resamples, seed : int
         Of the consistency band: see `probnn.calibration.reliability`.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------
@@ -88,6 +84,7 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
     return ax
 
 
+@on_axes
 def pit(y, d, *, bins=20, level=0.95, seed=0, ax=None):
     """Draw the histogram of the probability integral transform: flat, if the model is right.
 
@@ -103,12 +100,7 @@ def pit(y, d, *, bins=20, level=0.95, seed=0, ax=None):
         The probability with which each bar of a right model ends in the band.
     seed : int
         For discrete families, whose transform is randomised.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------
@@ -150,6 +142,7 @@ def pit(y, d, *, bins=20, level=0.95, seed=0, ax=None):
     return ax
 
 
+@on_axes
 def coverage(y, d, *, levels=None, level=0.95, ax=None):
     """Draw the share of y inside central intervals against the share that the model expects.
 
@@ -163,12 +156,7 @@ def coverage(y, d, *, levels=None, level=0.95, ax=None):
         The levels of the intervals: see `probnn.calibration.coverage`.
     level : float
         The probability with which the share of a right model lies in the band.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 
 from probnn.glm.network import _split
-from probnn.plots._axes import COLORS, axes
+from probnn.plots._axes import COLORS, axes, on_axes
 
 _SILENT = (keras.layers.Dropout, keras.layers.Normalization, keras.layers.Rescaling)
 
 
+@on_axes
 def network(model, *, names=None, max_units=16, ax=None):
     """Draw the weights of a small network of Dense layers that ends in a head.
 
@@ -21,11 +22,7 @@ def network(model, *, names=None, max_units=16, ax=None):
         The inputs; by default x1, x2, ...
     max_units : int
         How many units of a layer are drawn: of a wider one the first, and the number of the rest.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
         Without axis lines. Lines are the wider and the darker, the larger the weight is among
         those of its layer, of a head among those of its parameter; dashed where it is negative.
 

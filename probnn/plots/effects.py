@@ -5,7 +5,7 @@ import pandas as pd
 
 from probnn.calibration import _checks
 from probnn.fitted.fit import quantile
-from probnn.plots._axes import BAND, COLORS, axes
+from probnn.plots._axes import BAND, COLORS, axes, on_axes
 from probnn.plots._rows import Rows
 
 _MOST = 1000  # rows that an effect is averaged over
@@ -65,6 +65,7 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
     return _averaged(Rows(model, x), feature, of, level, grid)[0]
 
 
+@on_axes
 def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     """Draw the mean that a model predicts at values of one input, averaged over rows.
 
@@ -72,11 +73,7 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     ----------
     model, x, feature, of, level, grid
         As for `partial_dependence`.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
         With marks at the values that x has, at most 1,000 of them.
 
     Raises

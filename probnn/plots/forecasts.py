@@ -3,13 +3,14 @@
 import numpy as np
 
 from probnn.calibration import _checks
-from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, style
+from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_axes, style
 from probnn.plots._rows import Rows
 from probnn.predictive import numbers
 
 _MOST_BARS = 60  # counts of one row; more are drawn as a line of steps
 
 
+@on_axes
 def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, ax=None):
     """Draw what a model predicts against one input: mean and intervals, or class probabilities.
 
@@ -30,12 +31,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
         The probabilities of the central intervals.
     grid : int
         How many points of the range are predicted, at once.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------
@@ -89,6 +85,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     return ax
 
 
+@on_axes
 def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     """Draw the predicted densities, or probabilities, of some rows.
 
@@ -103,12 +100,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
         a Series is that of the axis.
     width : float, optional
         Of all bars at one count or class together, between 0 and 1; 0.8 by default.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------

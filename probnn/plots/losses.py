@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn.fitting.curvature import Curvature
 from probnn.glm.network import Bridge
-from probnn.plots._axes import COLORS, axes
+from probnn.plots._axes import COLORS, axes, on_axes
 
 _BATCH = 500_000  # rows, those of all points of a grid, whose likelihood is computed at once
 
@@ -108,6 +108,7 @@ def loss_grid(model, x, y, *, weights=(0, 1), path=None, span=None, grid=60):
     return LossGrid(labels, *sides, nll, optimum, own[pair], path, part)
 
 
+@on_axes
 def loss_surface(
     model, x, y, *, weights=(0, 1), path=None, span=None, grid=60, gradient=False, ax=None
 ):
@@ -121,11 +122,7 @@ def loss_surface(
         Whether arrows along the path, or at the network's own coefficients, show the direction of
         the negative gradient. Both axes then have one scale, on which arrows stand at right angles
         to contours: take two coefficients of about one size.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
 
     Raises
     ------

@@ -8,7 +8,7 @@ from probnn.comparison.compare import named
 from probnn.data import to_numpy
 from probnn.fitted.fit import quantile
 from probnn.fitted.tables import CONSTANTS, split_name, to_table
-from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes
+from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes, on_axes
 
 
 def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None, y=None):
@@ -93,6 +93,7 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     return frame.reset_index(drop=True)
 
 
+@on_axes
 def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=None, ax=None):
     """Draw the coefficients of fitted models side by side, with their confidence intervals.
 
@@ -100,11 +101,7 @@ def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=N
     ----------
     models, level, names, intercept, x, y
         As for `coefficient_table`.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
 
     Raises
     ------

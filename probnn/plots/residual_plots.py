@@ -6,11 +6,12 @@ from scipy import stats
 from probnn.calibration import _checks
 from probnn.calibration._groups import grouped
 from probnn.calibration.residuals import quantile_residuals
-from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top
+from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top, on_axes
 
 _MOST_POINTS = 5000  # of a cloud, or of a curve through sorted residuals
 
 
+@on_axes
 def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
     """Draw residuals that have the same distribution for any family, if the model is right.
 
@@ -28,12 +29,7 @@ def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
         The probability of the pointwise band.
     seed : int
         For discrete families, whose quantile residuals are randomised.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib Axes
+    {axes}
 
     Raises
     ------

@@ -9,7 +9,7 @@ from probnn.data import to_numpy
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.solve import solve
 from probnn.glm.model import GLM
-from probnn.plots._axes import COLORS, MARKERS, axes
+from probnn.plots._axes import COLORS, MARKERS, axes, on_axes
 
 
 def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None):
@@ -74,6 +74,7 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
     return pd.DataFrame(table, columns=["rate", "step", "weight", "nll"])
 
 
+@on_axes
 def gradient_descent(
     x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None, ax=None
 ):
@@ -83,11 +84,7 @@ def gradient_descent(
     ----------
     x, y, family, learning_rates, steps, start
         As for `descent`.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
 
     Raises
     ------

@@ -4,13 +4,14 @@ import numpy as np
 
 from probnn.calibration import _checks
 from probnn.data import to_numpy
-from probnn.plots._axes import COLORS, MARKERS, POINT, axes
+from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
 from probnn.plots._rows import Rows
 
 _LAYERS = 30  # of points, each with some of every class, so that none covers the others
 _PAD = 0.05  # of the range, on each side
 
 
+@on_axes
 def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, ax=None):
     """Draw P(Y = 1 | x) over two inputs, the line where it has a level, and the data.
 
@@ -31,11 +32,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
         The points along each axis: the model predicts grid x grid rows.
     level : float
         The probability on the line.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
 
     Raises
     ------

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from probnn.plots._axes import COLORS, MARKERS, axes
+from probnn.plots._axes import COLORS, MARKERS, axes, on_axes
 
 
+@on_axes
 def history(histories, *, metric="loss", log=False, ax=None):
     """Draw what a metric was after each epoch, dashed where it is that of the validation data.
 
@@ -16,11 +17,7 @@ def history(histories, *, metric="loss", log=False, ax=None):
         The name of the metric; its validation is `val_` and that name.
     log : bool
         Whether the vertical axis is logarithmic.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+    {axes}
 
     Raises
     ------
