@@ -11,6 +11,13 @@ from probnn import backend, data, families, streams
 from probnn.backend import keras_private
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
+from probnn.training.checked import (
+    adapt_new_heads,
+    build_heads,
+    checked_arrays,
+    checked_stream,
+    checked_validation,
+)
 from probnn.training.conditions import check_compiled
 from probnn.training.fitting import arguments, fit, train, with_arguments_of
 
@@ -119,24 +126,24 @@ class Probabilistic:
         given, stream = arguments(self, *args, **kwargs), None
         check_compiled(self)
         if streams.is_stream(given.x):
-            stream = self._checked_stream(
-                given.x, given.y, shuffle=given.shuffle, class_weight=given.class_weight
+            stream = checked_stream(
+                self, given.x, given.y, shuffle=given.shuffle, class_weight=given.class_weight
             )
             given.x, given.shuffle, given.class_weight = stream, False, None
         else:
-            given.x, given.y, given.sample_weight = self._checked_arrays(
-                given.x, given.y, given.sample_weight
+            given.x, given.y, given.sample_weight = checked_arrays(
+                self, given.x, given.y, given.sample_weight
             )
-        given.validation_data = self._checked_validation(given.validation_data)
+        given.validation_data = checked_validation(self, given.validation_data)
         with _error_of(stream, given.validation_data):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.
                 part = 1.0 if given.validation_data is not None else 1.0 - given.validation_split
-                self._adapt_new_heads(_map(lambda v: v[: math.floor(len(v) * part)], given.y))
+                adapt_new_heads(self, _map(lambda v: v[: math.floor(len(v) * part)], given.y))
             elif any(not head.built or head.is_new for head in _flatten(self.heads)):
                 first_x, first_y = stream.first()
-                self._build_heads(first_x)
-                self._adapt_new_heads(data.responses(first_y, self.heads))
+                build_heads(self, first_x)
+                adapt_new_heads(self, data.responses(first_y, self.heads))
             return train(self, super().fit, given)
 
     def evaluate(
@@ -162,9 +169,9 @@ class Probabilistic:
         if not keras_private.evaluates_for_fit(kwargs):  # which has checked the data
             check_compiled(self)
             if streams.is_stream(x):
-                x = stream = self._checked_stream(x, y)
+                x = stream = checked_stream(self, x, y)
             else:
-                x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+                x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
         with _error_of(stream), backend.many_programs():
             return super().evaluate(
                 x=x,
@@ -180,67 +187,14 @@ class Probabilistic:
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
-        x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
-        self._adapt_new_heads(y)
+        x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
+        adapt_new_heads(self, y)
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Check a batch of arrays, and return its loss as `keras.Model.test_on_batch` does."""
-        x, y, sample_weight = self._checked_arrays(x, y, sample_weight)
+        x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, return_dict)
-
-    def _checked_arrays(self, x, y, sample_weight, prefix=""):
-        if y is None:
-            raise ValueError(
-                f"Expected {prefix}y, or {prefix}x as a stream of batches (x, y): a tf.data "
-                "dataset, a torch DataLoader, a keras.utils.PyDataset or a generator. Received: "
-                f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
-            )
-        self._check_float64()
-        x = data.features(x, f"{prefix}x")
-        self._build_heads(x)
-        return data.arrays(x, y, sample_weight, self.heads, prefix)
-
-    def _build_heads(self, x):
-        """Build heads that wait for the first input, since they know the shape of y."""
-        if not all(head.built for head in _flatten(self.heads)):
-            self(_map(lambda leaf: leaf[:1], x))
-
-    def _check_float64(self):
-        """Raise if Keras would round float64 heads' data to float32 on the way."""
-        floatx = keras.config.floatx()
-        if floatx != "float64" and any(h.variable_dtype == "float64" for h in _flatten(self.heads)):
-            raise ValueError(
-                f"Expected keras.config.floatx() to be 'float64', for a float64 head: Keras casts "
-                f"arrays to floatx before a step. Received: {floatx!r}. Call "
-                "keras.config.set_floatx('float64') before making the model."
-            )
-
-    def _checked_stream(self, x, y, prefix="", **options):
-        if y is not None:
-            raise ValueError(
-                f"Expected no {prefix}y beside a {type(x).__name__}, whose batches hold it. "
-                f"Received: {prefix}y of type {type(y).__name__}."
-            )
-        self._check_float64()
-        return streams.CheckedBatches(x, self.heads, prefix, **options)
-
-    def _checked_validation(self, validation_data):
-        if validation_data is None:
-            return None
-        if streams.is_stream(validation_data):
-            return self._checked_stream(validation_data, None, "validation ")
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-        x, y, sample_weight = self._checked_arrays(x, y, sample_weight, "validation ")
-        return (x, y) if sample_weight is None else (x, y, sample_weight)
-
-    def _adapt_new_heads(self, y):
-        """Adapt the heads that are new to checked responses, in the structure of the heads."""
-        new = [head.is_new for head in _flatten(self.heads)]
-        if any(new):
-            for head, is_new, values in zip(_flatten(self.heads), new, _flatten(y), strict=True):
-                if is_new:
-                    head.adapt(values)
 
     # ---- prediction -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from probnn.training import copies
+from probnn.training.checked import checked_arrays
 from probnn.training.ensemble import check_probabilistic, train_on_rows
 from probnn.training.fitting import check_choice
 from probnn.training.trees import count
@@ -67,7 +68,7 @@ def cross_val_score(
     check_choice("at_once", at_once)
     check_probabilistic(model)
     template = copies.fresh(model, [seed, 0])
-    data = template._checked_arrays(x, y, sample_weight)
+    data = checked_arrays(template, x, y, sample_weight)
     folds = _folds(cv, count(data), data, seed)
     scores = np.empty(len(folds))
     for size in sorted({len(train) for train, _ in folds}):

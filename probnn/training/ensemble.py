@@ -11,6 +11,7 @@ import numpy as np
 
 from probnn.backend.keras_private import without_last
 from probnn.training import copies, crew, divergence
+from probnn.training.checked import adapt_new_heads, build_heads, checked_arrays, checked_validation
 from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
@@ -119,9 +120,9 @@ class DeepEnsemble:
         divergence.check_option(on_divergence)
         check_choice("at_once", at_once)
         first = self.members[0]
-        x, y, sample_weight = first._checked_arrays(x, y, sample_weight)
+        x, y, sample_weight = checked_arrays(first, x, y, sample_weight)
         if validation_data is not None:
-            validation_data = first._checked_validation(validation_data)
+            validation_data = checked_validation(first, validation_data)
         elif validation_split:
             (x, y, sample_weight), validation_data = without_last(
                 (x, y, sample_weight), validation_split
@@ -252,8 +253,8 @@ def train_on_rows(
     """
     callbacks = keras.tree.flatten(callbacks or [])
     for model, own in zip(models, rows, strict=True):
-        model._build_heads(data[0])
-        model._adapt_new_heads(_take(data[1], own))
+        build_heads(model, data[0])
+        adapt_new_heads(model, _take(data[1], own))
     if at_once:
         team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
         if team is not None:

@@ -1,0 +1,69 @@
+"""What a model is given to train on, checked, and its heads made ready for that."""
+
+import keras
+
+from probnn import data, streams
+
+_map, _flatten = keras.tree.map_structure, keras.tree.flatten
+
+
+def checked_arrays(model, x, y, sample_weight, prefix=""):
+    """Return (x, y, sample_weight) as arrays that the heads of a model can be fitted to."""
+    if y is None:
+        raise ValueError(
+            f"Expected {prefix}y, or {prefix}x as a stream of batches (x, y): a tf.data "
+            "dataset, a torch DataLoader, a keras.utils.PyDataset or a generator. Received: "
+            f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
+        )
+    _check_float64(model)
+    x = data.features(x, f"{prefix}x")
+    build_heads(model, x)
+    return data.arrays(x, y, sample_weight, model.heads, prefix)
+
+
+def build_heads(model, x):
+    """Build heads that wait for the first input, since they know the shape of y."""
+    if not all(head.built for head in _flatten(model.heads)):
+        model(_map(lambda leaf: leaf[:1], x))
+
+
+def _check_float64(model):
+    """Raise if Keras would round float64 heads' data to float32 on the way."""
+    floatx = keras.config.floatx()
+    if floatx != "float64" and any(h.variable_dtype == "float64" for h in _flatten(model.heads)):
+        raise ValueError(
+            f"Expected keras.config.floatx() to be 'float64', for a float64 head: Keras casts "
+            f"arrays to floatx before a step. Received: {floatx!r}. Call "
+            "keras.config.set_floatx('float64') before making the model."
+        )
+
+
+def checked_stream(model, x, y, prefix="", **options):
+    """Return a stream of batches whose every batch is checked before a step sees it."""
+    if y is not None:
+        raise ValueError(
+            f"Expected no {prefix}y beside a {type(x).__name__}, whose batches hold it. "
+            f"Received: {prefix}y of type {type(y).__name__}."
+        )
+    _check_float64(model)
+    return streams.CheckedBatches(x, model.heads, prefix, **options)
+
+
+def checked_validation(model, validation_data):
+    """Return the validation data of a fit, checked: arrays, a stream or None."""
+    if validation_data is None:
+        return None
+    if streams.is_stream(validation_data):
+        return checked_stream(model, validation_data, None, "validation ")
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    x, y, sample_weight = checked_arrays(model, x, y, sample_weight, "validation ")
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def adapt_new_heads(model, y):
+    """Adapt the heads that are new to checked responses, in the structure of the heads."""
+    new = [head.is_new for head in _flatten(model.heads)]
+    if any(new):
+        for head, is_new, values in zip(_flatten(model.heads), new, _flatten(y), strict=True):
+            if is_new:
+                head.adapt(values)
