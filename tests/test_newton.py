@@ -5,6 +5,7 @@ from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 import probnn as pn
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.newton import Newton
+from probnn.glm.covariance import SingularInformationError, inverse_root
 
 
 class Function:
@@ -150,3 +151,10 @@ def test_same_optimum_as_scipy():
         options={"gtol": 1e-7},
     )
     np.testing.assert_allclose(found.coef, want.x, atol=1e-7)
+
+
+def test_an_information_that_is_not_positive_definite_has_no_inverse():
+    root = inverse_root(np.diag([4.0, 9.0]))
+    np.testing.assert_allclose(root @ root.T, np.diag([1 / 4, 1 / 9]), rtol=1e-14, atol=1e-16)
+    with pytest.raises(SingularInformationError, match="not near a maximum"):
+        inverse_root(np.diag([4.0, -9.0]))

@@ -11,6 +11,7 @@ from scipy import integrate, stats
 
 import probnn as pn
 from probnn._integrals import numeric_crps
+from probnn.predictive import ParameterDomainError
 
 CUTS = [0.9, 0.99, 1 - 1e-6, 1 - 1e-12]
 each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
@@ -310,6 +311,15 @@ def test_bad_arguments_get_a_clear_error(make, message):
     d = pn.Predictive("normal", {"loc": np.zeros(3), "scale": np.ones(3)})
     with pytest.raises(ValueError, match=message):
         make(d)
+
+
+def test_an_error_names_the_parameter_outside_its_domain():
+    with pytest.raises(ParameterDomainError, match="scale of the normal family") as caught:
+        pn.Predictive("normal", {"loc": 0.0, "scale": [1.0, -2.0, -3.0]})
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (error.parameter, error.value) == ("scale", -2.0)
+    assert str(error) == str(caught.value)
+    assert isinstance(error, ValueError)
 
 
 @pytest.mark.parametrize(
