@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import mpmath
 import numpy as np
+import pytest
 import scoringrules as sr
 from references import (
     angle_variance,
@@ -534,3 +535,16 @@ SEVERAL = [
         ),
     ),
 ]
+
+# Where every family compiles programs of its own, those of the others are slow tests.
+_USUAL = ("normal", "bernoulli", "categorical", "poisson")
+
+
+def each(cases, compiles=False):
+    """Return the decorator of a test of each case."""
+    slow = {case.name for case in cases if compiles} - {*_USUAL}
+    params = [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (case.name in slow))
+        for case in cases
+    ]
+    return pytest.mark.parametrize("case", params)

@@ -8,15 +8,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from cases import FAMILIES, SEVERAL
+from cases import FAMILIES, SEVERAL, each
 from scipy import optimize, stats
 
 import probnn as pn
 from probnn import backend
 from probnn.families._own_distribution import OwnDistribution
 
-each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
-every_family = pytest.mark.parametrize("case", FAMILIES + SEVERAL, ids=lambda case: case.name)
+each_family, every_family = each(FAMILIES), each(FAMILIES + SEVERAL)
+every_compiled_family = each(FAMILIES + SEVERAL, compiles=True)
 
 
 def raw_of(case, params):
@@ -169,7 +169,7 @@ def differences(function, x, step=1e-4):
 
 
 @pytest.mark.backend
-@every_family
+@every_compiled_family
 @pytest.mark.parametrize("known", [True, False], ids=["closed form", "automatic"])
 def test_row_derivatives_equal_differences(case, known, monkeypatch):
     if not known:
@@ -188,11 +188,7 @@ def test_row_derivatives_equal_differences(case, known, monkeypatch):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(
-    "case",
-    [c for c in FAMILIES if c.name not in ("categorical", "ordinal")],
-    ids=lambda c: c.name,
-)
+@each([c for c in FAMILIES if c.name not in ("categorical", "ordinal")], compiles=True)
 def test_mean_derivatives_equal_differences(case):
     raw = raw_of(case, case.arrays())
 
@@ -222,7 +218,7 @@ def test_bernoulli_takes_proportions(link):
 
 
 @pytest.mark.backend
-@every_family
+@every_compiled_family
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 80.0), ("float64", 500.0)])
 def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound, rng):
     levels = bound * np.array([-1.0, -0.5, -0.2, -0.01, 0.0, 0.01, 0.2, 0.5, 1.0])
@@ -251,9 +247,7 @@ def test_loss_and_gradient_are_finite_at_the_extremes(case, dtype, bound, rng):
     assert np.isfinite(gradient).all(), raw[~np.isfinite(gradient).all(axis=1)][:5]
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in FAMILIES if c.name != "mixture"], ids=lambda c: c.name
-)  # the likelihood of mixtures has many maxima
+@each([c for c in FAMILIES if c.name != "mixture"])  # the likelihood of mixtures has many maxima
 def test_start_is_the_marginal_maximum(case, rng):
     params = {k: v[:1] for k, v in case.arrays().items()}
     y = case.family.frozen(**params).rvs(size=400, random_state=rng)

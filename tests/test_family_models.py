@@ -1,8 +1,7 @@
 """A GLM of every family is the maximum of the likelihood that SciPy computes."""
 
 import numpy as np
-import pytest
-from cases import FAMILIES, SEVERAL
+from cases import FAMILIES, SEVERAL, each
 
 import probnn as pn
 
@@ -33,11 +32,8 @@ def simulated(case, rng):
     return observed(case, family.to_params(raw), rng), x
 
 
-@pytest.mark.parametrize(
-    "case",
-    [c for c in FAMILIES + SEVERAL if c.name not in ("laplace", "mixture")],
-    ids=lambda c: c.name,
-)  # whose likelihoods have kinks, and many maxima
+# The likelihoods of these two have kinks, and many maxima.
+@each([c for c in FAMILIES + SEVERAL if c.name not in ("laplace", "mixture")], compiles=True)
 def test_estimates_and_errors_are_those_of_the_likelihood(case, rng):
     family = case.family
     y, x = simulated(case, rng)

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from cases import WIRED
+from cases import WIRED, each
 from scipy import stats
 
 import probnn as pn
 
 pytestmark = pytest.mark.backend
 
-each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
+each_family, each_compiled_family = each(WIRED), each(WIRED, compiles=True)
 
 
 def numpy(values):
@@ -100,7 +100,7 @@ def test_coefficients_give_the_output(rng):
         np.testing.assert_allclose(numpy(model(x)), x @ kernel + bias, rtol=2e-5, atol=1e-4)
 
 
-@each_family
+@each_compiled_family
 @pytest.mark.parametrize("built", [True, False])
 def test_adapted_head_predicts_the_marginal_distribution(case, built, rng):
     y = simulated(case, rng)
@@ -211,7 +211,7 @@ def test_clone_model_has_the_same_head(case, rng):
     np.testing.assert_array_equal(numpy(clone(x)), numpy(model(x)))
 
 
-@each_family
+@each_compiled_family
 def test_saved_model_gives_the_same_distribution_to_the_last_bit(case, rng, tmp_path):
     y = simulated(case, rng)
     model = network(pn.Head(case.family))
@@ -276,7 +276,7 @@ def test_unregistered_link_is_named_on_load(tmp_path):
         keras.models.load_model(tmp_path / "model.keras")
 
 
-@each_family
+@each_compiled_family
 def test_mixed_precision_gives_float32_raw_output(case, rng):
     y = simulated(case, rng)
     policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from cases import WIRED
+from cases import WIRED, each
 from scipy import stats
 
 import probnn as pn
@@ -13,7 +13,7 @@ from probnn import backend
 
 pytestmark = pytest.mark.backend
 
-each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
+each_family = each(WIRED)
 
 
 def numpy(values):
@@ -152,7 +152,7 @@ def test_y_outside_the_support_raises_where_values_are_known(case):
             pn.NegativeLogLikelihood(case.family)(wrong, raw)
 
 
-@each_family
+@each(WIRED, compiles=True)
 def test_in_a_compiled_step_of_plain_keras_no_weight_is_lost(case, rng):
     _, y = case.grid()
     x = rng.normal(size=(len(y), 3)).astype("float32")

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from cases import WIRED
+from cases import WIRED, each
 from scipy import special, stats
 
 import probnn as pn
 from probnn import backend
 
 pytestmark = pytest.mark.backend
-
-each_family = pytest.mark.parametrize("case", WIRED, ids=lambda case: case.name)
 
 
 def numpy(values):
@@ -91,9 +89,8 @@ def test_banknotes_reach_the_maximum_likelihood_fit(banknotes):
 # ---- fit, evaluate, predict -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in WIRED if c.name not in ("mixture", "ordinal")], ids=lambda c: c.name
-)  # whose components come in any order; whose cutpoints do not depend on x
+# Components of a mixture come in any order; ordinal cutpoints do not depend on x.
+@each([c for c in WIRED if c.name not in ("mixture", "ordinal")], compiles=True)
 def test_recovery_of_simulated_parameters(case, rng):
     n = 4000
     x = rng.uniform(-1, 1, size=(n, 2))
@@ -173,7 +170,7 @@ def test_accuracy_of_classes(shape, rng):
     np.testing.assert_allclose(found, np.mean(probs.argmax(axis=1) == y), rtol=1e-6)
 
 
-@each_family
+@each(WIRED, compiles=True)
 def test_predictions_agree_with_the_backend_distribution(case, rng):
     model = neuron(pn.Head(case.family))
     model.set_weights(
