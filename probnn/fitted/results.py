@@ -10,6 +10,7 @@ from probnn.fitted.fit import Fit, divisor, log_prob, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
 from probnn.glm import rows
 from probnn.glm.covariance import SingularInformationError
+from probnn.glm.delta import error_of_means
 from probnn.heads import Head
 
 
@@ -75,7 +76,7 @@ class FittedResults(FittedModel):
         """Return standard errors by the delta method; NaN if the model is penalised."""
         if self.model.penalty is not None:  # it has no covariance
             return np.full(parts, np.nan)
-        return _delta(self.model, x, parts, of)
+        return error_of_means(self.model, x, parts, of)
 
     @property
     def penalising(self):
@@ -111,7 +112,7 @@ def fit_of(results, name):
         name=name,
         family=family.name,
         link=family.links[family.location].name,
-        coef=dict(zip(model.parameter_names, results._natural[0], strict=True)),
+        coef=dict(zip(model.parameter_names, _flat(results.params), strict=True)),
         se=se,
         size=len(results.coef),
         df=results.df_resid_inference if results.use_t else np.inf,
@@ -131,7 +132,7 @@ def fit_of(results, name):
         found.divisor = divisor(results.pearson_chi2, results.scale, results.nobs, results.df_resid)
     phi = (results.scale_ml if model.is_linear else results.scale) if dispersed else None
     given = {n: getattr(data, n) for n in ("freq_weights", "var_weights")}
-    each = rows.log_likelihood(family, data, results._raw, phi)
+    each = rows.log_likelihood(family, data, model.likelihood().raw(results.coef), phi)
 
     def held_out(table, y):
         if model.formula is not None:
@@ -156,35 +157,11 @@ def fit_of(results, name):
 def _standard_errors(results):
     """Return name -> standard error: none where the information is not positive definite."""
     try:
-        se = np.sqrt(np.diag(results._cov))
+        return dict(zip(results.model.parameter_names, _flat(results.bse), strict=True))
     except SingularInformationError:
         return {}
-    return dict(zip(results.model.parameter_names, se, strict=True))
 
 
-def _delta(results, exog, count, of):
-    """Return the standard errors (count,) of the averages of as many equal parts of the means."""
-    model = results.model
-    likelihood = model.new_rows(exog).likelihood(results.family, model.known)
-    raw = likelihood.raw(results.coef)
-    if of is None:
-        _, slope, _ = results.family.mean_derivatives(raw, second=False)
-    else:
-        slope = _class_slope(results.family, raw, of)
-    jacobian = np.zeros((count, likelihood.size))
-    for a in likelihood.predicted:
-        each = slope[:, a, None] * likelihood.designs[a]
-        jacobian[:, likelihood.slices[a]] = each.reshape(count, -1, each.shape[1]).mean(axis=1)
-    # The covariance is that of constants in natural units, the Jacobian that of raw values.
-    jacobian /= results._natural[1]
-    return np.sqrt(np.einsum("gp,pq,gq->g", jacobian, results._cov, jacobian))
-
-
-def _class_slope(family, raw, of, step=1e-5):
-    """Return the derivatives (n, size) of the probability of a class, by central differences."""
-
-    def probs(raw):
-        return np.asarray(family.mean(**family.to_params(raw)))[:, of]
-
-    shifts = step * np.eye(raw.shape[1])
-    return np.stack([(probs(raw + e) - probs(raw - e)) / (2.0 * step) for e in shifts], axis=1)
+def _flat(params):
+    """Return parameters as one array, those of one class after those of another."""
+    return np.ravel(np.asarray(params), order="F")

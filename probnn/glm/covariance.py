@@ -124,6 +124,8 @@ def meat(scores, cov_type, kwds, *, nobs, size, freq_weights=None, leverage=None
 
 
 def _clusters(scores, kwds, nobs, size):
+    from statsmodels.stats.sandwich_covariance import S_crosssection
+
     options = {"use_correction": True, "df_correction": True, **kwds}
     unknown = sorted({*options} - {"groups", "use_correction", "df_correction"})
     if "groups" not in options or unknown:
@@ -154,15 +156,16 @@ def _clusters(scores, kwds, nobs, size):
         count = int(code.max()) + 1
         if count < 2:
             raise ValueError("Expected groups with at least two clusters. Received one.")
-        sums = np.zeros((count, scores.shape[1]))
-        np.add.at(sums, code, scores)
         factor = count / (count - 1.0) * (nobs - 1.0) / (nobs - size)
-        total = total + sign * (factor if options["use_correction"] else 1.0) * (sums.T @ sums)
+        factor = factor if options["use_correction"] else 1.0
+        total = total + sign * factor * S_crosssection(scores, code)
         counts.append(count)
     return total, min(counts[:2]) - 1.0 if options["df_correction"] else None
 
 
 def _newey_west(scores, kwds, nobs, size):
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
+
     unknown = sorted({*kwds} - {"maxlags", "use_correction"})
     if "maxlags" not in kwds or unknown:
         raise ValueError(
@@ -175,8 +178,5 @@ def _newey_west(scores, kwds, nobs, size):
             f"Expected maxlags to be a whole number from 0 to {len(scores) - 1}. Received: "
             f"{lags!r}."
         )
-    total = scores.T @ scores
-    for lag in range(1, lags + 1):
-        product = scores[lag:].T @ scores[:-lag]
-        total += (1.0 - lag / (lags + 1.0)) * (product + product.T)
-    return total * (nobs / (nobs - size) if kwds.get("use_correction", False) else 1.0)
+    factor = nobs / (nobs - size) if kwds.get("use_correction", False) else 1.0
+    return factor * S_hac_simple(scores, int(lags))

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from probnn.fitting.likelihood import Likelihood
+from probnn.glm import delta
 
 _AT = ("overall", "mean", "median", "zero", "all")
 _METHODS = {"dydx": "dy/dx", "eyex": "d(lny)/d(lnx)", "dyex": "dy/d(lnx)", "eydx": "d(lny)/dx"}
@@ -104,7 +105,7 @@ class Margins:
         x = likelihood.designs[0][block]
         raw = likelihood.raw(self.results.coef, block)
         lift = x if "ex" in self.method else np.ones_like(x)
-        _, slope, curvature = _mean_derivatives(self.family, raw, log)
+        _, slope, curvature = delta.mean_derivatives(self.family, raw, log)
         effects = self._effects_of(slope, lift)
         jacobian = np.zeros((*effects.shape[1:], likelihood.size))
         for a in likelihood.predicted:
@@ -133,7 +134,9 @@ class Margins:
         raw, moved = raw.copy(), x.copy()
         raw[:, :locations] += (values - x[:, j])[:, None] * self._slopes[:, j]
         moved[:, j] = values
-        means, slope, _ = _mean_derivatives(self.family, raw, "ey" in self.method, second=False)
+        means, slope, _ = delta.mean_derivatives(
+            self.family, raw, "ey" in self.method, second=False
+        )
         jacobian = np.zeros((means.shape[1], likelihood.size))
         for a in likelihood.predicted:
             design = moved if a < locations else likelihood.designs[a][block]
@@ -147,10 +150,8 @@ class Margins:
                 "Expected at='overall', 'mean', 'median' or 'zero' for standard errors. Received: "
                 "at='all', which gives the effects of every row, `margeff`, alone."
             )
-        # The covariance is that of constants in natural units, the Jacobian that of raw values.
-        jacobian = np.swapaxes(self._jacobian, 0, 1) / self.results._natural[1]
-        jacobian = jacobian.reshape(-1, jacobian.shape[-1])
-        return jacobian @ self.results._cov @ jacobian.T
+        jacobian = np.swapaxes(self._jacobian, 0, 1)
+        return delta.covariance(self.results, jacobian.reshape(-1, jacobian.shape[-1]))
 
     @cached_property
     def _se(self):
@@ -332,39 +333,3 @@ def _likelihood_at(model, data, at):
 def _zero(x, axis):
     """Return 0 for each column, but the value of a constant one."""
     return np.where((x == x[0]).all(axis=axis), x[0], 0.0)
-
-
-def _mean_derivatives(family, raw, log, second=True):
-    """Return the means (n, C), or their logarithms, and derivatives (n, k, C), (n, k, k, C).
-
-    There is one mean of numbers; of classes the means are the probabilities, whose logarithms are
-    the log-likelihoods of rows in those classes.
-    """
-    if family.classes is None:
-        mean, slope, curvature = family.mean_derivatives(raw, second)
-        if log and mean.min() <= 0:
-            raise ValueError(
-                "Expected positive means, for effects on their logarithm. Received: a mean of "
-                f"{mean.min():.4g}. Use method='dydx' or 'dyex'."
-            )
-        found = [_of_log(mean, slope, curvature) if log else (mean, slope, curvature)]
-    else:
-        codes = np.arange(float(family.classes))
-        found = [family.derivatives(np.full(len(raw), c), raw) for c in codes]
-        found = [(-nll, -slope, -curvature) for nll, slope, curvature in found]
-        found = found if log else [_of_exp(*one) for one in found]
-    return [None if one[0] is None else np.stack(one, axis=-1) for one in zip(*found, strict=True)]
-
-
-def _of_log(value, slope, curvature):
-    """Return the logarithm of a function of rows, and its derivatives, from the function's."""
-    slope = slope / value[:, None]
-    if curvature is not None:
-        curvature = curvature / value[:, None, None] - slope[:, :, None] * slope[:, None, :]
-    return np.log(value), slope, curvature
-
-
-def _of_exp(value, slope, curvature):
-    """Return the exponential of a function of rows, and its derivatives, from the function's."""
-    value, outer = np.exp(value), slope[:, :, None] * slope[:, None, :]
-    return value, value[:, None] * slope, value[:, None, None] * (curvature + outer)

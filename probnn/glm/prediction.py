@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.glm import rows
+from probnn.glm import delta, rows
 from probnn.glm.data import is_labelled
 from probnn.glm.wrap import Labels
 from probnn.predictive import Predictive
@@ -104,15 +104,15 @@ class Prediction:
         self._covariance = self._raw_covariance()
         mean, slope, _ = family.mean_derivatives(self._raw, second=False)
         self.predicted_mean = mean
-        variance = np.einsum("na,nab,nb->n", slope, self._covariance, slope)
-        self.se_mean = np.sqrt(np.maximum(variance, 0.0))
+        likelihood = self._data.likelihood(family, results.model.known)
+        jacobian = delta.jacobian_of_means(likelihood, slope, len(mean))
+        self.se_mean = delta.errors(results, jacobian)
         self._by_link = not slope[:, 1:].any()
 
     def _raw_covariance(self):
         """Return the covariance (n, k, k) of the raw values of each row."""
         results, data = self.results, self._data
-        slope = results._natural[1]
-        cov = results._cov / np.outer(slope, slope)
+        cov = results.cov_raw
         likelihood = data.likelihood(results.family, results.model.known)
         k = results.family.size
         found = np.zeros((len(data), k, k))

@@ -181,6 +181,12 @@ class Results(GoodnessOfFit, Hypotheses):
         return cov * np.outer(slope, slope)
 
     @property
+    def cov_raw(self):
+        """The covariance of the coefficients, (p, p), all on the raw scale."""
+        slope = self._natural[1]
+        return self._cov / np.outer(slope, slope)
+
+    @property
     def _bread_root(self):
         """A square root of the inverse of the observed information, the sandwich's bread."""
         if self.information == "observed" or self.family.is_canonical:
