@@ -48,9 +48,10 @@ def test_log_prob_of_two_columns_equals_scipy(name, dtype, rtol, rng):
 
 
 # On JAX the derivatives of the beta-binomial take a minute to compile.
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.backend] * (n == "binomial")) for n in NAMES]
-)
+_MARKS = {"binomial": pytest.mark.backend, "beta_binomial": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=_MARKS[n]) for n in NAMES])
 def test_two_columns_and_one_agree(name, rng):
     one, two = pn.families.get(name, trials=30), pn.families.get(name)
     successes = np.arange(31.0)

@@ -6,8 +6,13 @@ from simulated import FAMILIES, fits, sampler, simulate
 
 import probnn as pn
 
+# Those without closed derivatives take the longest.
+_SLOW = ("negative_binomial", "beta")
 
-@pytest.mark.parametrize("name", FAMILIES)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in _SLOW)) for n in FAMILIES]
+)
 def test_confidence_intervals_hold_the_truth(name):
     repeats = 1000
     found = simulate(name, repeats=repeats)

@@ -35,7 +35,7 @@ def problem(family, n=60):
         pn.families.Poisson(),
         pn.families.Normal(),
         pn.families.Gamma(),
-        pn.families.NegativeBinomial(),
+        pytest.param(pn.families.NegativeBinomial(), marks=pytest.mark.slow),
         pn.families.Categorical(classes=3),
     ],
     ids=lambda family: f"{family.name} {next(iter(family.links.values())).name}",

@@ -405,6 +405,7 @@ def test_miscalibrated_classes(rng):
     assert "mis-calibration" not in diagnose(at(raw, pn.Head("categorical", classes=3)), x, y)
 
 
+@pytest.mark.slow
 def test_hidden_layers_are_judged_on_rows_held_out(rng):
     x, (held_x, held_y, _) = rng.normal(size=(60, 2)), binary(rng)
     y = rng.integers(0, 2, size=60)
