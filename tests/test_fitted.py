@@ -11,9 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import probnn as pn
-from probnn.fitted import FittedModel, adapt
-from probnn.fitted.base import _Adapt
-from probnn.fitted.fit import Fit
+from probnn.fitted import Fit, FittedModel, adapt
 
 
 class Line:
@@ -97,7 +95,7 @@ def test_a_kind_is_that_of_the_nearest_type():
     class Own(FittedModel):
         pass
 
-    kinds = _Adapt()
+    kinds = type(adapt)()
     assert type(kinds(Derived())) is FittedModel
     kinds.register(f"{__name__}.{Base.__qualname__}", Own)  # by name, as of what is not imported
     assert type(kinds(Base())) is type(kinds(Derived())) is Own

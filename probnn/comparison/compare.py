@@ -8,7 +8,7 @@ import numpy as np
 from probnn.comparison.causes import explain, quoted
 from probnn.comparison.pairs import distinct, standard_error, tested
 from probnn.data import to_numpy
-from probnn.fitted import adapt
+from probnn.fitted.dispatch import named
 from probnn.fitted.tables import to_table
 
 _ROWS = {
@@ -104,27 +104,6 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
     if x_test is not None:
         notes += _score(found, to_table(x_test, "x_test"), y_test)
     return Comparison(found, notes)
-
-
-def named(models, names=None):
-    """Return each `FittedModel`, and their names, which are all different."""
-    if len(models) == 1 and isinstance(models[0], dict):
-        names = list(models[0]) if names is None else names
-        models = list(models[0].values())
-    if not models:
-        raise ValueError("Expected at least one fitted model to compare. Received none.")
-    models = [adapt(model) for model in models]
-    if names is None:
-        names, kinds = [], [model.label for model in models]
-        for j, kind in enumerate(kinds):
-            before = kinds[:j].count(kind)
-            names.append(kind if not before else f"{kind} {before + 1}")
-    names = [str(name) for name in names]
-    if len(names) != len(models) or len({*names}) < len(names):
-        raise ValueError(
-            f"Expected names that differ, one for each of {len(models)} models. Received: {names}."
-        )
-    return models, names
 
 
 def _response(y, table, what):

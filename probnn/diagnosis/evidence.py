@@ -188,7 +188,7 @@ class Evidence:
         if self.held is not self.train:
             return 0
         if self.model.network is None or isinstance(self._bridge, Skip):
-            return self.model.size
+            return len(self.model.x_names or ())
         return self._bridge.design.shape[1]
 
     @property

@@ -1,6 +1,8 @@
-"""What a fitted model is to the rest of the package, and `adapt`, which makes one of any kind."""
+"""What a fitted model is to the rest of the package: the protocol, and what a new kind writes."""
 
 import numpy as np
+
+from probnn import data, families
 
 
 class FittedModel:
@@ -31,17 +33,17 @@ class FittedModel:
         Those of the inputs of a network.
     constants, fixed : set of str, dict
         The parameters that are one number for all rows, and the values of those that are known.
-    holds_rows, x_names, size, trials : bool, list of str or None, int, numpy.ndarray or None
-        Whether it has its training rows; of models of columns, their names and the number of the
-        location's coefficients; of proportions, the rows' trials.
+    holds_rows, x_names, trials : bool, list of str or None, numpy.ndarray or None
+        Whether it has its training rows; of models of columns, the names of the location's; of
+        proportions, the rows' trials.
     offset, designs : bool, tuple of str
         What x does not tell: whether there is an offset, the parameters with a design of their own.
     penalised : str
         What takes its optimum away from that of the likelihood, in words.
     convergence : tuple or None
         Whether Newton's method converged, and its decrement, if it made the fit.
-    df : float
-        The degrees of freedom of the t distribution of its intervals.
+    y_name, takes_verbose : str, bool
+        The name of the response; whether the model's `predict_distribution` takes `verbose`.
 
     Examples
     --------
@@ -63,7 +65,6 @@ class FittedModel:
     holds_rows = offset = False
     takes_verbose = True
     constants, fixed = frozenset(), {}
-    size, df = 0, np.inf
 
     def __init__(self, model):
         self.model = model
@@ -76,8 +77,6 @@ class FittedModel:
     @property
     def family(self):
         """The family of the model; None if only its predictions tell."""
-        from probnn import families
-
         known = getattr(self.model, "family", None)
         return None if known is None else families.get(known)
 
@@ -119,8 +118,6 @@ class FittedModel:
 
     def columns(self, x):
         """Return the columns (n, p) that the location is made of; None where x is no table."""
-        from probnn import data
-
         x = data.features(x)
         one = not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2
         return np.asarray(x, dtype="float64") if one else None
@@ -129,11 +126,11 @@ class FittedModel:
         """Return a table of x with the columns that the model uses, by the names that it has."""
         return table
 
-    def mean_error(self, x, parts, of):
-        """Return the standard errors (parts,) of averages of equal parts of the rows' means.
+    def half_width(self, x, parts, of, level):
+        """Return half the widths (parts,) of confidence intervals of averages of rows' means.
 
-        Of classes `of` is that whose probability is averaged. None if the model has no such errors,
-        NaN if they are not known.
+        The rows are in equal parts; of classes `of` is that whose probability is averaged. None if
+        the model has no such intervals, NaN if they are not known.
         """
         return None
 
@@ -150,31 +147,3 @@ class FittedModel:
         """Return how a parameter is predicted from x."""
         where = "fixed" if name in self.fixed else "constant"
         return f'leave "{name}" out of {where}=.'
-
-
-class _Adapt:
-    """Make a `FittedModel` of a fitted model: `adapt(model)`."""
-
-    def __init__(self):
-        self._kinds = {object: FittedModel}
-
-    def register(self, kind, adapter):
-        """Say what makes a `FittedModel` of a type, or of its subclasses.
-
-        Parameters
-        ----------
-        kind : type or str
-            A str is "module.name", of a type whose package need not be imported.
-        adapter : callable
-            Of the model.
-        """
-        self._kinds[kind] = adapter
-
-    def __call__(self, model):
-        """Return the `FittedModel` of a model: that of the nearest type that is registered."""
-        classes = type(model).__mro__  # the last is object, which is registered
-        keys = (key for c in classes for key in (c, f"{c.__module__}.{c.__qualname__}"))
-        return next(self._kinds[key] for key in keys if key in self._kinds)(model)
-
-
-adapt = _Adapt()

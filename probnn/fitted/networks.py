@@ -8,7 +8,8 @@ import numpy as np
 
 from probnn import backend, data, streams
 from probnn.backend.keras_private import inner_layers
-from probnn.fitted.base import FittedModel, adapt
+from probnn.fitted.base import FittedModel
+from probnn.fitted.dispatch import adapt
 from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
 from probnn.fitted.tables import renamed

@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn import data
 from probnn.fitted.base import FittedModel
-from probnn.fitted.fit import Fit, divisor, log_prob, shifted, weighted
+from probnn.fitted.fit import Fit, divisor, log_prob, quantile, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
 from probnn.glm import rows
 from probnn.glm.covariance import SingularInformationError
@@ -24,14 +24,12 @@ class FittedResults(FittedModel):
         super().__init__(results)
         self._glm = results.model
         self.y_name, self.x_names = self._glm.y_name, self._glm.x_names
-        self.size = len(self.x_names)
         self.holds_rows = self._glm.data is not None
         self.trials = self._glm.data.trials if self.holds_rows else None
         self.offset = self._glm.has_offset
         self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
         self.fixed = self._glm.fixed
         self.constants = {self._glm.dispersion, *self._glm.constants.values(), *self.fixed} - {None}
-        self.df = results.df_resid_inference if results.use_t else np.inf
         if results.penalty is not None or results.method == "firth":
             self.penalised = "the model is penalised"
         if results.penalty is None:
@@ -72,11 +70,12 @@ class FittedResults(FittedModel):
             table = table.set_axis(self.x_names, axis=1)
         return table
 
-    def mean_error(self, x, parts, of):
-        """Return standard errors by the delta method; NaN if the model is penalised."""
+    def half_width(self, x, parts, of, level):
+        """Return half the widths by the delta method; NaN if the model is penalised."""
         if self.model.penalty is not None:  # it has no covariance
             return np.full(parts, np.nan)
-        return error_of_means(self.model, x, parts, of)
+        factor = quantile(0.5 + level / 2.0, _df(self.model))
+        return factor * error_of_means(self.model, x, parts, of)
 
     @property
     def penalising(self):
@@ -115,7 +114,7 @@ def fit_of(results, name):
         coef=dict(zip(model.parameter_names, _flat(results.params), strict=True)),
         se=se,
         size=len(results.coef),
-        df=results.df_resid_inference if results.use_t else np.inf,
+        df=_df(results),
         nobs=results.nobs,
         llf=results.llf,
         scale=results.scale if dispersed else np.nan,
@@ -152,6 +151,11 @@ def fit_of(results, name):
         offset=shifted([*data.offsets.values()][:1]),
         log_prob=held_out,
     )
+
+
+def _df(results):
+    """Return the degrees of freedom of the t distribution of its intervals."""
+    return results.df_resid_inference if results.use_t else np.inf
 
 
 def _standard_errors(results):

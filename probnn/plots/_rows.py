@@ -84,9 +84,9 @@ class Rows:
         """Return the `Predictive` of rows in a table like that of x."""
         return self.model.predict_distribution(self.exog(table))
 
-    def mean_error(self, table, parts, of):
-        """Return `FittedModel.mean_error` of rows in a table like that of x."""
-        return self.model.mean_error(self.exog(table), parts, of)
+    def half_width(self, table, *options):
+        """Return `FittedModel.half_width` of rows in a table like that of x."""
+        return self.model.half_width(self.exog(table), *options)
 
     def seen(self, y, d):
         """Return y and d; of a model of proportions, successes and trials, and what they follow."""

@@ -138,13 +138,12 @@ def _averaged(rows, feature, of, level, grid):
         each = np.asarray(each) if of is None else np.asarray(each)[:, of]
         return each.reshape(len(values), m).mean(axis=1)
 
-    mean, error = average(d.mean()), rows.mean_error(tiled, len(values), of)
+    mean, half = average(d.mean()), rows.half_width(tiled, len(values), of, level)
     kind = "confidence interval of the mean"
-    if error is None and d.members:
-        error = np.std([average(member.mean()) for member in d.members], axis=0)
-        kind = "spread of the members' means"
-    if error is not None:
-        half = quantile(0.5 + level / 2.0, rows.model.df) * error
+    if half is None and d.members:
+        spread = np.std([average(member.mean()) for member in d.members], axis=0)
+        half, kind = quantile(0.5 + level / 2.0) * spread, "spread of the members' means"
+    if half is not None:
         lower, upper = _inside(d.family, mean - half, mean + half)
     else:
         kind = "interval of a new y, averaged"

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from probnn.calibration import _checks
-from probnn.comparison.compare import named
 from probnn.data import to_numpy
+from probnn.fitted.dispatch import named
 from probnn.fitted.fit import quantile
 from probnn.fitted.tables import CONSTANTS, split_name, to_table
 from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes, on_axes
