@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from probnn._quadrature import tanh_sinh
+
 _CHUNK = 1_000_000  # numbers held at once in a sum over counts
 
 
@@ -14,15 +16,9 @@ def numeric_crps(d, y):
 
 def _over_levels(frozen, y):
     """Integrate 2 (1{y < q} - p) (q - y) over the levels p of the quantiles q = Q(p)."""
-    # Tanh-sinh nodes on (0, 1): algebraic tails at either end cost no accuracy.
-    t = np.arange(-3.5, 3.5001, 0.0625)
-    u = 0.5 * np.pi * np.sinh(t)
-    node = 1.0 / (1.0 + np.exp(-2.0 * u))
-    rest = 1.0 / (1.0 + np.exp(2.0 * u))  # 1 - node, to its last digit
-    weight = 0.0625 * np.pi * np.cosh(t) * node * rest
     level, survival = frozen.cdf(y), frozen.sf(y)
     total = np.zeros(np.shape(y))
-    for a, b, w in zip(node, rest, weight, strict=True):
+    for a, b, w in zip(*tanh_sinh(), strict=True):
         # Each level with its complement, so that neither tail's quantile is rounded away.
         below = _from_tail(frozen, a * level, b * level + survival)
         above = _from_tail(frozen, a * survival + level, b * survival)

@@ -3,13 +3,12 @@
 import numpy as np
 from scipy.special import expit
 
-from probnn.families._frozen_mixture import FrozenMixture
+from probnn._quadrature import gauss_legendre
+from probnn.families._frozen import Frozen, parts_of
 from probnn.fitted import FittedModel, adapt
 from probnn.predictive import Predictive
 
 _CHUNK = 1_000_000  # numbers held at once in an integral
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-_NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
 # Log-odds of levels between which a quantile is as smooth as a polynomial.
 _HALVES = np.array([2.0, 4.0, 6.0, 9.0, 13.0, 20.0, 32.0, 64.0, 128.0, 256.0])
 _AMONG = np.array([-30.0, -12.0, -6.0, -3.0, -1.0, 1.0, 3.0, 6.0, 12.0, 30.0])
@@ -52,28 +51,28 @@ class RecalibratedPredictive(Predictive):
 
     def mean(self):
         """Return the mean of each row, shape (n,)."""
-        return self._of_parts("mean")
+        return self._of_parts(FrozenRecalibrated.mean)
 
     def variance(self):
         """Return the variance of each row, shape (n,)."""
-        return self._of_parts("var")
+        return self._of_parts(FrozenRecalibrated.var)
 
     def entropy(self):
         """Return the differential entropy of each row in nats, shape (n,)."""
-        return self._of_parts("entropy")
+        return self._of_parts(FrozenRecalibrated.entropy)
 
     def _crps(self, y):
-        return self._of_parts("crps", y)
+        return self._of_parts(FrozenRecalibrated.crps, y)
 
-    def _of_parts(self, name, *values):
+    def _of_parts(self, integral, *values):
         """Return an integral of all rows, of so many at once as a chunk has edges of panels for."""
-        edges = len(self.levels) + len(_EDGES) + len(_AMONG) * getattr(self.family, "components", 1)
+        edges = len(self.levels) + len(_EDGES) + len(_AMONG) * len(parts_of(self.base.frozen))
         size = max(1, _CHUNK // (edges * int(np.prod(self._shape[1:]))))
         if len(self) <= size:
-            return getattr(self.frozen, name)(*values)
+            return integral(self.frozen, *values)
         parts = [slice(start, start + size) for start in range(0, len(self), size)]
         return np.concatenate(
-            [getattr(self[part].frozen, name)(*(v[part] for v in values)) for part in parts]
+            [integral(self[part].frozen, *(v[part] for v in values)) for part in parts]
         )
 
     def _rows(self, index):
@@ -146,8 +145,8 @@ class FittedRecalibrated(FittedModel):
 adapt.register(RecalibratedModel, FittedRecalibrated)
 
 
-class FrozenRecalibrated:
-    """The methods of a frozen SciPy distribution with cdf R(F(y)).
+class FrozenRecalibrated(Frozen):
+    """Distributions with cdf R(F(y)).
 
     Parameters
     ----------
@@ -165,6 +164,7 @@ class FrozenRecalibrated:
 
     def __init__(self, base, levels, targets):
         self.base, self.levels, self.targets = base, levels, targets
+        self.shape = np.shape(base.mean())
         self.slopes = np.diff(targets) / np.diff(levels)
 
     def _survivals(self, ends):
@@ -192,21 +192,12 @@ class FrozenRecalibrated:
         """Return the logarithm of the density."""
         return np.log(self._slope(self.base.cdf(y))) + self.base.logpdf(y)
 
-    def pdf(self, y):
-        """Return the density."""
-        return self._slope(self.base.cdf(y)) * self.base.pdf(y)
-
     def _slope(self, level):
         return self.slopes[np.searchsorted(self.levels[1:-1], level, side="right")]
 
     def support(self):
         """Return the ends of the support."""
         return self.base.support()
-
-    def rvs(self, size=None, random_state=None):
-        """Return random draws."""
-        rng = np.random.default_rng(random_state)
-        return self.ppf(rng.random(np.shape(self.base.mean()) if size is None else size))
 
     # ---- integrals --------------------------------------------------------------------------
 
@@ -222,10 +213,6 @@ class FrozenRecalibrated:
         found = self._integral(lambda y, _: (y - mean) ** 2)
         return np.where(np.isfinite(of_base), found, of_base)
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
     def entropy(self):
         """Return the entropy, in nats."""
         of_map = np.sum(np.diff(self.targets) * np.log(self.slopes))
@@ -239,12 +226,12 @@ class FrozenRecalibrated:
 
     def _integral(self, term, breaks=()):
         """Return the mean of term(y, P(Y <= y)), which has kinks at the breaks, in each row."""
-        shape = np.shape(self.base.mean())
+        shape = self.shape
         inner = self.levels[1:-1].reshape(-1, *[1] * len(shape))
         points = [*self.base.ppf(np.broadcast_to(inner, (len(inner), *shape))), *breaks]
         fixed = np.broadcast_to(_EDGES.reshape(-1, *[1] * len(shape)), (len(_EDGES), *shape))
         total = np.zeros(shape)
-        parts = self._parts()
+        parts = parts_of(self.base)
         if len(parts) > 1:  # in whose panels the others may be narrow
             near = expit(_AMONG)
             points += [part.ppf(p) for _, part in parts for p in near]
@@ -258,25 +245,14 @@ class FrozenRecalibrated:
                 total += weight * self._panels(part, side, tail, term)
         return total
 
-    def _parts(self):
-        """Return the distributions that the base is a mixture of, after their weights."""
-        base = self.base
-        if not isinstance(base, FrozenMixture):
-            return [(1.0, base)]
-        parts = []
-        for k in range(base.weights.shape[-1]):
-            params = {name: values[..., k] for name, values in base.params.items()}
-            parts.append((base.weights[..., k], base.family.frozen(**params)))
-        return parts
-
     def _panels(self, part, edges, tail, term):
         """Return the integral over one tail of a part, between log-odds of its levels."""
         shape = edges.shape[1:]
         start, gap = edges[:-1], np.diff(edges, axis=0)
         used = gap.any(axis=tuple(range(1, edges.ndim)))
         start, gap = start[used], gap[used]
-        nodes, weights = (v.reshape(1, -1, *[1] * len(shape)) for v in (_NODES, _WEIGHTS))
-        step = max(1, _CHUNK // (len(_NODES) * start[0].size))
+        nodes, weights = (v.reshape(1, -1, *[1] * len(shape)) for v in gauss_legendre(8))
+        step = max(1, _CHUNK // (nodes.size * start[0].size))
         total = np.zeros(shape)
         for i in range(0, len(start), step):
             width = gap[i : i + step, None]

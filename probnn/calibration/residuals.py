@@ -73,18 +73,9 @@ def _log_tails(d, y):
         low, high = y[..., 0], y[..., 1]
     else:
         low, high = (y - 1.0 if family.discrete else y), y
-    lower = [_log(d.frozen, "cdf", low), _log(d.frozen, "cdf", high)]
-    upper = [_log(d.frozen, "sf", low), _log(d.frozen, "sf", high)]
+    lower = [d.frozen.logcdf(low), d.frozen.logcdf(high)]
+    upper = [d.frozen.logsf(low), d.frozen.logsf(high)]
     if family.atom and not family.discrete:
         atom = y == family.support.low
         lower[0], upper[0] = np.where(atom, -np.inf, lower[0]), np.where(atom, 0.0, upper[0])
     return lower, upper
-
-
-def _log(frozen, name, y):
-    """Return log P(Y <= y) or log P(Y > y), as well as the distribution can tell."""
-    known = getattr(frozen, f"log{name}", None)
-    if known is not None:
-        return known(y)
-    tail = getattr(frozen, name, None)
-    return np.log(1.0 - frozen.cdf(y) if tail is None else tail(y))

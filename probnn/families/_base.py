@@ -46,7 +46,7 @@ class Family(ABC):
     3. `_log_prob(y, **linked)`: the log-density in terms of raw values, precise and finite for
        all of them; or `distribution(**params)`, the backend's own distribution object, whose
        log-density is the default;
-    4. `frozen(**params)`: the frozen SciPy distribution, or one from `_frozen` (the NumPy zone);
+    4. `frozen(**params)`: the frozen SciPy distribution, or a `Frozen` (the NumPy zone);
     5. `_start(y)`: the maximum-likelihood estimates from y alone, or robust ones;
        `_maximised(y, guess)` makes them of a guess.
 

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn._quadrature import gauss_legendre
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
 from probnn.links import log1mexp
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NODES, _WEIGHTS = gauss_legendre(8)
 _NARROW = 0.5  # relative probability of an interval, below which its density is integrated
 _LOG_2 = math.log(2.0)
 
@@ -186,9 +187,9 @@ class Mirrored(Standard):
 def _mean_over(function, width):
     """Return the mean of function(t), t along a last axis, over t from -width / 2 to width / 2."""
     if isinstance(width, np.ndarray):
-        return (0.5 * _WEIGHTS * function(0.5 * width[..., None] * _NODES)).sum(axis=-1)
+        return (_WEIGHTS * function(width[..., None] * (_NODES - 0.5))).sum(axis=-1)
     nodes, weights = (
-        keras.ops.convert_to_tensor(0.5 * each, dtype=width.dtype) for each in (_NODES, _WEIGHTS)
+        keras.ops.convert_to_tensor(each, dtype=width.dtype) for each in (_NODES - 0.5, _WEIGHTS)
     )
     return keras.ops.sum(weights * function(width[..., None] * nodes), axis=-1)
 

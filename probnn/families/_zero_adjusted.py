@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import domains
+from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._params import Param
 from probnn.families._registry import get
 from probnn.families._wrapper import Wrapper
@@ -56,8 +57,8 @@ class ZeroAdjusted(Wrapper):
         return {**found, self.zero: float(np.clip(found[self.zero], low, 1.0 - low))}
 
 
-class FrozenZeroAdjusted:
-    """The methods of a frozen SciPy distribution, for counts with an adjusted zero.
+class FrozenZeroAdjusted(Frozen):
+    """Distributions of counts with an adjusted zero.
 
     Parameters
     ----------
@@ -69,8 +70,11 @@ class FrozenZeroAdjusted:
         P(Y = k) / P(B = k) for k > 0.
     """
 
+    discrete = True
+
     def __init__(self, base, zero, factor):
-        self.base, self.zero, self.factor = base, np.asarray(zero), np.asarray(factor)
+        self.base, (self.zero, self.factor) = base, np.broadcast_arrays(zero, factor)
+        self.shape = self.zero.shape
 
     def pmf(self, k):
         """Return P(Y = k)."""
@@ -102,19 +106,14 @@ class FrozenZeroAdjusted:
             self.base.ppf(np.clip(from_base, 0.0, 1.0)),
             self.base.isf(np.clip((1.0 - p) / self.factor, 0.0, 1.0)),
         )
-        k = np.where(p <= self.zero, 0.0, np.maximum(guess, 0.0))
-        return np.where(p == 0.0, 0.0, self._adjusted(k, lambda k: self.cdf(k) >= p))
+        k = nearest_count(np.where(p <= self.zero, 0.0, guess), lambda k: self.cdf(k) >= p)
+        return np.where(p == 0.0, 0.0, k)
 
     def isf(self, q):
         """Return the smallest count with sf <= q."""
         q = np.asarray(q, dtype="float64")
-        k = np.maximum(self.base.isf(np.clip(q / self.factor, 0.0, 1.0)), 0.0)
-        return self._adjusted(k, lambda k: self.sf(k) <= q)
-
-    def _adjusted(self, k, reached):
-        """Return the smallest count that is reached, from one that rounding moved by at most 1."""
-        k = np.where(reached(k) | ~np.isfinite(k), k, k + 1.0)
-        return np.where((k > 0) & reached(k - 1.0), k - 1.0, k)
+        k = self.base.isf(np.clip(q / self.factor, 0.0, 1.0))
+        return nearest_count(k, lambda k: self.sf(k) <= q)
 
     def mean(self):
         """Return the mean."""
@@ -125,24 +124,9 @@ class FrozenZeroAdjusted:
         mean, factor = self.base.mean(), self.factor
         return factor * self.base.var() + factor * (1.0 - factor) * mean**2
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
-    def entropy(self):
-        """Return the entropy, in nats, where the base has finitely many counts."""
-        from scipy.special import entr
-
-        counts = np.arange(np.max(self.base.support()[1]) + 1.0)
-        shape = np.shape(self.zero)
-        return entr(self.pmf(counts.reshape(-1, *[1] * len(shape)))).sum(axis=0)
-
     def support(self):
         """Return the smallest and the largest count."""
         return 0, self.base.support()[1]
 
-    def rvs(self, size=None, random_state=None):
-        """Return random counts."""
-        rng = np.random.default_rng(random_state)
-        size = np.shape(self.zero) if size is None else size
+    def _draw(self, rng, size):
         return self.isf(1.0 - rng.random(size))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen_trials import FrozenTrials
+from probnn.families._frozen.trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_gamma_excess
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -130,7 +130,7 @@ def _log_mixed(gap, log_s, log_r):
 
 
 class FrozenBetaBinomial(FrozenTrials):
-    """The methods of a frozen SciPy distribution, whose `betabinom` loops over rows and counts.
+    """Beta-binomial distributions: `scipy.stats.betabinom` loops over rows and counts.
 
     Parameters
     ----------
@@ -156,10 +156,8 @@ class FrozenBetaBinomial(FrozenTrials):
         over = (self.trials + precision) / (1.0 + precision)
         return self.trials * probs * (1.0 - probs) * over
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws: of probabilities, then of counts."""
-        rng = np.random.default_rng(random_state)
+    def _draw(self, rng, size):
+        # Of probabilities, then of counts.
         probs, precision = self.params.values()
-        size = self.shape if size is None else size
         each = rng.beta(probs * precision, (1.0 - probs) * precision, size)
         return rng.binomial(self.trials.astype(np.int64), np.clip(each, 0.0, 1.0), size)

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
-from probnn.families._frozen_trials import FrozenTrials
+from probnn.families._frozen.trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_factorial_excess
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -173,7 +173,7 @@ class Binomial(OfTrials):
 
 
 class FrozenBinomial(FrozenTrials):
-    """The methods of a frozen SciPy distribution, many of them from `scipy.stats.binom`.
+    """Binomial distributions, many of whose methods are those of `scipy.stats.binom`.
 
     Parameters
     ----------
@@ -186,7 +186,6 @@ class FrozenBinomial(FrozenTrials):
 
         super().__init__(trials, probs=probs)
         self._scipy = stats.binom(self.trials, self.params["probs"])
-        self.cdf, self.sf, self.isf = self._scipy.cdf, self._scipy.sf, self._scipy.isf
 
     def _log_mass(self, k):
         probs = self.params["probs"]
@@ -199,14 +198,23 @@ class FrozenBinomial(FrozenTrials):
     def _window(self):
         return np.maximum(self.ppf(1e-20), 0.0), self.isf(1e-20)
 
+    def cdf(self, k):
+        """Return P(Y <= k)."""
+        return self._scipy.cdf(k)
+
+    def sf(self, k):
+        """Return P(Y > k)."""
+        return self._scipy.sf(k)
+
     def ppf(self, p):
         """Return the smallest k with cdf(k) >= p."""
         return np.maximum(self._scipy.ppf(p), 0.0)
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws."""
-        rng = np.random.default_rng(random_state)
-        size = self.shape if size is None else size
+    def isf(self, q):
+        """Return the smallest k with sf(k) <= q."""
+        return self._scipy.isf(q)
+
+    def _draw(self, rng, size):
         return rng.binomial(self.trials.astype(np.int64), self.params["probs"], size)
 
     def var(self):

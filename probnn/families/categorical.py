@@ -5,6 +5,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
+from probnn.families._frozen.base import Frozen
 from probnn.families._numerics import of_others
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -126,12 +127,14 @@ class Categorical(Family):
         return f"<family categorical: {self.classes} classes>"
 
 
-class FrozenCategorical:
-    """The methods of a frozen SciPy distribution, for class codes with probabilities (..., C)."""
+class FrozenCategorical(Frozen):
+    """Distributions of class codes, with probabilities (..., C); moments are of C indicators."""
+
+    discrete = True
 
     def __init__(self, probs):
         self.probs = np.asarray(probs, dtype="float64")
-        self.classes = self.probs.shape[-1]
+        self.shape, self.classes = self.probs.shape[:-1], self.probs.shape[-1]
         self.cumulative = np.cumsum(self.probs, axis=-1)
         self.cumulative[..., -1] = 1.0
 
@@ -162,9 +165,9 @@ class FrozenCategorical:
         code = (self.cumulative < q[..., None]).sum(axis=-1).astype("float64")
         return np.where((q >= 0) & (q <= 1), np.minimum(code, self.classes - 1), np.nan)
 
-    def isf(self, q):
-        """Return the quantile at 1 - q."""
-        return self.ppf(1.0 - np.asarray(q))
+    def mean(self):
+        """Return the means of the C indicators: the probabilities."""
+        return self.probs
 
     def var(self):
         """Return the variances of the C indicators, p (1 - p)."""
@@ -179,7 +182,3 @@ class FrozenCategorical:
     def support(self):
         """Return the smallest and the largest code."""
         return 0, self.classes - 1
-
-    def rvs(self, size=None, random_state=None):
-        """Return random codes."""
-        return self.ppf(np.random.default_rng(random_state).random(size))

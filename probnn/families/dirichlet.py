@@ -7,7 +7,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
-from probnn.families._frozen_vector import FrozenVector
+from probnn.families._frozen.vector import FrozenVector
 from probnn.families._numerics import log1p_minus, log_gamma_excess, of_others
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -122,10 +122,7 @@ class Dirichlet(Family):
 
 
 class FrozenDirichlet(FrozenVector):
-    """The methods of a frozen SciPy distribution, for vectors of d shares in each row.
-
-    `logpdf`, `entropy` and `rvs` are of the whole vector; `cdf`, `sf`, `ppf`, `isf`, `var` and
-    `std` of each share alone, with d columns.
+    """Dirichlet distributions of d shares in each row.
 
     Parameters
     ----------
@@ -137,9 +134,9 @@ class FrozenDirichlet(FrozenVector):
 
     def __init__(self, mean, precision):
         mean, precision = (np.asarray(v, dtype="float64") for v in (mean, precision))
-        shape = np.broadcast_shapes(mean.shape[:-1], precision.shape)
-        self._mean = np.broadcast_to(mean, (*shape, mean.shape[-1]))
-        self.precision = np.broadcast_to(precision, shape)
+        self.shape = np.broadcast_shapes(mean.shape[:-1], precision.shape)
+        self._mean = np.broadcast_to(mean, (*self.shape, mean.shape[-1]))
+        self.precision = np.broadcast_to(precision, self.shape)
         self.alpha = self._mean * self.precision[..., None]
 
     # ---- of the vector ----------------------------------------------------------------------
@@ -152,10 +149,6 @@ class FrozenDirichlet(FrozenVector):
         y = np.where(inside, y, family.support.inside)
         linked = family.linked_to({"mean": self._mean, "precision": self.precision})
         return np.where(inside.all(axis=-1), family._log_prob(y, **linked), -np.inf)
-
-    def pdf(self, y):
-        """Return the joint density of y, shape (..., d)."""
-        return np.exp(self.logpdf(y))
 
     def entropy(self):
         """Return the entropy of the vector, in nats."""
@@ -173,11 +166,7 @@ class FrozenDirichlet(FrozenVector):
         """Return the mean shares."""
         return self._mean
 
-    def rvs(self, size=None, random_state=None):
-        """Return random vectors: of shape (*size, d), where size ends as the rows do."""
-        rng = np.random.default_rng(random_state)
-        size = self.precision.shape if size is None else size
-        size = (size,) if np.ndim(size) == 0 else tuple(size)
+    def _draw(self, rng, size):
         shape = (*size, self._mean.shape[-1])
         # By logarithms of gamma variables, most of which underflow where alpha is small.
         with np.errstate(divide="ignore"):
@@ -196,10 +185,6 @@ class FrozenDirichlet(FrozenVector):
     def var(self):
         """Return the variances."""
         return self._mean * of_others(self._mean) / (1.0 + self.precision[..., None])
-
-    def std(self):
-        """Return the standard deviations."""
-        return np.sqrt(self.var())
 
     def support(self):
         """Return the ends of the interval of a share."""

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper
 
 _LEVELS = 65_536  # the most whole numbers, those of 16 bits
-_CHUNK = 4_000_000  # numbers held at once in a sum over levels
 
 
 @register
@@ -112,8 +112,8 @@ def check_tails(base):
         )
 
 
-class FrozenDiscretized:
-    """The methods of a frozen SciPy distribution, for one that is rounded.
+class FrozenDiscretized(Frozen):
+    """Continuous distributions that are rounded.
 
     Parameters
     ----------
@@ -122,6 +122,8 @@ class FrozenDiscretized:
     low, high : int
         The lowest and the highest number.
     """
+
+    discrete = True
 
     def __init__(self, base, low, high):
         self.base, self.low, self.high = base, low, high
@@ -152,26 +154,18 @@ class FrozenDiscretized:
     def ppf(self, p):
         """Return the smallest number with cdf >= p."""
         p = np.asarray(p, dtype="float64")
-        return self._adjusted(self.base.ppf(p), lambda k: self.cdf(k) >= p)
+        return self._smallest(self.base.ppf(p), lambda k: self.cdf(k) >= p)
 
     def isf(self, q):
         """Return the smallest number with sf <= q."""
         q = np.asarray(q, dtype="float64")
-        return self._adjusted(self.base.isf(q), lambda k: self.sf(k) <= q)
+        return self._smallest(self.base.isf(q), lambda k: self.sf(k) <= q)
 
-    def _adjusted(self, x, reached):
-        """Return the smallest number that is reached, from a quantile of the base."""
-        k = np.clip(np.ceil(x - 0.5), self.low, self.high)
-        k = np.where(reached(k), k, np.minimum(k + 1.0, self.high))
-        return np.where((k > self.low) & reached(k - 1.0), k - 1.0, k)
+    def _smallest(self, x, reached):
+        return nearest_count(np.ceil(x - 0.5), reached, self.low, self.high)
 
-    def _sum(self, term):
-        """Return the sum of term(k, rows) over the numbers k, some of them at once."""
-        levels = np.arange(self.low, self.high + 1.0)
-        step = max(1, _CHUNK // max(1, int(np.prod(self.shape))))
-        parts = [levels[i : i + step] for i in range(0, len(levels), step)]
-        one = [1] * len(self.shape)
-        return sum(term(part.reshape(-1, *one)).sum(axis=0) for part in parts)
+    def _counts(self):
+        return np.arange(self.low, self.high + 1.0)
 
     def mean(self):
         """Return the mean."""
@@ -182,21 +176,10 @@ class FrozenDiscretized:
         mean = self.mean()
         return self._sum(lambda k: (k - mean) ** 2 * self.pmf(k))
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
-    def entropy(self):
-        """Return the entropy, in nats."""
-        from scipy.special import entr
-
-        return self._sum(lambda k: entr(self.pmf(k)))
-
     def support(self):
         """Return the lowest and the highest number."""
         return self.low, self.high
 
-    def rvs(self, size=None, random_state=None):
-        """Return random numbers."""
-        drawn = self.base.rvs(size=size, random_state=random_state)
+    def _draw(self, rng, size):
+        drawn = self.base.rvs(size=size, random_state=rng)
         return np.clip(np.ceil(drawn - 0.5), self.low, self.high)

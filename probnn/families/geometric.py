@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
+from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._params import Param
 from probnn.families._registry import register
 
@@ -57,8 +58,8 @@ class Geometric(Family):
         return y + 2.0 * mean * np.expm1(-rate * y) + mean / (2.0 + 1.0 / mean)
 
 
-class FrozenGeometric:
-    """The methods of a frozen SciPy distribution, from the mean.
+class FrozenGeometric(Frozen):
+    """Geometric distributions, from the mean.
 
     Parameters
     ----------
@@ -66,8 +67,11 @@ class FrozenGeometric:
         The mean, above 0.
     """
 
+    discrete = True
+
     def __init__(self, mean):
         self._mean = np.asarray(mean, dtype="float64")
+        self.shape = self._mean.shape
         with np.errstate(divide="ignore"):
             self._rate = np.log1p(1.0 / self._mean)  # -log of the probability of a failure
 
@@ -77,10 +81,6 @@ class FrozenGeometric:
         valid = (k >= 0) & (np.floor(k) == k) & np.isfinite(k)
         found = -np.where(valid & (k > 0), k, 0.0) * self._rate - np.log1p(self._mean)
         return np.where(valid, found, -np.inf)[()]
-
-    def pmf(self, k):
-        """Return P(Y = k)."""
-        return np.exp(self.logpmf(k))
 
     def cdf(self, k):
         """Return P(Y <= k)."""
@@ -106,9 +106,7 @@ class FrozenGeometric:
             return self._smallest(-np.log(q), lambda k: self.sf(k) <= q)
 
     def _smallest(self, exponent, reached):
-        k = np.maximum(np.ceil(exponent / self._rate) - 1.0, 0.0)
-        k = np.where((k > 0) & reached(k - 1.0), k - 1.0, k)  # what rounding has moved
-        return np.where(reached(k) | ~np.isfinite(k), k, k + 1.0)[()]
+        return nearest_count(np.ceil(exponent / self._rate) - 1.0, reached)
 
     def mean(self):
         """Return the mean."""
@@ -118,10 +116,6 @@ class FrozenGeometric:
         """Return the variance."""
         return self._mean * (1.0 + self._mean)
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
     def entropy(self):
         """Return the entropy, in nats."""
         return self._mean * self._rate + np.log1p(self._mean)
@@ -130,8 +124,5 @@ class FrozenGeometric:
         """Return the ends of the support."""
         return 0.0, np.inf
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws: of an exponential distribution, rounded down."""
-        rng = np.random.default_rng(random_state)
-        size = self._mean.shape if size is None else size
+    def _draw(self, rng, size):
         return np.floor(rng.standard_exponential(size) / self._rate)

@@ -3,13 +3,14 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn._quadrature import integral
 from probnn.families._base import Family
+from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
 from probnn.families._params import Param
 from probnn.families._registry import register
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _ROOT_HALF, _ROOT_PI = np.sqrt(0.5), np.sqrt(np.pi)
 
 
@@ -106,8 +107,8 @@ def _scaled_bickley(x):
     return np.where(x > 2.0, step * total, np.exp(small) * (0.5 * np.pi - iti0k0(small)[1]))
 
 
-class FrozenInverseGaussian:
-    """The methods of a frozen SciPy distribution, with every digit of both tails.
+class FrozenInverseGaussian(Frozen):
+    """Inverse Gaussian distributions, with every digit of both tails.
 
     Parameters
     ----------
@@ -117,6 +118,7 @@ class FrozenInverseGaussian:
 
     def __init__(self, mean, shape):
         self._mean, self._shape = np.broadcast_arrays(*(np.float64(v) for v in (mean, shape)))
+        self.shape = self._mean.shape
 
     def logpdf(self, y):
         """Return the logarithm of the density."""
@@ -125,10 +127,6 @@ class FrozenInverseGaussian:
             rate = self._shape / y
             found = 0.5 * (np.log(rate) - rate * (y / self._mean - 1.0) ** 2) - np.log(y)
         return np.where((y > 0) & (y < np.inf), found - HALF_LOG_2PI, -np.inf)[()]
-
-    def pdf(self, y):
-        """Return the density."""
-        return np.exp(self.logpdf(y))
 
     def cdf(self, y):
         """Return P(Y <= y)."""
@@ -179,10 +177,6 @@ class FrozenInverseGaussian:
         """Return the variance."""
         return self._mean**3 / self._shape
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
     def entropy(self):
         """Return the differential entropy, in nats: SciPy's."""
         from scipy import stats
@@ -193,10 +187,8 @@ class FrozenInverseGaussian:
         """Return the ends of the support."""
         return 0.0, np.inf
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws."""
-        rng = np.random.default_rng(random_state)
-        return rng.wald(self._mean, self._shape, self._mean.shape if size is None else size)
+    def _draw(self, rng, size):
+        return rng.wald(self._mean, self._shape, size)
 
 
 def _log_tails(y, mean, shape):
@@ -221,18 +213,17 @@ def _erfcx_difference(low, half):
     from scipy.special import erfcx
 
     high = low + 2.0 * half
-    integral = 0.0 * half
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        z = low + half * (1.0 + node)
+
+    def fall(z):
         inverse = 0.5 / np.square(np.maximum(z, 8.0))
         series = 0.0 * inverse  # of the derivative, where it is the difference of large terms
         for k in range(14, 0, -1):
             series = -(2 * k + 1) * inverse * (1.0 + series)
         far = 2.0 * inverse * (1.0 + series) / _ROOT_PI
-        slope = np.where(z > 8.0, far, 2.0 / _ROOT_PI - 2.0 * z * erfcx(np.minimum(z, 8.0)))
-        integral = integral + weight * half * slope
+        return np.where(z > 8.0, far, 2.0 / _ROOT_PI - 2.0 * z * erfcx(np.minimum(z, 8.0)))
+
     near = half < 0.15 * np.maximum(high, 1.0)
-    return np.where(near, integral, erfcx(low) - erfcx(high))
+    return np.where(near, integral(fall, low, 2.0 * half, 8), erfcx(low) - erfcx(high))
 
 
 def _solve(level, mean, shape, side):

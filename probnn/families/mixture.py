@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.mixture import FrozenMixture
 from probnn.families._numerics import spread
 from probnn.families._own_distribution import OwnDistribution
 from probnn.families._params import Param
@@ -94,8 +95,6 @@ class Mixture(Wrapper):
 
     def frozen(self, weights, **params):
         """Return SciPy-like functions of the mixture."""
-        from probnn.families._frozen_mixture import FrozenMixture
-
         return FrozenMixture(self.family, weights, params)
 
     def mean(self, weights, **params):

@@ -5,7 +5,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._base import Family
-from probnn.families._frozen_vector import FrozenVector
+from probnn.families._frozen.vector import FrozenVector
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -212,10 +212,7 @@ class MultivariateNormal(Family):
 
 
 class FrozenMultivariateNormal(FrozenVector):
-    """The methods of a frozen SciPy distribution, for vectors of d numbers in each row.
-
-    `logpdf`, `entropy` and `rvs` are of the whole vector; `cdf`, `sf`, `ppf`, `isf`, `var` and
-    `std` of each number alone, with d columns.
+    """Normal distributions of d numbers in each row.
 
     Parameters
     ----------
@@ -227,10 +224,10 @@ class FrozenMultivariateNormal(FrozenVector):
 
     def __init__(self, loc, scale_tril):
         loc, packed = (np.asarray(v, dtype="float64") for v in (loc, scale_tril))
-        shape = np.broadcast_shapes(loc.shape[:-1], packed.shape[:-1])
-        self.units = loc.shape[-1]
-        self.loc = np.broadcast_to(loc, (*shape, self.units))
-        self.tril = np.broadcast_to(unpacked(packed, self.units), (*shape, self.units, self.units))
+        self.shape = np.broadcast_shapes(loc.shape[:-1], packed.shape[:-1])
+        self.units = d = loc.shape[-1]
+        self.loc = np.broadcast_to(loc, (*self.shape, d))
+        self.tril = np.broadcast_to(unpacked(packed, d), (*self.shape, d, d))
 
     def _diagonal(self):
         return np.diagonal(self.tril, axis1=-2, axis2=-1)
@@ -250,10 +247,6 @@ class FrozenMultivariateNormal(FrozenVector):
             logs = np.log(diagonal).sum(axis=-1)
         return -0.5 * sum(each**2 for each in z) - logs - self.units * HALF_LOG_2PI
 
-    def pdf(self, y):
-        """Return the joint density of y, shape (..., d)."""
-        return np.exp(self.logpdf(y))
-
     def entropy(self):
         """Return the entropy of the vector, in nats."""
         with np.errstate(divide="ignore"):
@@ -264,11 +257,7 @@ class FrozenMultivariateNormal(FrozenVector):
         """Return the means."""
         return self.loc
 
-    def rvs(self, size=None, random_state=None):
-        """Return random vectors: of shape (*size, d), where size ends as the rows do."""
-        rng = np.random.default_rng(random_state)
-        size = self.loc.shape[:-1] if size is None else size
-        size = (size,) if np.ndim(size) == 0 else tuple(size)
+    def _draw(self, rng, size):
         noise = rng.standard_normal((*size, self.units))
         return self.loc + (self.tril @ noise[..., None])[..., 0]
 

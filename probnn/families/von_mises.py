@@ -5,7 +5,9 @@ import math
 import numpy as np
 
 from probnn import backend, domains
+from probnn._quadrature import integral
 from probnn.families._base import Family
+from probnn.families._frozen.base import Frozen
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -20,8 +22,7 @@ _SERIES = [1.0]
 for _j in range(1, 16):
     _SERIES.append(_SERIES[-1] * (2 * _j - 1) ** 2 / (8 * _j))
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)
-_NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
+_NODES = 40  # of Gauss's rule
 
 
 @register
@@ -95,8 +96,8 @@ class VonMises(Family):
         return to_y - 0.5 * frozen._between_draws()
 
 
-class FrozenVonMises:
-    """The methods of a frozen SciPy distribution, for directions on the line cut at loc +- pi.
+class FrozenVonMises(Frozen):
+    """Von Mises distributions of directions on the line cut at loc +- pi.
 
     Parameters
     ----------
@@ -112,6 +113,7 @@ class FrozenVonMises:
     def __init__(self, loc, concentration):
         loc, concentration = (np.asarray(v, dtype="float64") for v in (loc, concentration))
         self.loc, self.concentration = np.broadcast_arrays(loc, concentration)
+        self.shape = self.loc.shape
 
     @property
     def _scale(self):
@@ -126,10 +128,6 @@ class FrozenVonMises:
         """Return the logarithm of the density."""
         half = np.sin(0.5 * (y - self.loc))
         return -2.0 * self.concentration * half**2 + np.log(self._scale)
-
-    def pdf(self, y):
-        """Return the density."""
-        return np.exp(self.logpdf(y))
 
     def cdf(self, y):
         """Return P(Y <= y), of the turn of y that is nearest to `loc`."""
@@ -152,12 +150,11 @@ class FrozenVonMises:
             end = 2.0 * np.arcsin(np.sqrt(np.minimum(np.sin(0.5 * a) ** 2 + drop, 1.0)))
             width = 2.0 * np.arcsin(np.minimum(drop / np.sin(0.5 * (end + a)), 1.0))
         width = np.minimum(width, np.pi - a)
-        total = 0.0
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            x = node * width
-            fall = 2.0 * k * np.sin(0.5 * x) * np.sin(0.5 * x + a)
-            total = total + weight * x**power * np.exp(-fall)
-        return width * total
+
+        def fallen(x):
+            return x**power * np.exp(-2.0 * k * np.sin(0.5 * x) * np.sin(0.5 * x + a))
+
+        return integral(fallen, 0.0, width, _NODES)
 
     def _at(self, a):
         """Return the density at the angle a from `loc`."""
@@ -226,20 +223,18 @@ class FrozenVonMises:
         """Return the mean square of the angle from the mean direction, at most pi^2 / 3."""
         return 2.0 * self._at(0.0) * self._beyond(0.0, power=2)
 
-    def std(self):
-        """Return the square root of `var`."""
-        return np.sqrt(self.var())
-
     def entropy(self):
         """Return the differential entropy, in nats."""
         k = self.concentration
         with np.errstate(divide="ignore"):
             width = 2.0 * np.arcsin(np.minimum(np.sqrt(0.5 * _DROP / k), 1.0))
-        total = 0.0
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            fall = 2.0 * k * np.sin(0.5 * node * width) ** 2
-            total = total + weight * fall * np.exp(-fall)
-        return 2.0 * self._scale * width * total - np.log(self._scale)
+
+        def term(x):
+            fall = 2.0 * k * np.sin(0.5 * x) ** 2
+            return fall * np.exp(-fall)
+
+        half = self._scale * integral(term, 0.0, width, _NODES)
+        return 2.0 * half - np.log(self._scale)
 
     def _between_draws(self):
         """Return the mean angle between two draws, from the density of their difference."""
@@ -248,21 +243,18 @@ class FrozenVonMises:
         k = self.concentration
         with np.errstate(divide="ignore"):
             width = 4.0 * np.arcsin(np.minimum(np.sqrt(0.25 * _DROP / k), np.sqrt(0.5)))
-        total = 0.0
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            x = node * width
+
+        def term(x):
             fall = 4.0 * k * np.sin(0.25 * x) ** 2
-            total = total + weight * x * np.exp(-fall) * i0e(2.0 * k * np.cos(0.5 * x))
-        return width * total / (np.pi * i0e(k) ** 2)
+            return x * np.exp(-fall) * i0e(2.0 * k * np.cos(0.5 * x))
+
+        return integral(term, 0.0, width, _NODES) / (np.pi * i0e(k) ** 2)
 
     def support(self):
         """Return the ends of the line: loc - pi and loc + pi."""
         return self.loc - np.pi, self.loc + np.pi
 
-    def rvs(self, size=None, random_state=None):
-        """Return random angles between loc - pi and loc + pi."""
-        rng = np.random.default_rng(random_state)
-        size = self.loc.shape if size is None else size
+    def _draw(self, rng, size):
         return self.loc + rng.vonmises(0.0, self.concentration, size=size)
 
 

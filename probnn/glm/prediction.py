@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn.families._frozen import FrozenMixture
 from probnn.glm import delta, rows
 from probnn.glm.data import is_labelled
 from probnn.glm.wrap import Labels
@@ -161,11 +162,7 @@ class Prediction:
             return self.predicted_mean + results._reference.ppf(p) * width
         nodes, weights = self._nodes()
         params = _params(results, nodes, np.reshape(scale, (-1, 1)))
-        frozen = results.family.frozen(**params)
-        each = frozen.ppf(p)
-        low, high = each.min(axis=1), each.max(axis=1)
-        search = _count if results.family.discrete else _root
-        return search(frozen, weights, p, low, high)
+        return FrozenMixture(results.family, weights, params).ppf(p)
 
     def _nodes(self):
         """Return raw values (n, m, k) and weights (m,) that stand for their normal distribution."""
@@ -203,30 +200,3 @@ class Prediction:
             new = self.conf_int(alpha, obs=True)
             columns |= {"obs_ci_lower": new[:, 0], "obs_ci_upper": new[:, 1]}
         return pd.DataFrame(columns, index=self._index)
-
-
-def _root(frozen, weights, p, low, high):
-    """Return where the mixture's cdf is p: Newton's steps, halving where they leave the bracket."""
-    at = 0.5 * (low + high)
-    for _ in range(100):
-        excess = (frozen.cdf(at[:, None]) * weights).sum(axis=1) - p
-        low, high = np.where(excess > 0, low, at), np.where(excess > 0, at, high)
-        density = (frozen.pdf(at[:, None]) * weights).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = at - excess / density
-        new = np.where((low <= step) & (step <= high), step, 0.5 * (low + high))
-        done = np.abs(new - at) <= 1e-12 * np.abs(at)
-        at = new
-        if done.all():
-            break
-    return at
-
-
-def _count(frozen, weights, p, low, high):
-    """Return the smallest count at which the mixture's cdf is at least p, by halving."""
-    low = low - 1.0
-    while np.any(high - low > 1.0):
-        middle = np.floor(0.5 * (low + high))
-        reached = (frozen.cdf(middle[:, None]) * weights).sum(axis=1) >= p
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return np.maximum(high, frozen.support()[0].min(axis=1))

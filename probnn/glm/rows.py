@@ -6,6 +6,8 @@ that is estimated after the coefficients, is 1.
 
 import numpy as np
 
+from probnn._quadrature import integral
+
 
 def means(family, raw):
     """Return the means: (n,), or (n, C) probabilities."""
@@ -113,9 +115,11 @@ def _anscombe(family, y, mu, raw):
     Pierce and Schafer (1986), doi:10.2307/2289071. By Gauss's rule in s, m = y + (mu - y) s^3: at
     the edge of the means' domain V is linear in m, so that its power -1/3 is smooth in s.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(40)
-    total, moved, link = np.zeros(len(y)), raw.copy(), family.links[family.location]
-    for s, w in zip(0.5 * (nodes + 1.0), 0.5 * weights, strict=True):
+    moved, link = raw.copy(), family.links[family.location]
+
+    def root(s):
         moved[:, 0] = link.forward(y + (mu - y) * s**3)
-        total += w * 3.0 * s**2 * variances(family, moved) ** (-1.0 / 3.0)
+        return 3.0 * s**2 * variances(family, moved) ** (-1.0 / 3.0)
+
+    total = integral(root, 0.0, 1.0, 40)
     return (y - mu) * total / variances(family, raw) ** (1.0 / 6.0)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
+from probnn._quadrature import gauss_legendre, tanh_sinh
+from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
 
 _CHUNK = 1_000_000  # terms held at once in a sum
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _GRID = 24  # points of a table on each unit of log(rate)
 
 
-class FrozenTweedie:
-    """The methods of a frozen SciPy distribution.
+class FrozenTweedie(Frozen):
+    """Tweedie distributions.
 
     Parameters
     ----------
@@ -30,6 +31,7 @@ class FrozenTweedie:
         self._mean, self.dispersion = np.broadcast_arrays(
             *(np.asarray(v, dtype="float64") for v in (mean, dispersion))
         )
+        self.shape = self._mean.shape
         w = family.power - 1.0
         self.jump = (1.0 - w) / w  # the shape of the gamma distribution of one jump
         with np.errstate(all="ignore"):
@@ -54,10 +56,6 @@ class FrozenTweedie:
             part = slice(first, first + _CHUNK // 50)
             found[part] = self.family.log_prob(y[part], raw[part])
         return np.where(valid, found, -np.inf).reshape(shape)[()]
-
-    def pdf(self, y):
-        """Return the density; at 0, the probability of 0."""
-        return np.exp(self.logpdf(y))
 
     def cdf(self, y):
         """Return P(Y <= y)."""
@@ -175,18 +173,12 @@ class FrozenTweedie:
         """Return the variance."""
         return self.dispersion * self._mean**self.family.power
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
     def support(self):
         """Return the ends of the support."""
         return 0.0, np.inf
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws: of a count, then of a sum of so many gamma variables."""
-        rng = np.random.default_rng(random_state)
-        size = self._mean.shape if size is None else size
+    def _draw(self, rng, size):
+        # Of a count, then of a sum of so many gamma variables.
         count = rng.poisson(self.rate, size)
         return rng.standard_gamma(count * self.jump, size) * self.scale
 
@@ -221,14 +213,14 @@ class FrozenTweedie:
                 one._quantile(some, 1e-16 * some, np.True_),
             )
         )
-        total = rate * np.exp(-rate)
+        total, (nodes, weights) = rate * np.exp(-rate), gauss_legendre(16)
         panels = np.clip(np.ceil((high - low) / (3.0 * w)), 12, 4000).astype(np.int64)
         for i, count in enumerate(panels):
             width = (high[i] - low[i]) / count
-            x = low[i] + width * (np.arange(count)[:, None] + 0.5 * (1.0 + _NODES))
+            x = low[i] + width * (np.arange(count)[:, None] + nodes)
             part = one._flat(np.array([i]))
             log_pdf = part.logpdf(np.exp(x))
-            total[i] -= 0.5 * width * np.sum(_WEIGHTS * np.exp(log_pdf + x) * log_pdf)
+            total[i] -= width * np.sum(weights * np.exp(log_pdf + x) * log_pdf)
         return total
 
     def crps(self, y):
@@ -259,11 +251,7 @@ class FrozenTweedie:
         the shape of a jump; and pi |d| / 2 is the integral of (1 - cos(d t)) / t^2 over t > 0.
         """
         r = self.jump
-        t = np.arange(-4.0, 3.2001, 0.03125)
-        v = 0.5 * np.pi * np.sinh(t)
-        part = 1.0 / (1.0 + np.exp(-2.0 * v))  # of the interval from 0 to pi / 2
-        rest = 1.0 / (1.0 + np.exp(2.0 * v))
-        weight = 0.03125 * np.pi * np.cosh(t) * part * rest * 0.5 * np.pi
+        part, rest, weight = tanh_sinh(0.03125, 4.0)  # of the interval from 0 to pi / 2
         u, sine = 0.5 * np.pi * part, np.sin(0.5 * np.pi * part)
         near = 0.5 * np.log1p(-(np.minimum(sine, 0.9) ** 2))  # the logarithm of the cosine
         log_cosine = np.where(u < 1.0, near, np.log(np.sin(0.5 * np.pi * rest)))
@@ -273,4 +261,4 @@ class FrozenTweedie:
         total = np.zeros(self._mean.shape)
         for g, s, c in zip(gap, sine, weight, strict=True):
             total -= c * np.expm1(-2.0 * self.rate * g) / s**2
-        return self.scale / self._mean / np.pi * total
+        return 0.5 * self.scale / self._mean * total

@@ -2,17 +2,18 @@
 
 import numpy as np
 
+from probnn._quadrature import integral
+from probnn.families._frozen.base import Frozen
+
 _CHUNK = 1_000_000  # densities held at once in an integral
 
 # Levels whose quantiles, from either end, cut the line into panels on which every component's cdf
 # is smooth; what lies outside of them is nothing to float64.
 _LEVELS = np.array([1e-18, 1e-15, 1e-12, 1e-10, *10.0 ** np.arange(-8, 0), 0.03, 0.2, 0.3, 0.5])
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
 
 
-class FrozenMixture:
-    """The methods of a frozen SciPy distribution, for mixtures of K distributions of one family.
+class FrozenMixture(Frozen):
+    """Mixtures of K distributions of one family.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ class FrozenMixture:
     def __init__(self, family, weights, params):
         weights = np.asarray(weights, dtype="float64")
         shape = np.broadcast_shapes(weights.shape, *map(np.shape, params.values()))
-        self.family, self.shape = family, shape[:-1]
+        self.family, self.discrete, self.shape = family, family.discrete, shape[:-1]
         self.weights = np.broadcast_to(weights / weights.sum(axis=-1, keepdims=True), shape)
         self.params = {name: np.broadcast_to(values, shape) for name, values in params.items()}
         self.components = family.frozen(**self.params)
@@ -47,6 +48,14 @@ class FrozenMixture:
             v.reshape(-1, v.shape[-1])[rows] for v in (self.weights, *self.params.values())
         )
         return FrozenMixture(self.family, weights, dict(zip(self.params, values, strict=True)))
+
+    def parts(self):
+        """Return the weight and the distribution of each component."""
+        parts = []
+        for k in range(self.weights.shape[-1]):
+            params = {name: values[..., k] for name, values in self.params.items()}
+            parts.append((self.weights[..., k], self.family.frozen(**params)))
+        return parts
 
     # ---- densities and tails ----------------------------------------------------------------
 
@@ -93,10 +102,6 @@ class FrozenMixture:
         gap = self.components.mean() - self.mean()[..., None]
         return self._average(self.components.var() + gap**2)
 
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
-
     def support(self):
         """Return the ends of the support."""
         low, high = (np.broadcast_to(end, self.weights.shape) for end in self.components.support())
@@ -121,7 +126,7 @@ class FrozenMixture:
         )
         first, last = (high, low) if upper else (low, high)
         found = np.where(level == 0, first, np.where(level == 1, last, np.nan))
-        solve = FrozenMixture._count if self.family.discrete else FrozenMixture._root
+        solve = FrozenMixture._count if self.discrete else FrozenMixture._root
         # Each from its nearer tail, whose digits the other one would round away.
         near = (level > 0) & (level <= 0.5)
         far = (level > 0.5) & (level < 1)
@@ -214,70 +219,63 @@ class FrozenMixture:
         return np.sort(np.fmin(ends, np.fmax.reduce(ends, axis=-1)[:, None]), axis=-1)
 
     def _integral(self, integrand):
-        """Return the integrals of integrand(mixtures, rows, edges) over panels, a chunk at once."""
+        """Return the sums of integrand(mixtures, rows, edges) over panels, a chunk at once."""
         n = int(np.prod(self.shape))
         step = max(1, _CHUNK // (2 * len(_LEVELS) * self.weights.shape[-1] ** 2))
         total = np.empty(n)
         for first in range(0, n, step):
             rows = np.arange(first, min(first + step, n))
             part = self._flat(rows)
-            total[rows] = integrand(part, rows, part._panels())
+            total[rows] = integrand(part, rows, part._panels()).sum(axis=-1)
         return total.reshape(self.shape)[()]
 
     def entropy(self):
         """Return the (differential) entropy, in nats."""
         from scipy.special import entr
 
-        if self.family.discrete:
-            low, high = np.min(self.ppf(1e-16)), np.max(self.isf(1e-16))
-            counts = np.arange(low, high + 1).reshape(-1, *[1] * len(self.shape))
-            return entr(self.pmf(counts)).sum(axis=0)
+        if self.discrete:
+            return super().entropy()
         positive = self._is_positive()
 
-        def integral(part, rows, edges):
-            if positive:  # in log(y): densities may have any power of y near 0
-                start = np.log(np.maximum(edges, 1e-300))
-                width = np.diff(start)
-                x = [np.exp(start[:, :-1] + width * s) for s in _NODES]
-                weights = [w * width * each for w, each in zip(_WEIGHTS, x, strict=True)]
-            else:
-                width = np.diff(edges)
-                x = [edges[:, :-1] + width * s for s in _NODES]
-                weights = [w * width for w in _WEIGHTS]
-            return sum(
-                (w * entr(part.pdf(each.T).T)).sum(axis=-1)
-                for w, each in zip(weights, x, strict=True)
-            )
+        def over_panels(part, rows, edges):
+            def at(x):
+                return entr(part.pdf(x.T).T)
 
-        return self._integral(integral)
+            if not positive:
+                return integral(at, edges[:, :-1], np.diff(edges))
+            # In log(y): densities may have any power of y near 0.
+            edges = np.log(np.maximum(edges, 1e-300))
+            return integral(lambda x: np.exp(x) * at(np.exp(x)), edges[:, :-1], np.diff(edges))
+
+        return self._integral(over_panels)
 
     def crps(self, y):
         """Return the CRPS of continuous mixtures: the integral of (cdf(x) - 1{y <= x})^2."""
         y = np.broadcast_to(y, self.shape).ravel()
         power = 5 if self._is_positive() else 1  # the cdf may be as any power of y near 0
 
-        def integral(part, rows, edges):
+        def over_panels(part, rows, edges):
             inside = np.clip(y[rows], edges[:, 0], edges[:, -1])
             edges = np.sort(np.column_stack([edges, inside]), axis=-1)
-            width, total = np.diff(edges), abs(y[rows] - inside)
-            for s, w in zip(_NODES, _WEIGHTS, strict=True):
+            width = np.diff(edges)
+
+            def at(s):
                 x = edges[:, :-1] + width * s**power
                 gap = part.cdf(x.T).T - (x >= inside[:, None])
-                total += (w * power * s ** (power - 1) * width * gap**2).sum(axis=-1)
-            return total
+                return power * s ** (power - 1) * width * gap**2
 
-        return self._integral(integral)
+            found = integral(at, 0.0, 1.0)
+            found[:, 0] += abs(y[rows] - inside)
+            return found
+
+        return self._integral(over_panels)
 
     def _is_positive(self):
         return np.all(self.support()[0] == 0)
 
     # ---- draws ------------------------------------------------------------------------------
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws: of components, then of those."""
-        rng = np.random.default_rng(random_state)
-        size = self.shape if size is None else size
-        size = (size,) if np.ndim(size) == 0 else tuple(size)
+    def _draw(self, rng, size):
         cumulative = np.cumsum(self.weights, axis=-1)
         below = cumulative[..., :-1] <= cumulative[..., -1:] * rng.random(size)[..., None]
         chosen = below.sum(axis=-1)[..., None]

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from probnn.families._frozen.base import Frozen
+
 _CHUNK = 1_000_000  # probabilities held at once in a table
 
 
-class FrozenTrials:
-    """The methods of a frozen SciPy distribution, on the counts 0, 1, ..., trials of each row.
+class FrozenTrials(Frozen):
+    """Distributions on the counts 0, 1, ..., trials of each row.
 
     A subclass gives `_log_mass` and `_log_ratio`, and whatever it knows in closed form; the rest is
     by sums over tables of probabilities, some rows at once. A row's table is held as a whole.
@@ -18,6 +20,8 @@ class FrozenTrials:
     **params : array_like
         Name -> values, of one shape or numbers.
     """
+
+    discrete = True
 
     def __init__(self, trials, **params):
         values = [np.asarray(v, dtype="float64") for v in (trials, *params.values())]
@@ -81,10 +85,6 @@ class FrozenTrials:
         valid = (k >= 0) & (k <= self.trials) & (np.floor(k) == k)
         return np.where(valid, self._log_mass(np.where(valid, k, 0.0)), -np.inf)[()]
 
-    def pmf(self, k):
-        """Return P(Y = k)."""
-        return np.exp(self.logpmf(k))
-
     def cdf(self, k):
         """Return P(Y <= k)."""
         return self._by_rows(k, lambda at, k, mass: np.where(k <= at[:, None], mass, 0).sum(axis=1))
@@ -119,10 +119,6 @@ class FrozenTrials:
     def mean(self):
         """Return the mean."""
         return self.trials * self.params["probs"]
-
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
 
     def entropy(self):
         """Return the entropy, in nats."""

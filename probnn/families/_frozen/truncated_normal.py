@@ -1,25 +1,20 @@
-"""A truncated normal distribution with the methods of a frozen SciPy distribution."""
+"""Truncated normal distributions, in NumPy."""
 
 import math
 
 import numpy as np
 
+from probnn._quadrature import integral
+from probnn.families._frozen.base import Frozen
 from probnn.families._numerics import HALF_LOG_2PI
-from probnn.families.truncated_normal import (
-    NODES,
-    NORMAL,
-    WEIGHTS,
-    Truncation,
-    hazard_excess,
-    log_mills,
-)
+from probnn.families._truncation import NORMAL, Truncation, hazard_excess, log_mills
 
 _DEEP = -40.0  # an end below it cuts nothing off that float64 could tell
 _LAGUERRE = np.polynomial.laguerre.laggauss(16)
 
 
-class FrozenTruncatedNormal:
-    """Truncated normal distributions of any shape; y and probabilities are broadcast against them.
+class FrozenTruncatedNormal(Frozen):
+    """Truncated normal distributions.
 
     Parameters
     ----------
@@ -33,6 +28,7 @@ class FrozenTruncatedNormal:
         self.family = family
         loc, scale = np.asarray(loc, dtype="float64"), np.asarray(scale, dtype="float64")
         self.loc, self.scale = np.broadcast_arrays(loc, scale)
+        self.shape = self.loc.shape
         self.low = -math.inf if family.low is None else family.low
         self.high = math.inf if family.high is None else family.high
         with np.errstate(all="ignore"):
@@ -53,10 +49,6 @@ class FrozenTruncatedNormal:
             z, t, _ = self._places(y)
             found = self.line.log_density(t, z) - self.log_scale
         return np.where(inside, found, np.where(np.isnan(y), np.nan, -np.inf))
-
-    def pdf(self, y):
-        """Return the density."""
-        return np.exp(self.logpdf(y))
 
     def cdf(self, y):
         """Return P(Y <= y)."""
@@ -171,11 +163,6 @@ class FrozenTruncatedNormal:
         near = line.bound(self.family) + line.back(self.scale * x)
         return np.where(deep, self.loc + line.back(self.scale * x), near)
 
-    def rvs(self, size=None, random_state=None):
-        """Return random draws."""
-        size = self.loc.shape if size is None else size
-        return self.ppf(np.random.default_rng(random_state).random(size))
-
     # ---- moments and scores -----------------------------------------------------------------
 
     def mean(self):
@@ -188,10 +175,6 @@ class FrozenTruncatedNormal:
         with np.errstate(all="ignore"):
             first, second = self.line.first(), self._second()
             return self.scale**2 * (second - first**2)
-
-    def std(self):
-        """Return the standard deviation."""
-        return np.sqrt(self.var())
 
     def _second(self):
         """Return E(s^2) where relative, else E(Z^2)."""
@@ -250,17 +233,12 @@ class FrozenTruncatedNormal:
         a, width = self.line.a, self.line.width
         mass = width * self.line._narrow(0)
 
-        def side(start, length):
-            nodes = zip(NODES, WEIGHTS, strict=True)
-            s = [(start + node * length, weight) for node, weight in nodes]
-            return length * sum(weight * np.exp(-v * (a + 0.5 * v)) for v, weight in s)
+        def part(start, length):
+            return integral(lambda s: np.exp(-s * (a + 0.5 * s)), start, length, 10)
 
-        total = 0.0
-        for node, weight in zip(NODES, WEIGHTS, strict=True):
-            left, right = node * t, t + node * (width - t)
-            total = total + weight * t * side(0.0, left) ** 2
-            total = total + weight * (width - t) * side(right, width - right) ** 2
-        return total / mass**2
+        below = integral(lambda s: part(0.0, s) ** 2, 0.0, t, 10)
+        above = integral(lambda s: part(s, width - s) ** 2, t, width - t, 10)
+        return (below + above) / mass**2
 
 
 def _log_between(low, high, width):

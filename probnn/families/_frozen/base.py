@@ -1,0 +1,180 @@
+"""What a frozen distribution is: the recipe, and what derives from it."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from probnn import _quadrature
+
+_CHUNK = 4_000_000  # numbers held at once in a sum over counts
+_REST = 1e-16  # probability beyond either end of a sum
+
+
+class Frozen(ABC):
+    """The distributions of all rows, with the methods of a frozen SciPy distribution.
+
+    A family's `frozen(**params)` returns SciPy's own where those have every digit, else one of
+    these. Both have the methods below, and whoever holds one need not know which it is.
+
+    **The recipe.** Arguments are numbers, or arrays that broadcast against the rows. A subclass
+    sets `shape`, that of the rows, and gives
+
+    1. `logpdf(y)`, at an atom the logarithm of its probability; or, with `discrete` true,
+       `logpmf(k)`: -inf outside of the support;
+    2. `cdf(y)`, P(Y <= y);
+    3. `ppf(p)`, the smallest y with cdf(y) >= p: the ends of the support at 0 and 1, else NaN;
+    4. `mean()` and `var()`;
+    5. `support()`, the lowest and the highest value.
+
+    Then, only where the default will not do:
+
+    6. `sf` and `isf`, where the upper tail has digits that 1 - cdf loses; `logcdf` and `logsf`,
+       where a tail may underflow;
+    7. `pdf` or `pmf`, `std` and `entropy`, where there is a shorter way;
+    8. `_draw(rng, size)`: the default inverts the cdf;
+    9. `parts()`, where it is a mixture.
+
+    Attributes
+    ----------
+    shape : tuple
+        Of the rows.
+    discrete : bool
+        Whether values have probabilities: `logpmf` and `pmf` in place of `logpdf` and `pdf`.
+    """
+
+    shape: tuple
+    discrete: bool = False
+
+    # ---- what a subclass gives --------------------------------------------------------------
+
+    @abstractmethod
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+
+    @abstractmethod
+    def ppf(self, p):
+        """Return the smallest y with cdf(y) >= p."""
+
+    @abstractmethod
+    def mean(self):
+        """Return the mean."""
+
+    @abstractmethod
+    def var(self):
+        """Return the variance."""
+
+    @abstractmethod
+    def support(self):
+        """Return the ends of the support."""
+
+    # ---- what derives from it ---------------------------------------------------------------
+
+    def pdf(self, y):
+        """Return the density."""
+        return np.exp(self.logpdf(y))
+
+    def pmf(self, k):
+        """Return P(Y = k)."""
+        return np.exp(self.logpmf(k))
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return 1.0 - self.cdf(y)
+
+    def logcdf(self, y):
+        """Return log P(Y <= y)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.cdf(y))
+
+    def logsf(self, y):
+        """Return log P(Y > y)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.sf(y))
+
+    def isf(self, q):
+        """Return the smallest y with sf(y) <= q."""
+        return self.ppf(1.0 - np.asarray(q))
+
+    def median(self):
+        """Return the median."""
+        return self.ppf(0.5)
+
+    def interval(self, confidence):
+        """Return the ends of the central interval with a probability."""
+        tail = 0.5 * (1.0 - np.asarray(confidence))
+        return self.ppf(tail), self.isf(tail)
+
+    def std(self):
+        """Return the standard deviation."""
+        return np.sqrt(self.var())
+
+    def entropy(self):
+        """Return the (differential) entropy, in nats: by a sum over counts, or over levels."""
+        if self.discrete:
+            from scipy.special import entr
+
+            return self._sum(lambda k: entr(self.pmf(k)))
+        total = 0.0
+        for level, _, weight in zip(*_quadrature.tanh_sinh(), strict=True):
+            tail = max(0.5 * level, _REST)  # either half from its own
+            for end in (self.ppf(tail), self.isf(tail)):
+                total = total - 0.5 * weight * self.logpdf(end)
+        return total
+
+    def rvs(self, size=None, random_state=None):
+        """Return random draws.
+
+        Parameters
+        ----------
+        size : int or tuple, optional
+            Their shape, which ends as that of the rows; by default, one for each row.
+        random_state : int or numpy.random.Generator, optional
+            For the same draws again.
+        """
+        size = self.shape if size is None else size
+        size = (size,) if np.ndim(size) == 0 else tuple(size)
+        return self._draw(np.random.default_rng(random_state), size)
+
+    def _draw(self, rng, size):
+        """Return draws of a shape that ends as the rows do."""
+        return self.ppf(rng.random(size))
+
+    def parts(self):
+        """Return the weight and the distribution of each part, if this is a mixture of some."""
+        return [(1.0, self)]
+
+    # ---- sums over counts -------------------------------------------------------------------
+
+    def _counts(self):
+        """Return all counts, in order, that any row needs in a sum."""
+        return np.arange(np.min(self.ppf(_REST)), np.max(self.isf(_REST)) + 1.0)
+
+    def _sum(self, term):
+        """Return the sum of term(k) over counts k, some of them at once."""
+        counts = self._counts()
+        step = max(1, _CHUNK // max(1, int(np.prod(self.shape))))
+        parts = [counts[i : i + step] for i in range(0, len(counts), step)]
+        one = [1] * len(self.shape)
+        return sum(term(part.reshape(-1, *one)).sum(axis=0) for part in parts)[()]
+
+
+def parts_of(frozen):
+    """Return weights and distributions that one is the mixture of, SciPy's own being of itself."""
+    return frozen.parts() if isinstance(frozen, Frozen) else [(1.0, frozen)]
+
+
+def nearest_count(k, reached, low=0.0, high=np.inf):
+    """Return the smallest count that is reached, from one that rounding moved by at most 1.
+
+    Parameters
+    ----------
+    k : numpy.ndarray
+        Counts, infinite or NaN where there is none.
+    reached : callable
+        Whether counts are at least those that are looked for.
+    low, high : float
+        The ends of the counts.
+    """
+    k = np.clip(k, low, high)
+    k = np.where(reached(k) | ~np.isfinite(k), k, np.minimum(k + 1.0, high))
+    return np.where((k > low) & reached(k - 1.0), k - 1.0, k)[()]
