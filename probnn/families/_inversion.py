@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def solve_tail(tail, log_level, start, step, steps=200):
+def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200):
     """Return where the logarithm of a tail has a value: Newton's steps within a bracket.
 
     Parameters
@@ -17,6 +17,8 @@ def solve_tail(tail, log_level, start, step, steps=200):
         Where to begin.
     step : numpy.ndarray, shape (n,)
         Widths of a bracket to begin with, above 0.
+    ends : pair of numbers
+        Between which `tail` is defined; a value is reached there.
     steps : int
         The most evaluations.
 
@@ -26,7 +28,7 @@ def solve_tail(tail, log_level, start, step, steps=200):
     """
     found, rows = np.array(start, dtype="float64"), np.arange(len(start))
     x, last = found.copy(), np.full(len(start), np.inf)
-    low, high, step = np.full(len(start), -np.inf), np.full(len(start), np.inf), np.array(step)
+    (low, high), step = (np.full(len(start), end) for end in ends), np.array(step)
     for _ in range(steps):
         with np.errstate(all="ignore"):
             log_tail, slope = tail(x, rows)

@@ -149,25 +149,14 @@ class FrozenInverseGaussian(Frozen):
 
     def ppf(self, p):
         """Return the y with cdf(y) = p."""
-        return self._quantile(p, 0)
+        return self._quantile(p, upper=False)
 
     def isf(self, q):
         """Return the y with sf(y) = q."""
-        return self._quantile(q, 1)
+        return self._quantile(q, upper=True)
 
-    def _quantile(self, level, side):
-        level, mean, shape = np.broadcast_arrays(np.float64(level), self._mean, self._shape)
-        found = np.full(level.shape, np.nan)
-        found[level == side] = 0.0
-        found[level == 1 - side] = np.inf
-        # Each from its nearer tail, whose digits the other one would round away.
-        for chosen, each, near in (
-            ((level > 0) & (level <= 0.5), side, level),
-            ((level > 0.5) & (level < 1), 1 - side, 1.0 - level),
-        ):
-            if chosen.any():
-                found[chosen] = _solve(near[chosen], mean[chosen], shape[chosen], each)
-        return found[()]
+    def _solve(self, rows, level, upper, other):
+        return _solve(level, self._mean.ravel()[rows], self._shape.ravel()[rows], int(upper))
 
     def mean(self):
         """Return the mean."""

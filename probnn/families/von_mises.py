@@ -8,6 +8,7 @@ from probnn import backend, domains
 from probnn._quadrature import integral
 from probnn.families._base import Family
 from probnn.families._frozen.base import Frozen
+from probnn.families._inversion import solve_tail
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families._registry import register
@@ -172,46 +173,28 @@ class FrozenVonMises(Frozen):
 
     def ppf(self, p):
         """Return the quantile, between loc - pi and loc + pi."""
-        p = np.asarray(p, dtype="float64")
-        angle = self._angle(np.where(p > 0.5, 1.0 - p, p))
-        return self.loc + np.where(p > 0.5, angle, -angle)
+        return self._quantile(p, upper=False)
 
     def isf(self, q):
         """Return the quantile at 1 - q."""
-        q = np.asarray(q, dtype="float64")
-        angle = self._angle(np.where(q > 0.5, 1.0 - q, q))
-        return self.loc + np.where(q > 0.5, -angle, angle)
+        return self._quantile(q, upper=True)
 
-    def _angle(self, q):
-        """Return the angle beyond which a tail has the probability q <= 1/2: Newton in its log."""
+    def _solve(self, rows, level, upper, other):
         from scipy.special import ndtri
 
-        shape = np.broadcast_shapes(q.shape, self.loc.shape)
-        q, k = (np.broadcast_to(v, shape).ravel() for v in (q, self.concentration))
-        found = np.where(q == 0, np.pi, np.nan)
-        rows = np.flatnonzero((q > 0) & (q <= 0.5))
-        q, part = q[rows], FrozenVonMises(0.0, k[rows])
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            sine = -ndtri(q) / (2.0 * np.sqrt(part.concentration))
-        uniform = np.pi * (1.0 - 2.0 * q)
-        x = np.where(sine < 0.7, 2.0 * np.arcsin(np.minimum(sine, 1.0)), uniform)
-        low, high, last = np.zeros_like(q), np.full_like(q, np.pi), np.full_like(q, np.pi)
-        for _ in range(100):
-            tail, density = part._tail(x), part._at(x)
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                gap = np.log(tail / q)
-                low, high = np.where(gap >= 0, x, low), np.where(gap <= 0, x, high)
-                new = x + gap * tail / density
-            good = (new >= low) & (new <= high) & (abs(new - x) < 0.7 * last)
-            new = np.where(good, new, 0.5 * (low + high))
-            step = abs(new - x)
-            found[rows] = new
-            left = (step > 1e-15 * new) & (abs(gap) > 1e-14)
-            if not left.any():
-                break
-            rows, q, x, low, high, last = (v[left] for v in (rows, q, new, low, high, step))
+        k = self.concentration.ravel()[rows]
+
+        def log_tail(x, rows):
             part = FrozenVonMises(0.0, k[rows])
-        return found.reshape(shape)
+            tail = part._tail(x)
+            return np.log(tail), -part._at(x) / tail
+
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            sine = -ndtri(level) / (2.0 * np.sqrt(k))
+        uniform = np.pi * (1.0 - 2.0 * level)
+        x = np.where(sine < 0.7, 2.0 * np.arcsin(np.minimum(sine, 1.0)), uniform)
+        x = solve_tail(log_tail, np.log(level), x, np.ones_like(x), ends=(0.0, np.pi))
+        return self.loc.ravel()[rows] + (x if upper else -x)
 
     # ---- moments ----------------------------------------------------------------------------
 

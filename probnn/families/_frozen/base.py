@@ -34,6 +34,8 @@ class Frozen(ABC):
     8. `_draw(rng, size)`: the default inverts the cdf;
     9. `parts()`, where it is a mixture.
 
+    `_quantile(level, upper)` makes `ppf` and `isf` of `_solve`, which finds quantiles in one tail.
+
     Attributes
     ----------
     shape : tuple
@@ -142,6 +144,37 @@ class Frozen(ABC):
     def parts(self):
         """Return the weight and the distribution of each part, if this is a mixture of some."""
         return [(1.0, self)]
+
+    # ---- quantiles from their nearer tail ---------------------------------------------------
+
+    def _quantile(self, level, upper):
+        """Return the quantiles at a level, or at 1 less it if `upper`.
+
+        Each is solved for in its nearer tail, whose digits the other one would round away.
+        """
+        level = np.asarray(level, dtype="float64")
+        shape = np.broadcast_shapes(level.shape, self.shape)
+        rows = np.arange(int(np.prod(self.shape))).reshape(self.shape)
+        level, rows, low, high = (
+            np.broadcast_to(each, shape).ravel() for each in (level, rows, *self.support())
+        )
+        first, last = (high, low) if upper else (low, high)
+        found = np.where(level == 0, first, np.where(level == 1, last, np.nan))
+        near = (level > 0) & (level <= 0.5)
+        far = (level > 0.5) & (level < 1)
+        if near.any():
+            found[near] = self._solve(rows[near], level[near], upper, False)
+        if far.any():
+            found[far] = self._solve(rows[far], 1.0 - level[far], not upper, True)
+        return found.reshape(shape)[()]
+
+    def _solve(self, rows, level, upper, other):
+        """Return where a tail, the upper one if `upper`, has probabilities of at most 1/2.
+
+        In rows that are numbered as in a raveled array; `other` says whether it is the tail that
+        was not asked for.
+        """
+        raise NotImplementedError
 
     # ---- sums over counts -------------------------------------------------------------------
 

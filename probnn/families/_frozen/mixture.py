@@ -117,24 +117,9 @@ class FrozenMixture(Frozen):
         """Return the smallest y with sf(y) <= q."""
         return self._quantile(q, upper=True)
 
-    def _quantile(self, level, upper):
-        level = np.asarray(level, dtype="float64")
-        shape = np.broadcast_shapes(level.shape, self.shape)
-        rows = np.arange(int(np.prod(self.shape))).reshape(self.shape)
-        level, rows, low, high = (
-            np.broadcast_to(each, shape).ravel() for each in (level, rows, *self.support())
-        )
-        first, last = (high, low) if upper else (low, high)
-        found = np.where(level == 0, first, np.where(level == 1, last, np.nan))
-        solve = FrozenMixture._count if self.discrete else FrozenMixture._root
-        # Each from its nearer tail, whose digits the other one would round away.
-        near = (level > 0) & (level <= 0.5)
-        far = (level > 0.5) & (level < 1)
-        if near.any():
-            found[near] = solve(self._flat(rows[near]), level[near], upper)
-        if far.any():
-            found[far] = solve(self._flat(rows[far]), 1.0 - level[far], not upper, other=True)
-        return found.reshape(shape)[()]
+    def _solve(self, rows, level, upper, other):
+        part = self._flat(rows)
+        return part._count(level, upper, other) if self.discrete else part._root(level, upper)
 
     def _bracket(self, level, upper):
         """Return the least and the largest of the components' quantiles: the mixture's is between.
@@ -151,7 +136,7 @@ class FrozenMixture(Frozen):
         start = (np.fmax if upper else np.fmin).reduce(alone, axis=-1)
         return low, high, np.where(np.isnan(start), high, np.clip(start, low, high))
 
-    def _count(self, level, upper, other=False):
+    def _count(self, level, upper, other):
         """Return the smallest counts at which the cdf is at least, or the sf at most, a level.
 
         Or, by the other tail, its complement: on a plateau of the cdf only one may be rounded so.
@@ -175,7 +160,7 @@ class FrozenMixture(Frozen):
             low, high = np.where(there, low, middle), np.where(there, middle, high)
         return high
 
-    def _root(self, level, upper, other=False):
+    def _root(self, level, upper):
         """Return where a tail has a probability: Newton's steps in its logarithm, or bisection."""
         low, high, x = self._bracket(level, upper)
         bound = self.support()[0]

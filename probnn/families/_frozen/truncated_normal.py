@@ -102,22 +102,16 @@ class FrozenTruncatedNormal(Frozen):
 
     def ppf(self, q):
         """Return the y whose cdf is q."""
-        return self._quantile(np.asarray(q, dtype="float64"), False)
+        return self._quantile(q, upper=False)
 
     def isf(self, q):
         """Return the y whose sf is q."""
-        return self._quantile(np.asarray(q, dtype="float64"), True)
+        return self._quantile(q, upper=True)
 
-    def _quantile(self, q, of_sf):
-        inside = (q > 0.0) & (q < 1.0)
-        half = q > 0.5  # then from the other side, of probability 1 - q, which is exact
-        level = np.where(inside, np.where(half, 1.0 - q, q), 0.5)
-        upper = self.line.flip ^ of_sf ^ half
+    def _solve(self, rows, level, upper, other):
+        part = FrozenTruncatedNormal(self.family, self.loc.ravel()[rows], self.scale.ravel()[rows])
         with np.errstate(all="ignore"):
-            found = np.clip(self._solved(level, upper), self.low, self.high)
-        ends = (self.high, self.low) if of_sf else (self.low, self.high)
-        found = np.where(q == 0.0, ends[0], np.where(q == 1.0, ends[1], found))
-        return np.where((q >= 0.0) & (q <= 1.0), found, np.nan)[()]
+            return np.clip(part._solved(level, part.line.flip ^ upper), self.low, self.high)
 
     def _solved(self, level, upper):
         """Return the y that has a probability, at most a half, on one side of the line."""

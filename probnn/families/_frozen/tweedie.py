@@ -119,14 +119,14 @@ class FrozenTweedie(Frozen):
     def ppf(self, p):
         """Return the smallest y with cdf(y) >= p."""
         p = np.asarray(p, dtype="float64")
-        return self._quantile(p - np.exp(-self.rate), 1.0 - p, (p >= 0) & (p <= 1))
+        return self._smallest(p - np.exp(-self.rate), 1.0 - p, (p >= 0) & (p <= 1))
 
     def isf(self, q):
         """Return the smallest y with sf(y) <= q."""
         q = np.asarray(q, dtype="float64")
-        return self._quantile(-np.expm1(-self.rate) - q, q + 0.0 * self.rate, (q >= 0) & (q <= 1))
+        return self._smallest(-np.expm1(-self.rate) - q, q + 0.0 * self.rate, (q >= 0) & (q <= 1))
 
-    def _quantile(self, low, high, valid):
+    def _smallest(self, low, high, valid):
         """Return the y with P(0 < Y <= y) = low and P(Y > y) = high, from the smaller of them."""
         shape = low.shape
         high, valid = np.broadcast_to(high, shape), np.broadcast_to(valid, shape)
@@ -140,10 +140,10 @@ class FrozenTweedie(Frozen):
         ):
             if np.any(chosen):
                 part = self._flat(rows[chosen])
-                found[chosen] = mean[chosen] * part._solve(level[chosen] + 0.0, upper)
+                found[chosen] = mean[chosen] * part._ratio(level[chosen] + 0.0, upper)
         return found[()]
 
-    def _solve(self, level, upper):
+    def _ratio(self, level, upper):
         """Return the quotients of y and the mean at which a tail has these probabilities."""
         from scipy.special import gammainccinv, gammaincinv
 
@@ -209,8 +209,8 @@ class FrozenTweedie(Frozen):
         low, high = (
             np.log(part)
             for part in (
-                one._quantile(1e-16 * some, some, np.True_),
-                one._quantile(some, 1e-16 * some, np.True_),
+                one._smallest(1e-16 * some, some, np.True_),
+                one._smallest(some, 1e-16 * some, np.True_),
             )
         )
         total, (nodes, weights) = rate * np.exp(-rate), gauss_legendre(16)
