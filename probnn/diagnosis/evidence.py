@@ -9,7 +9,8 @@ from probnn.calibration import quantile_residuals
 from probnn.diagnosis.thresholds import limit
 from probnn.fitted import adapt
 from probnn.glm.affine import compose
-from probnn.glm.network import Bridge, _split
+from probnn.glm.network import Bridge
+from probnn.graph import NotOneHeadError, split
 from probnn.heads import Head
 from probnn.predictive import ParameterDomainError, Predictive
 
@@ -206,8 +207,8 @@ class Evidence:
     def layers(self):
         """The layers before the head, if one follows the other; else None."""
         try:
-            return _split(self.need_network())[1]
-        except ValueError:
+            return split(self.need_network())[1]
+        except NotOneHeadError:
             return None
 
     @cached_property
@@ -217,8 +218,8 @@ class Evidence:
         if network is None:
             return False
         try:
-            layers = _split(network)[1]
-        except ValueError:
+            layers = split(network)[1]
+        except NotOneHeadError:
             return True
         x = self.model.columns(self.train.x)
         return layers is None or x is None or compose(layers, x.shape[1]) is None

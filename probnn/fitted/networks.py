@@ -13,7 +13,8 @@ from probnn.fitted.dispatch import adapt
 from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
 from probnn.fitted.tables import renamed
-from probnn.glm.network import Bridge, _split
+from probnn.glm.network import Bridge
+from probnn.graph import NotOneHeadError, split
 from probnn.heads import Head
 from probnn.models import Sequential
 from probnn.pooled import PooledPredictive
@@ -169,8 +170,8 @@ class FittedEnsemble(FittedModel):
 
 def _only_head(model):
     try:
-        return _split(model)[0]
-    except ValueError:
+        return split(model)[0]
+    except NotOneHeadError:
         return None
 
 

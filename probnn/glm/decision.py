@@ -7,8 +7,8 @@ import numpy as np
 
 from probnn import links
 from probnn.glm.affine import collapse
-from probnn.glm.network import _split
 from probnn.glm.results import Results
+from probnn.graph import split
 
 
 class DecisionLine(NamedTuple):
@@ -109,7 +109,7 @@ def _of_results(results, x_names):
 
 def _of_network(model):
     """Return the link, and the intercept and the slopes in the units of the input."""
-    head, layers, _ = _split(model)
+    head, layers, _ = split(model)
     _check_family(head.family)
     shape = model.input_shape if model.built else ()
     if len(shape) != 2 or shape[-1] != 2 or head.responses != 1:

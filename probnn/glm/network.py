@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from probnn import backend, data
-from probnn.backend import keras_private
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError
@@ -16,6 +15,7 @@ from probnn.glm.affine import collapse
 from probnn.glm.data import is_labelled, read_column
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM, ConvergenceWarning
+from probnn.graph import split
 from probnn.heads import Head
 
 _NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
@@ -181,7 +181,7 @@ class Bridge:
     """A network and data, seen as a model of its head's parameters on its features."""
 
     def __init__(self, model, x, y, sample_weight=None):
-        self.head, layers, body = _split(model)
+        self.head, layers, body = split(model)
         head, family = self.head, self.head.family
         if head.responses != 1:
             raise ValueError(
@@ -376,39 +376,6 @@ class Bridge:
         )
         found.is_conditional = self.is_conditional
         return found
-
-
-def _split(model):
-    """Return the head, the layers before it or None, and a model that makes its features."""
-    if isinstance(model, keras.Sequential):
-        layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-        if layers and isinstance(layers[-1], Head):
-            body = keras.Sequential(layers[:-1]) if len(layers) > 1 else None
-            return layers[-1], layers[:-1], body
-    elif len(getattr(model, "outputs", None) or []) == 1 and len(model.inputs) == 1:
-        head = keras_private.node_of(model.outputs[0]).operation
-        if isinstance(head, Head):
-            return head, _chain(model, head), keras.Model(model.inputs, head.input)
-    raise ValueError(
-        "Expected a Sequential that ends in a probnn.Head, or a functional model with one input "
-        f"and one output, a Head's. Received: {type(model).__name__}. Make one of the part that "
-        "ends in the head: probnn.Model(inputs, outputs)."
-    )
-
-
-def _chain(model, head):
-    """Return the layers between the input and the head, if one follows the other; else None."""
-    layers, tensor = [], head.input
-    while True:
-        if isinstance(tensor, (list, tuple, dict)):
-            return None
-        layer = keras_private.node_of(tensor).operation
-        if isinstance(layer, keras.layers.InputLayer):
-            return layers[::-1]
-        if keras_private.calls(layer) != 1:
-            return None
-        layers.append(layer)
-        tensor = layer.input
 
 
 def flat(head, kernel, bias):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from probnn.glm.network import _split
+from probnn.graph import split
 from probnn.plots._axes import COLORS, axes, on_axes
 
 _SILENT = (keras.layers.Dropout, keras.layers.Normalization, keras.layers.Rescaling)
@@ -47,7 +47,7 @@ def network(model, *, names=None, max_units=16, ax=None):
     """
     if isinstance(max_units, bool) or int(max_units) != max_units or max_units < 1:
         raise ValueError(f"Expected max_units from 1 on. Received: {max_units!r}.")
-    head, layers, _ = _split(model)
+    head, layers, _ = split(model)
     if not model.built or not head.built:
         raise ValueError("Expected a network that is built. Call it on data, or give an Input.")
     titles, kernels = _columns(head, layers)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from probnn.glm.affine import collapse
-from probnn.glm.network import _split, flat
+from probnn.glm.network import flat
+from probnn.graph import split
 
 
 class WeightPath(keras.callbacks.Callback):
@@ -57,7 +58,7 @@ class WeightPath(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Check the network, and record where it starts; a second fit begins a new path."""
-        head, layers, _ = _split(self.model)
+        head, layers, _ = split(self.model)
         width = self.model.input_shape[-1]
         if head.responses != 1 or _chain(head, layers, width) is None:
             raise ValueError(
