@@ -5,8 +5,8 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from link_cases import LINKS
 from scipy import special
+from tables.links import LINKS
 
 import probnn as pn
 from probnn import backend

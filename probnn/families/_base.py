@@ -39,7 +39,8 @@ class Family(ABC):
     """A parametric family of distributions of one response y: data, and two constructors.
 
     **The recipe.** A new family is one file in `probnn/families/`, one import line in that folder's
-    `__init__.py`, and one row of `tests/cases.py`. In the file, `@register` a subclass that has
+    `__init__.py`, and one row of `tests/tables/families.py`. In the file, `@register` a subclass
+    that has
 
     1. `name`, and `parameters`: name -> `Param`, the location first;
     2. `support`: the `Domain` of y;

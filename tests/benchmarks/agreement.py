@@ -17,7 +17,7 @@ import pandas as pd
 from _record import options, show
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from glm_cases import GLMS, compare, data
+from tables.glms import GLMS, compare, data
 
 
 def table():

@@ -15,7 +15,7 @@ import pandas as pd
 from _record import options, show
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from simulated import FAMILIES, simulate
+from tables.simulated import FAMILIES, simulate
 
 
 def main():

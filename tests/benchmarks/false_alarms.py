@@ -19,7 +19,7 @@ from _record import options, show
 import probnn as pn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from simulated import FAMILIES, sampler
+from tables.simulated import FAMILIES, sampler
 
 ROWS = 300
 

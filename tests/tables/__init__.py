@@ -1,0 +1,1 @@
+"""What the tests read: families, links, models and simulations, with what is known of them."""
