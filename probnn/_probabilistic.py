@@ -7,7 +7,7 @@ import math
 import keras
 import numpy as np
 
-from probnn import backend, data, families, streams
+from probnn import backend, data, streams
 from probnn.backend import keras_private
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
@@ -73,7 +73,7 @@ class Probabilistic:
                 )
         metrics = [*args[1:3], kwargs.get("metrics"), kwargs.get("weighted_metrics")]
         for head in flat:
-            if any(metrics) and isinstance(head.family, families.Censored):
+            if any(metrics) and head.family.censored:
                 raise ValueError(
                     "Expected no metrics of a censored y, of which bounds are known. Received: "
                     f"{metrics}. The loss is its likelihood; scores of rows that were seen come "

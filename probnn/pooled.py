@@ -71,12 +71,12 @@ def _mixture(base, each, shape):
     if base.classes is not None:
         probs = np.mean([base.mean(**p) for p in each], axis=0)
         return families.Categorical(base.classes), {"probs": probs}
-    if isinstance(base, families.Censored):
+    if base.censored:
         family, params = _mixture(base.family, each, shape)
-        return families.Censored(family), params
-    if isinstance(base, families.Mixture):  # of mixtures: one with all their components
+        return base.around(family), params
+    if base.components is not None:  # of mixtures: one with all their components
         params = {name: np.concatenate([p[name] for p in each], axis=-1) for name in base.params}
-        family = families.Mixture(base.family, components=count * base.components)
+        family = base.around(base.family, components=count * base.components)
         return family, {**params, "weights": params["weights"] / count}
     if base.y_columns is not None or base.circular:
         raise ValueError(

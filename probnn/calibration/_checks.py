@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 
-from probnn.families import Bernoulli
 from probnn.predictive import check_predictive
 
 
@@ -42,7 +41,7 @@ def rows(y, d, censored=False, several=False):
 def numbers(y, d, what):
     """Return what `rows` does, of numbers on a line; raise if y is a class or an angle."""
     d, y = rows(y, d)
-    if has_classes(d) or d.family.circular:
+    if d.family.has_classes or d.family.circular:
         raise ValueError(
             f"Expected a distribution of numbers on a line, for {what}. Received: {d!r}."
         )
@@ -51,7 +50,7 @@ def numbers(y, d, what):
 
 def classes(y, d, what):
     """Return the class probabilities (n, C), and the codes y (n,); raise if y is no class."""
-    if not has_classes(predictive(d)):
+    if not predictive(d).family.has_classes:
         raise ValueError(
             f"Expected the probabilities of classes, for {what}: the bernoulli, categorical or "
             f"ordinal family. Received: {d!r}."
@@ -60,15 +59,10 @@ def classes(y, d, what):
     return class_probs(d), y.ravel().astype(int)
 
 
-def has_classes(d):
-    """Return whether y is the code of a class."""
-    return d.family.classes is not None or isinstance(d.family, Bernoulli)
-
-
 def class_probs(d):
     """Return the class probabilities, shape (n, C): of 0 and 1 if Bernoulli."""
     probs = d.mean()
-    if isinstance(d.family, Bernoulli):
+    if d.family.kind == "binary":
         return np.column_stack([1.0 - probs.ravel(), probs.ravel()])
     return probs.reshape(-1, probs.shape[-1])
 

@@ -6,7 +6,6 @@ from scipy.optimize import isotonic_regression
 
 from probnn.calibration import _checks
 from probnn.calibration._monotone import monotone
-from probnn.families import Bernoulli
 
 
 def reliability(y, d, *, level=0.9, resamples=100, seed=0):
@@ -59,7 +58,7 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
     level, resamples = _checks.fraction(level), _checks.count(resamples, "`resamples`")
     probs, y = _checks.classes(y, d, "a reliability diagram")
     rng = np.random.default_rng(seed)
-    if isinstance(d.family, Bernoulli):
+    if d.family.kind == "binary":
         return _corp(probs[:, 1], y == 1, level, resamples, rng)
     parts = [
         _corp(probs[:, code], y == code, level, resamples, rng) for code in range(probs.shape[1])
@@ -137,7 +136,7 @@ def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
     bins = _checks.count(bins, "`bins`")
     _checks.known("`strategy`", strategy, ("uniform", "quantile"))
     probs, y = _checks.classes(y, d, "the expected calibration error")
-    if isinstance(d.family, Bernoulli):
+    if d.family.kind == "binary":
         forecast, event = probs[:, 1], y == 1
     else:
         forecast, event = probs.max(axis=1), probs.argmax(axis=1) == y

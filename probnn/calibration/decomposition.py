@@ -6,7 +6,6 @@ from scipy.special import xlogy
 
 from probnn.calibration import _checks
 from probnn.calibration._monotone import recalibrated
-from probnn.families import Bernoulli
 
 
 def decompose(y, d, *, score=None):
@@ -52,14 +51,14 @@ def decompose(y, d, *, score=None):
     >>> calibration.decompose([0, 1, 1, 0, 1], d).round(3).to_dict()
     {'score': 0.172, 'miscalibration': 0.072, 'discrimination': 0.14, 'uncertainty': 0.24}
     """
-    if not _checks.has_classes(_checks.predictive(d)):
+    if not _checks.predictive(d).family.has_classes:
         _checks.known("`score` of numbers", score or "squared_error", ("squared_error",))
         d, y = _checks.numbers(y, d, "the decomposition of squared errors")
         mean = d.mean()
         if not np.isfinite(mean).all():
             raise ValueError(f"Expected finite means. Received: {d!r}, where some are not.")
         return _terms([(mean.ravel(), y.ravel())], _square)
-    binary = isinstance(d.family, Bernoulli)
+    binary = d.family.kind == "binary"
     names = ("brier", "log_score") if binary else ("brier",)
     score = _checks.known(f"`score` of the {d.family.name} family", score or "brier", names)
     probs, y = _checks.classes(y, d, "this decomposition")

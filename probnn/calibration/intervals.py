@@ -136,7 +136,7 @@ def sharpness(d, *, levels=(0.5, 0.9)):
 def sharpness_of(d, levels, interval=None):
     """Return the table of `sharpness`; interval as of `coverage_of`."""
     interval = interval or d.interval
-    if _checks.has_classes(d):
+    if d.family.has_classes:
         probs = _checks.class_probs(d)
         values = {
             ("entropy", np.nan): special.entr(probs).sum(axis=1),

@@ -10,7 +10,6 @@ from probnn.calibration.recalibrated import (
     RecalibratedPredictive,
 )
 from probnn.calibration.uniformity import transform
-from probnn.families import Bernoulli
 from probnn.fitted import adapt
 
 
@@ -157,7 +156,7 @@ def _check_continuous(family, received):
     """Raise if a family is not of numbers on a line, without atoms, seen uncensored."""
     if family.vector or family.discrete or family.atom or family.circular or family.y_columns:
         remedy = "Recalibrate a family with a scale by scale_scaling, or make intervals: conformal."
-        if family.classes is not None or isinstance(family, Bernoulli):
+        if family.has_classes:
             remedy = "Recalibrate class probabilities by temperature_scaling."
         raise ValueError(
             "Expected a continuous distribution of one number on a line, whose cdf is uniform if "

@@ -5,25 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from probnn import families, links
+from probnn import links
 from probnn.calibration import _checks, _copies
 from probnn.calibration.recalibrated import (
     RecalibratedModel,
     RecalibratedPredictive,
 )
-from probnn.families._wrapper import Wrapper
 from probnn.fitted import adapt
 from probnn.pooled import PooledPredictive
 from probnn.predictive import Predictive
 
-_SCALED = (
-    families.Normal,
-    families.StudentT,
-    families.Laplace,
-    families.Logistic,
-    families.Gumbel,
-    families.LogNormal,
-)
 _GRID = np.log(8.0) * np.arange(-14, 15)  # logarithms of factors, from 2e-13 to 4e12
 _WORST = 1e100  # a loss that stands for an infinite one, so that differences are finite
 
@@ -88,10 +79,8 @@ class ScaleScaling:
                 _check_family(family)
             return RecalibratedModel(d_or_model, self)
         copy, head = _copies.copied(d_or_model, self._check)
-        names = np.repeat(
-            [*head.family.params], [param.columns for param in head.family.params.values()]
-        )
-        move = np.tile(np.where(names == "scale", np.log(self.factor), 0.0), head.responses)
+        scale = np.array([n == head.family.scale_parameter for n, _ in head.family.raw_columns])
+        move = np.tile(np.where(scale, np.log(self.factor), 0.0), head.responses)
         if head.bias is not None:
             biased = np.array(head._biased * head.responses)
             head.bias.assign(_copies.numpy(head.bias) + move[biased])
@@ -163,8 +152,9 @@ def scale_scaling(y, d):
     _check_scaled(d)
     d, y = _checks.rows(y, d, censored=True, several=True)
     with np.errstate(all="ignore"):  # what is not finite is no factor
-        if type(d.family) is families.Normal:
-            factor = np.sqrt(np.mean(((y - d.params["loc"]) / d.params["scale"]) ** 2))
+        if d.family.loss == "squared_error":
+            z = (y - d.params[d.family.location]) / d.params[d.family.scale_parameter]
+            factor = np.sqrt(np.mean(z**2))
         else:
             factor = _best_factor(y, d)
     if not 0.0 < factor < np.inf:
@@ -200,8 +190,8 @@ def _best_factor(y, d):
 
 def _scaled(d, factor):
     """Return the Predictive with another scale."""
-    scaled = {**d.params, "scale": factor * d.params["scale"]}
-    return Predictive(d.family, {**scaled, **d.given})
+    name = d.family.scale_parameter
+    return Predictive(d.family, {**d.params, name: factor * d.params[name], **d.given})
 
 
 def _check_scaled(d):
@@ -215,12 +205,9 @@ def _check_scaled(d):
 
 
 def _check_family(family):
-    base = family
-    while isinstance(base, Wrapper):
-        base = base.family
-    if not isinstance(base, _SCALED):
+    if family.scale_parameter is None:
         raise ValueError(
-            f"Expected a family with a scale: {', '.join(cls.name for cls in _SCALED)}, or a "
-            f"mixture, censored or discretized form of one. Received: {family!r}. Of a continuous "
-            "y, isotonic recalibrates any family."
+            "Expected a family with a scale: normal, student_t, laplace, logistic, gumbel, "
+            "log_normal, or a mixture, censored or discretized form of one. Received: "
+            f"{family!r}. Of a continuous y, isotonic recalibrates any family."
         )

@@ -68,7 +68,7 @@ class Conformal:
         ValueError
             If this is of classes, or d is of another kind.
         """
-        if self.method == "classes" or _checks.has_classes(_checks.predictive(d)):
+        if self.method == "classes" or _checks.predictive(d).family.has_classes:
             raise ValueError(
                 f"Expected numbers, for an interval. Received: {d!r}, and a margin of the method "
                 f"{self.method!r}. Of classes, ask for the set."
@@ -98,7 +98,7 @@ class Conformal:
         ValueError
             If this is of numbers, or d is of another kind.
         """
-        if self.method != "classes" or not _checks.has_classes(_checks.predictive(d)):
+        if self.method != "classes" or not _checks.predictive(d).family.has_classes:
             raise ValueError(
                 f"Expected classes, for a set. Received: {d!r}, and a margin of the method "
                 f"{self.method!r}. Of numbers, ask for the interval."
@@ -156,7 +156,7 @@ def conformal(y, d, *, level=0.9, method="cqr"):
     """
     level = _checks.fraction(level)
     _checks.known("`method`", method, _METHODS)
-    if _checks.has_classes(_checks.predictive(d)):
+    if _checks.predictive(d).family.has_classes:
         probs, y = _checks.classes(y, d, "conformal sets")
         method = "classes"
         scores = 1.0 - np.take_along_axis(probs, y[:, None], axis=1)[:, 0]

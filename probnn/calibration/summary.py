@@ -12,7 +12,6 @@ from probnn.calibration.classes import expected_calibration_error
 from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
 from probnn.calibration.uniformity import transform, uniformity_test
-from probnn.families import Bernoulli, Ordinal
 
 _COLUMNS = ["value", "expected", "lower", "upper", "pvalue"]
 _BAND = 0.95
@@ -64,7 +63,7 @@ def report(y, d, *, seed=0):
     {'value': 0.914, 'expected': 0.9, 'lower': 0.881, 'upper': 0.918, 'pvalue': nan}
     """
     d = _checks.predictive(d)
-    rows = _classes(y, d) if _checks.has_classes(d) else _numbers(y, d, seed)
+    rows = _classes(y, d) if d.family.has_classes else _numbers(y, d, seed)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS, dtype="float64")
     return table.rename_axis("measure")
 
@@ -112,9 +111,9 @@ def _classes(y, d):
     with np.errstate(divide="ignore"):
         log_score = -np.log(probs)
     brier = 1.0 - 2.0 * probs + np.sum(probs**2, axis=1, keepdims=True)
-    brier *= 0.5 if isinstance(d.family, Bernoulli) else 1.0
+    brier *= 0.5 if d.family.kind == "binary" else 1.0
     rows = {"log_score": _score(log_score, probs, y), "brier": _score(brier, probs, y)}
-    if isinstance(d.family, Ordinal):
+    if d.family.kind == "ordinal":
         upto, code = probs.cumsum(axis=1)[:, None, :], np.arange(probs.shape[1])
         ranked = np.sum((upto - (code[:, None] <= code)) ** 2, axis=2)
         rows["ranked_probability"] = _score(ranked, probs, y)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from probnn import families
 from probnn.calibration import _checks, _copies
 from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.fitted import adapt
 from probnn.predictive import Predictive
+
+_OF_LOGITS = ("binary", "categorical")  # kinds of classes without an order
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,10 @@ class TemperatureScaling:
         """
         if isinstance(d_or_model, Predictive):
             probs = special.softmax(_logits(d_or_model) / self.temperature, axis=-1)
-            if isinstance(d_or_model.family, families.Bernoulli):
+            family = d_or_model.family
+            if family.kind == "binary":
                 probs = probs[..., 1]
-            return Predictive(d_or_model.family, {"probs": probs})
+            return Predictive(family, {family.location: probs})
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:
@@ -78,9 +80,7 @@ class TemperatureScaling:
 
     @staticmethod
     def _check(head):
-        wanted = {"bernoulli": "logit", "categorical": "multinomial_logit"}
-        found = wanted.get(head.family.name)
-        if found is None or head.family.links["probs"].name != found:
+        if head.family.kind not in _OF_LOGITS or not head.family.is_canonical:
             raise ValueError(
                 "Expected a head of the bernoulli family with the logit link, or of the "
                 f"categorical family. Received: {head.family!r}. Recalibrate what it predicts, if "
@@ -176,8 +176,8 @@ def _slope(log_inverse, gain, possible):
 def _logits(d):
     """Return the logarithms of the class probabilities, the classes along the last axis."""
     _check_classes(_checks.predictive(d).family, d)
-    probs = d.params["probs"]
-    if isinstance(d.family, families.Bernoulli):
+    probs = d.params[d.family.location]
+    if d.family.kind == "binary":
         probs = np.stack([1.0 - probs, probs], axis=-1)
     with np.errstate(divide="ignore"):
         return np.log(probs)
@@ -185,7 +185,7 @@ def _logits(d):
 
 def _check_classes(family, received):
     """Raise if a family is not of class probabilities."""
-    if not isinstance(family, (families.Bernoulli, families.Categorical)):
+    if family.kind not in _OF_LOGITS:
         raise ValueError(
             "Expected the bernoulli or the categorical family, for a temperature. Received: "
             f"{received!r}. The spread of numbers is recalibrated by scale_scaling or isotonic."

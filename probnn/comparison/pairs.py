@@ -4,8 +4,6 @@ import numpy as np
 
 from probnn.comparison.causes import SAME, differences, same_rows, unconverged
 
-_NESTED = {"poisson", "negative_binomial"}  # one family is a limit of the other
-
 
 def standard_error(values):
     """Return the standard error of the mean of values."""
@@ -43,10 +41,15 @@ def tested(a, b):
     if a.held_out is not None and b.held_out is not None:
         gain = b.held_out - a.held_out
         return _z_test(a, b, "held-out z", gain, len(gain) > 1 and standard_error(gain))
-    if not (_has_likelihood(a) and _has_likelihood(b)) or {a.family, b.family} == _NESTED:
+    if not (_has_likelihood(a) and _has_likelihood(b)) or _nested(a, b) or _nested(b, a):
         return None
     gain = a.log_likelihood - b.log_likelihood
     return _z_test(a, b, "Vuong z", gain, np.std(gain) / np.sqrt(len(gain)))
+
+
+def _nested(a, b):
+    """Return whether the family of one fit has that of the other as a limit."""
+    return None not in (a.known, b.known) and a.known.reduces_to(b.known)
 
 
 def _has_likelihood(fit):

@@ -9,12 +9,10 @@ import numpy as np
 
 from probnn.diagnosis.evidence import IMPOSSIBLE, log_scores, need
 from probnn.diagnosis.thresholds import limit
-from probnn.families.mixture import Mixture
 from probnn.fitting import separation
 from probnn.predictive import Predictive
 
 _FAR = 20.0  # nats: a row beyond them must not hide in the variance that it makes itself
-_KINDS = {"bernoulli": "binary", "categorical": "categorical"}
 
 
 def _tail(level):
@@ -142,7 +140,7 @@ def scale_collapsed(e):
 
 def _components(d):
     """Return the distributions, one of each component of a mixture that has weight."""
-    if not isinstance(d.family, Mixture):
+    if d.family.components is None:
         return [d]
     weights = d.params["weights"]
     count = weights.shape[-1]
@@ -173,8 +171,8 @@ def separable(e):
     Features that are trained separate a few rows in part also where nothing is wrong: of them, all
     rows must lie on their right sides.
     """
-    kind = _KINDS.get(e.family.name)
-    need(kind is not None, "the response is not one of classes")
+    kind = e.family.kind
+    need(kind in ("binary", "categorical"), "the response is not one of classes")
     need(e.train.given.ndim == 1, "rows are numbers of trials")
     e.need_rows(e.train)
     need(not e.model.penalised, f"{e.model.penalised}, which is a remedy")

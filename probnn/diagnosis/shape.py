@@ -11,11 +11,10 @@ from probnn.calibration._groups import grouped
 from probnn.calibration.temperatures import best_log_inverse
 from probnn.diagnosis.evidence import need
 from probnn.diagnosis.thresholds import limit
-from probnn.families.mixture import Mixture
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.glm.model import GLM
 
-_ALTERNATIVES = {"poisson": "negative_binomial", "binomial": "beta_binomial"}
+_HEAVIER = {"real": ("student_t", "laplace"), "positive": ("log_normal", "log_logistic")}
 
 
 def overdispersed(e):
@@ -27,14 +26,14 @@ def overdispersed(e):
     from scipy.special import ndtr
 
     e.need_one_number()
-    rows, name = e.held, e.held.d.family.name
-    need(name in _ALTERNATIVES, "the family is not Poisson or binomial")
+    rows, family = e.held, e.held.d.family
+    need(family.overdispersed is not None, "the family is not Poisson or binomial")
     y, mean = rows.y, np.maximum(rows.d.mean(), 1e-300)
     variance = np.maximum(rows.d.variance(), 1e-300)
-    if name == "poisson":
+    if family.per_trial() is None:
         z = np.sum((y - mean) ** 2 - y) / np.sqrt(2 * np.sum(mean**2))
     else:
-        trials = np.broadcast_to(rows.d.given.get("trials", rows.d.family.trials), y.shape)
+        trials = np.broadcast_to(rows.d.given.get("trials", family.trials), y.shape)
         need((trials > 1).any(), "rows are of one trial each, whose variance their mean settles")
         p = np.clip(mean / trials, 1e-12, 1 - 1e-12)
         terms = ((y - mean) ** 2 + p * (y - mean) - y * (1 - p)) / (p * (1 - p))
@@ -47,7 +46,7 @@ def overdispersed(e):
         limit("dispersion"),
         f"Pearson's chi-squared is {ratio:.3g} per degree of freedom (score test z = {z:.3g}): "
         f"standard errors are {np.sqrt(ratio):.3g} times too small.",
-        f'the family "{_ALTERNATIVES[name]}".',
+        f'the family "{family.overdispersed}".',
     )
 
 
@@ -62,16 +61,12 @@ def excess_zeros(e):
 
     e.need_one_number()
     rows, family = e.held, e.held.d.family
-    need(
-        family.discrete and family.classes is None and family.name != "bernoulli",
-        "the response is no count",
-    )
+    need(family.kind == "counts", "the response is no count")
     need(family.support.low == 0.0, "the counts do not begin at 0")
     p = np.exp(rows.d.log_prob(np.zeros(rows.y.shape)))
     seen, expected = np.sum(rows.y == 0), np.sum(p)
     z = (seen - expected) / np.sqrt(max(np.sum(p * (1 - p)), 1e-300))
     excess = float((seen - expected) / len(rows))
-    adjusted = "zero_inflated" in str(family.label) or "hurdle" in str(family.label)
     if ndtr(-z) >= limit("level") or excess <= limit("zeros"):
         return None
     return (
@@ -80,7 +75,7 @@ def excess_zeros(e):
         f"{seen} rows are 0 where {expected:.1f} are expected, {excess:.1%} of the rows more "
         f"(z = {z:.3g}).",
         "columns that tell zeros, for the probability of zero."
-        if adjusted
+        if family.zero is not None
         else f'pn.families.ZeroInflated("{family.name}") or Hurdle("{family.name}").',
     )
 
@@ -111,18 +106,11 @@ def heavy_tails(e):
 
 def _heavier(family):
     """Return what has heavier tails on the same support."""
-    low, high = family.support.low, family.support.high
-    if isinstance(family, Mixture):
+    if family.components is not None:
         return "more components, or a look at the farthest rows."
-    others = []
-    if np.isinf([low, high]).all():
-        others = {"student_t": [], "laplace": ["student_t"]}.get(
-            family.name, ["student_t", "laplace"]
-        )
-    elif low == 0.0 and np.isinf(high) and family.support.open:
-        others = {"log_logistic": [], "log_normal": ["log_logistic"]}.get(
-            family.name, ["log_normal", "log_logistic"]
-        )
+    others, support = family.heavier, family.support
+    if others is None and support.high == np.inf and (support.open or support.low == -np.inf):
+        others = _HEAVIER.get(family.kind)
     if others:
         return "the family " + " or ".join(f'"{name}"' for name in others) + "."
     return "pn.families.Mixture of this family, or a look at the farthest rows."
@@ -184,7 +172,7 @@ def miscalibrated(e):
     """Test the PIT of numbers, and for classes what a recalibration of the log-odds would gain."""
     e.need_rows()
     family = e.held.d.family
-    if family.name == "bernoulli" and e.held.y.ndim == 1:
+    if family.kind == "binary" and e.held.y.ndim == 1:
         return _recalibrated_odds(e)
     if family.classes is not None and e.held.y.ndim == 1:
         return _recalibrated_classes(e)

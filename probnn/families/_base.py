@@ -12,7 +12,6 @@ from probnn import backend, domains
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
 from probnn.families._params import Linked, Param
-from probnn.links import Link
 from probnn.links import get as get_link
 
 
@@ -99,10 +98,16 @@ class Family(ABC):
     classes: ClassVar[int | None] = None  # how many, where y is the code of one
     closed_under_mixing: ClassVar[bool] = False  # whether its mixtures are of the family itself
     of_mean: ClassVar[bool] = False  # an exponential family whose location is its mean: a GLM's
-    canonical_link: ClassVar[Link | str | None] = None  # of an exponential family
+    canonical_link: ClassVar[str | None] = None  # of the location, in the exponential family
     loss: ClassVar[str | None] = None  # what the location minimises: squared_, absolute_error
     proportions: ClassVar[bool] = False  # whether y may be the share of successes of a row
     has_tails: ClassVar[bool] = False  # whether `_log_cdf`, `_log_sf`, `_log_between` are there
+    scale_parameter: ClassVar[str | None] = None  # that stretches y, or its logarithm
+    components: ClassVar[int | None] = None  # of a mixture of distributions of one family
+    censored: ClassVar[bool] = False  # whether y is a lower and an upper bound
+    zero: ClassVar[str | None] = None  # the parameter that zeros beside those of counts have
+    overdispersed: ClassVar[str | None] = None  # the family of a larger variance at the same mean
+    heavier: ClassVar[tuple | None] = None  # families of heavier tails, where not those of its kind
     y_columns: ClassVar[int | None] = None  # of a response that is several numbers
     y_meaning: ClassVar[str] = ""  # of those columns
     atom: ClassVar[bool] = False  # whether the lowest value has a probability of its own
@@ -185,6 +190,10 @@ class Family(ABC):
 
     def _crps(self, y, **params):
         """Return the CRPS in closed form, NaN in rows where it fails; None if none is known."""
+        return None
+
+    def _mixture_crps(self, y, weights, **params):
+        """Return the CRPS of mixtures, as `_crps` does; components are along the last axis."""
         return None
 
     def _derivatives(self, y, raw):
@@ -315,10 +324,14 @@ class Family(ABC):
         return "real"
 
     @property
+    def has_classes(self):
+        """Whether a response is the code of a class; 0 and 1 are too."""
+        return self.kind in ("binary", "categorical", "ordinal")
+
+    @property
     def is_canonical(self):
         """Whether the location has the canonical link: observed and expected information agree."""
-        known = self.canonical_link
-        return known is not None and self.links[self.location] == get_link(known)
+        return self.links[self.location].name == self.canonical_link
 
     @property
     def raw_columns(self):
@@ -333,6 +346,11 @@ class Family(ABC):
         """Return whether another family is this one, perhaps with other links."""
         alike = _without_links(self.get_config()) == _without_links(other.get_config())
         return type(self) is type(other) and alike
+
+    def reduces_to(self, other):
+        """Return whether a limit of this family is another one, or what that was made of."""
+        names = {getattr(cls, "name", None) for cls in type(other).__mro__}
+        return any(simpler in names for _, simpler in self.limits.values())
 
     def per_trial(self):
         """Return the family of each single trial, where y counts independent ones; else None."""

@@ -29,6 +29,21 @@ class Wrapper(Family):
         base = self.family
         return {name: replace(each, link=base.links[name]) for name, each in base.params.items()}
 
+    @property
+    def scale_parameter(self):
+        """That of the base."""
+        return self.family.scale_parameter
+
+    @property
+    def zero(self):
+        """That of the base, but where zeros are this family's own."""
+        return self.family.zero
+
+    def around(self, base, **options):
+        """Return this family with another base, and perhaps other options."""
+        own = {n: v for n, v in self.get_config().items() if n not in ("name", "links", "family")}
+        return type(self)(base, **{**own, **options})
+
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
         return self.family.mean(**params)

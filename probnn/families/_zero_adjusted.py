@@ -16,7 +16,6 @@ class ZeroAdjusted(Wrapper):
     """
 
     discrete = True
-    zero: str
 
     def __init__(self, family, link=None, links=None):
         base = get(family)

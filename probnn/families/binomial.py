@@ -144,6 +144,7 @@ class Binomial(OfTrials):
 
     name = "binomial"
     canonical_link = "logit"
+    overdispersed = "beta_binomial"
     parameters = {"probs": Param("logit", domains.PROBABILITY)}
 
     def distribution(self, probs):

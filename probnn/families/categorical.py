@@ -67,7 +67,7 @@ class Categorical(Family):
     discrete = True
     of_mean = True
     kind = "categorical"
-    canonical_link = MultinomialLogit()
+    canonical_link = "multinomial_logit"
     closed_under_mixing = True
 
     def __init__(self, classes=2):

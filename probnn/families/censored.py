@@ -51,6 +51,7 @@ class Censored(Wrapper):
     """
 
     name = "censored"
+    censored = True
     y_columns = 2
     y_meaning = "the lower and the upper bound"
 

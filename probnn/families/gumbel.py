@@ -42,6 +42,7 @@ class Gumbel(LocationScale):
     }
     support = domains.REAL
     standard = StandardGumbel()
+    scale_parameter = "scale"
 
     def distribution(self, loc, scale):
         """Return the backend's Gumbel."""

@@ -40,6 +40,8 @@ class Laplace(LocationScale):
     }
     support = domains.REAL
     standard = StandardLaplace()
+    scale_parameter = "scale"
+    heavier = ("student_t",)
     smooth = False
     loss = "absolute_error"
 

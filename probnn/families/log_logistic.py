@@ -43,6 +43,7 @@ class LogLogistic(LogLocationScale):
     }
     support = domains.POSITIVE
     standard = StandardLogistic()
+    heavier = ()
 
     def distribution(self, scale, shape):
         """Return TFP's LogLogistic; torch has none."""

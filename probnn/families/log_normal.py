@@ -42,6 +42,8 @@ class LogNormal(LogLocationScale):
     }
     support = domains.POSITIVE
     standard = StandardNormal()
+    scale_parameter = "scale"
+    heavier = ("log_logistic",)
 
     def distribution(self, loc, scale):
         """Return the backend's LogNormal."""

@@ -39,6 +39,7 @@ class Logistic(LocationScale):
     }
     support = domains.REAL
     standard = StandardLogistic()
+    scale_parameter = "scale"
 
     def distribution(self, loc, scale):
         """Return TFP's Logistic; torch has none."""

@@ -14,7 +14,6 @@ from probnn.families._params import Param
 from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper, with_links
 from probnn.families.categorical import MultinomialLogit
-from probnn.families.normal import Normal
 
 
 @register
@@ -116,9 +115,10 @@ class Mixture(Wrapper):
         return _log_mean(weights, between)
 
     def _crps(self, y, weights, **params):
-        if type(self.family) is Normal:
-            return _crps_normal(y, weights, **params)
-        return None if self.discrete else self.frozen(weights, **params).crps(y)
+        known = self.family._mixture_crps(y, weights, **params)
+        if known is not None or self.discrete:
+            return known
+        return self.frozen(weights, **params).crps(y)
 
     def _start(self, y):
         y, k = np.sort(y), self.components
@@ -180,21 +180,3 @@ def _log_mean(weights, logs):
     if isinstance(terms, np.ndarray):
         return np.logaddexp.reduce(terms, axis=-1)
     return keras.ops.logsumexp(terms, axis=-1)
-
-
-def _crps_normal(y, weights, loc, scale):
-    """Return sum of w_i A(y - m_i, s_i) - sum of w_i w_j A(m_i - m_j, s_ij) / 2, A(X) = E|X|."""
-    both = np.hypot(scale[..., :, None], scale[..., None, :])
-    pairs = weights[..., :, None] * weights[..., None, :]
-    between = pairs * _mean_size(loc[..., :, None] - loc[..., None, :], both)
-    to_y = weights * _mean_size(np.asarray(y)[..., None] - loc, scale)
-    return to_y.sum(axis=-1) - 0.5 * between.sum(axis=(-2, -1))
-
-
-def _mean_size(loc, scale):
-    """Return E|X| of a normal X."""
-    from scipy.special import ndtr
-
-    z = loc / scale
-    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-    return loc * (2.0 * ndtr(z) - 1.0) + 2.0 * scale * density

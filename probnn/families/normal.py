@@ -38,6 +38,7 @@ class Normal(LocationScale):
     }
     support = domains.REAL
     standard = StandardNormal()
+    scale_parameter = "scale"
     of_mean = True
     canonical_link = "identity"
     loss = "squared_error"
@@ -76,3 +77,20 @@ class Normal(LocationScale):
         z = (y - loc) / scale
         inside = z * erf(np.sqrt(0.5) * z) + np.sqrt(2.0 / np.pi) * np.exp(-0.5 * z * z)
         return scale * (inside - 1.0 / np.sqrt(np.pi))
+
+    def _mixture_crps(self, y, weights, loc, scale):
+        # sum of w_i A(y - m_i, s_i) - sum of w_i w_j A(m_i - m_j, s_ij) / 2, A(X) = E|X|
+        both = np.hypot(scale[..., :, None], scale[..., None, :])
+        pairs = weights[..., :, None] * weights[..., None, :]
+        between = pairs * _mean_size(loc[..., :, None] - loc[..., None, :], both)
+        to_y = weights * _mean_size(np.asarray(y)[..., None] - loc, scale)
+        return to_y.sum(axis=-1) - 0.5 * between.sum(axis=(-2, -1))
+
+
+def _mean_size(loc, scale):
+    """Return E|X| of a normal X."""
+    from scipy.special import ndtr
+
+    z = loc / scale
+    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
+    return loc * (2.0 * ndtr(z) - 1.0) + 2.0 * scale * density

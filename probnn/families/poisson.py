@@ -36,6 +36,7 @@ class Poisson(Family):
     discrete = True
     of_mean = True
     canonical_link = "log"
+    overdispersed = "negative_binomial"
 
     def distribution(self, rate):
         """Return the backend's Poisson."""

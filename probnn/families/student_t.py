@@ -67,6 +67,8 @@ class StudentT(Family):
         "df": Param("log", domains.NON_NEGATIVE),
     }
     support = domains.REAL
+    scale_parameter = "scale"
+    heavier = ()
 
     def distribution(self, loc, scale, df):
         """Return the backend's StudentT."""

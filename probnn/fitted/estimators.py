@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn import families
 from probnn.data import to_numpy
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, distribution, log_prob
@@ -66,6 +67,7 @@ def _fit_of(model, name, table, y):
         name=name,
         family=family,
         link=link,
+        known=families.get(family),
         coef=coef,
         size=len(coef) if coef else np.nan,
         penalty=_penalty(last),
@@ -95,7 +97,8 @@ def _fit_of(model, name, table, y):
     found.log_prob = lambda table, y: log_prob(
         distribution(family, mean(table), phi), _codes(classes, y)
     )
-    found.maximised = bool(coef) and not found.penalty and family != "gamma"
+    alone = unit.family.loss == "squared_error" or not unit.family.with_dispersion(1.0)
+    found.maximised = bool(coef) and not found.penalty and alone
     centre, target = np.mean(fitted, axis=0), np.mean(codes)
     apart = np.ndim(centre) == 0 and abs(centre - target) > 0.01 * np.std(codes)
     if coef and "const" in coef and apart:

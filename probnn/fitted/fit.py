@@ -19,6 +19,8 @@ class Fit:
         What the comparison calls it.
     family, link : str
         The family, and the link of its location, by the names that `probnn` has for them.
+    known : Family or None
+        The family itself, where it is known.
     coef, se : dict
         Name -> estimate, and standard error where there is one.
     size : int
@@ -56,6 +58,7 @@ class Fit:
     link: str
     coef: dict
     size: int
+    known: families.Family | None = None
     df: float = np.inf
     nobs: float = np.nan
     se: dict = field(default_factory=dict)
@@ -93,7 +96,7 @@ class Fit:
     @property
     def discrete(self):
         """Whether the log-likelihood is of probabilities, not of densities; None if unknown."""
-        known = families.FAMILIES.get(self.family)
+        known = self.known or families.FAMILIES.get(self.family)
         return None if known is None else known.discrete
 
 

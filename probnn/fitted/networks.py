@@ -221,6 +221,7 @@ def _fit_of(model, name, table, y):
         name=name,
         family=head.family.name,
         link=head.family.links[head.family.location].name,
+        known=head.family,
         coef={},
         size=sum(int(np.prod(w.shape)) for w in model.trainable_variables) - len(dispersed),
         nobs=len(table),

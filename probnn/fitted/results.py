@@ -80,7 +80,7 @@ class FittedResults(FittedModel):
     @property
     def penalising(self):
         """How a model of classes is penalised."""
-        if self.family.name == "bernoulli" and self.family.links["probs"].name == "logit":
+        if self.family.kind == "binary" and self.family.is_canonical:
             return 'fit(method="firth")'
         return "fit_regularized(alpha=..., L1_wt=0)"
 
@@ -111,6 +111,7 @@ def fit_of(results, name):
         name=name,
         family=family.name,
         link=family.links[family.location].name,
+        known=family,
         coef=dict(zip(model.parameter_names, _flat(results.params), strict=True)),
         se=se,
         size=len(results.coef),

@@ -22,7 +22,6 @@ _LINKS = {
     **{"Poisson": "log", "NegativeBinomial": "log"},
     **{"InversePower": "inverse", "Cauchy": "cauchit", "CLogLog": "cloglog", "LogLog": "loglog"},
 }
-_CANONICAL = ("logit", "multinomial_logit", "identity")
 
 
 def _snake(name):
@@ -51,7 +50,8 @@ def _fit_of(results, name):
     label = type(model.family).__name__ if is_glm else kind
     family = _FAMILIES.get(label, _snake(label))
     nb1 = getattr(model, "loglike_method", "nb2") != "nb2"
-    family = label if nb1 or family not in families.FAMILIES else family
+    known = None if nb1 or family not in families.FAMILIES else families.get(family)
+    family = label if known is None else family
     label = type(model.family.link).__name__ if is_glm else kind
     link = _LINKS.get(label, _snake(label) if is_glm else "")
     params = np.asarray(results.params, dtype="float64")
@@ -68,7 +68,7 @@ def _fit_of(results, name):
         results, "mle_retvals", {}
     ).get("converged", True)
     # Its GLMs take the expected information, its discrete models the observed one.
-    canonical = link in _CANONICAL or (family, link) == ("poisson", "log")
+    canonical = known is not None and known.canonical_link == link
     expected = is_glm and getattr(results, "method", "IRLS") == "IRLS"
     shrunk = type(results).__name__.startswith(("L1", "Regularized"))
     inputs = np.asarray(model.exog)
@@ -79,6 +79,7 @@ def _fit_of(results, name):
         name=name,
         family=family,
         link=link,
+        known=known,
         coef=dict(zip(labels, flat, strict=True)),
         se={} if se is None else dict(zip(labels, np.ravel(se, order="F"), strict=True)),
         size=len(flat),
@@ -114,22 +115,23 @@ def _llf(results):
 
 def _with_distribution(found, results, params):
     """Add what follows from the distribution of each row, where this package has the family."""
-    model, known = results.model, {}
-    if found.family not in families.FAMILIES:
+    model, family, known = results.model, found.family, {}
+    if found.known is None:
         return found
-    if found.family == "negative_binomial":
-        fixed = getattr(getattr(model, "family", None), "alpha", None)
-        known["dispersion"] = params[-1] if fixed is None else fixed
-    family = found.family
-    if family == "tweedie":
-        power = model.family.var_power
+    of_glm = getattr(model, "family", None)
+    if hasattr(of_glm, "alpha"):
+        known["dispersion"] = of_glm.alpha
+    elif type(model).__name__ == "NegativeBinomial":
+        known["dispersion"] = params[-1]
+    power = getattr(of_glm, "var_power", None)
+    if power is not None:
         if not 1.0 < power < 2.0:
             return found
         family = families.Tweedie(power)
     mean, y, size = np.asarray(results.predict()), found.y, found.size
     unit = distribution(family, mean, 1.0, **known)
     dispersed = bool(unit.family.with_dispersion(1.0))
-    linear = found.family == "normal" and found.link == "identity"
+    linear = unit.family.loss == "squared_error" and found.link == "identity"
     phi = scale = 1.0
     if dispersed:
         total = np.sum((y - mean) ** 2 / unit.variance())

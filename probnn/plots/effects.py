@@ -148,7 +148,7 @@ def _averaged(rows, feature, of, level, grid):
     else:
         kind = "interval of a new y, averaged"
         ends = (np.nan, np.nan)
-        if d.family.name != "bernoulli" and of is None:
+        if d.family.kind != "binary" and of is None:
             ends = (average(end) for end in d.interval(level))
         lower, upper = ends
     frame = pd.DataFrame({"value": values, "mean": mean, "lower": lower, "upper": upper})

@@ -67,7 +67,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     seen = None if y is None else _observed(y, d.family, len(at))
     ax = axes(ax)
     mean = d.mean()
-    if _checks.has_classes(d):
+    if d.family.has_classes:
         _draw_probabilities(ax, values, mean, at, seen)
         shown = f"P({shown} = 1)" if mean.ndim == 1 else "probability"
     elif d.family.given:
@@ -139,7 +139,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
         for i, (place, top) in enumerate(tops):
             label = "observed" if i == len(tops) - 1 else None
             ax.plot([place, place], [0.0, top], markevery=[1], label=label, zorder=4, **stem)
-    ax.set_xlabel("class" if _checks.has_classes(d) else str(name))
+    ax.set_xlabel("class" if d.family.has_classes else str(name))
     ax.set_ylim(bottom=0.0)
     # Lines come before bars there: what was observed goes last.
     named = sorted(
@@ -260,7 +260,7 @@ def _rows(rows, n):
 def _draw_masses(ax, part, rows, y, width):
     """Draw probabilities as bars side by side; return where the tops of the observed ones are."""
     low, high = part.quantile([0.001, 0.999]).T
-    if _checks.has_classes(part):
+    if part.family.has_classes:
         low, high = np.broadcast_arrays(*part.frozen.support(), low)[:2]
     first, last = low.min(), high.max()
     k = np.arange(first, last + 1.0)
@@ -274,7 +274,7 @@ def _draw_masses(ax, part, rows, y, width):
             ax.plot(k, mass, drawstyle="steps-mid", label=f"row {row}", **style(i))
         if y is not None:
             tops.append((y[i] + shift, np.exp(part[i].log_prob(y[i])[0])))
-    if _checks.has_classes(part):
+    if part.family.has_classes:
         ax.set_xticks(k)
     elif bars:
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -68,7 +68,7 @@ def report(model, x, y, *, figure=None):
     _checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)
-    panels = _of_classes if _checks.has_classes(d) else _of_numbers
+    panels = _of_classes if d.family.has_classes else _of_numbers
     plots = panels(model, x, y, d, len(varying) if numeric else np.inf)
     if figure is None:
         import matplotlib.pyplot as plt

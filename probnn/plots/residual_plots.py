@@ -148,7 +148,7 @@ def _binned(ax, y, d, residual, z, share):
             ax.fill_between(middle, -half, half, label=band, **BAND)
         ax.plot(middle, gap, label=f"class {k}" if several else "groups of rows", **points)
     ax.axhline(0.0, **REFERENCE)
-    ax.set_xlabel("forecast probability" if _checks.has_classes(d) else "predicted mean")
+    ax.set_xlabel("forecast probability" if d.family.has_classes else "predicted mean")
     ax.set_ylabel("mean of observed - predicted")
     legend_on_top(ax)
 

@@ -66,7 +66,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     table, held = rows.holding(dict(zip(shown, mesh, strict=True)))
     believed = rows.believed(table)
     family, probs = believed.family, believed.mean()
-    if family.name != "bernoulli" and (family.classes is None or probs.ndim != 2):
+    if family.kind != "binary" and (family.classes is None or probs.ndim != 2):
         raise ValueError(f"Expected a model of probabilities of classes. Received: {family!r}.")
     name = getattr(y, "name", None) or rows.y_name
     y = None if y is None else to_numpy(y).ravel()

@@ -166,10 +166,10 @@ def _default(predictives, comparable, y):
     found = {"log_score": log_score} if comparable else {}
     if any(family.vector for family in families):
         return {**found, "energy": energy}
-    if all(family.name == "bernoulli" for family in families):
+    if all(family.kind == "binary" for family in families):
         return {**found, "brier": brier}
     if all(family.classes is not None for family in families):
-        ordered = any(family.name == "ordinal" for family in families)
+        ordered = any(family.kind == "ordinal" for family in families)
         found |= {"brier": brier}
         return {**found, "ranked_probability": ranked_probability} if ordered else found
     # Of a y that is known by bounds there is the likelihood alone.

@@ -118,13 +118,13 @@ def brier(y, predictive):
     """
     predictive, y = _seen(y, predictive)
     family = predictive.family
-    if family.name != "bernoulli" and family.classes is None:
+    if not family.has_classes:
         raise ValueError(
             "Expected probabilities of classes, as of the bernoulli, categorical and ordinal "
             f"families. Received: {family!r}. scores.crps is the same of numbers."
         )
     p = predictive.mean()
-    if family.classes is None:
+    if family.kind == "binary":
         return (p - y) ** 2
     return ((p - (y[..., None] == np.arange(family.classes))) ** 2).sum(axis=-1)
 
