@@ -8,9 +8,9 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.backend import keras_private
-from probnn.glm.affine import compose
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
+from probnn.networks.affine import compose
 from probnn.training.copies import give_weights
 
 ops, _tree = keras.ops, keras.tree

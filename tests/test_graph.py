@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import probnn as pn
-from probnn.graph import NotOneHeadError, split
+from probnn.networks.graph import NotOneHeadError, split
 
 
 def functional(head, *layers):

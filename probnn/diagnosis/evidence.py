@@ -8,10 +8,10 @@ from probnn import data, families
 from probnn.calibration import quantile_residuals
 from probnn.diagnosis.thresholds import limit
 from probnn.fitted import adapt
-from probnn.glm.affine import compose
 from probnn.glm.network import Bridge
-from probnn.graph import NotOneHeadError, split
 from probnn.heads import Head
+from probnn.networks.affine import compose
+from probnn.networks.graph import NotOneHeadError, split
 from probnn.predictive import ParameterDomainError, Predictive
 
 IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers

@@ -9,27 +9,9 @@ import numpy as np
 from probnn import backend, data
 from probnn.diagnosis.evidence import Skip, need
 from probnn.diagnosis.thresholds import limit
-from probnn.heads import Head
+from probnn.networks import layers
 
 _MOST = 10_000  # rows that tell whether a unit is ever active
-_NORMALISING = (
-    keras.layers.Normalization,
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-)
-_WITHOUT_WEIGHTS = (
-    keras.layers.Rescaling,
-    keras.layers.Flatten,
-    keras.layers.Identity,
-    keras.layers.Dropout,
-)
-_WITH_UNITS = (
-    keras.layers.Dense,
-    keras.layers.Activation,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-)
 _SATURATING = {"tanh": 1.0, "sigmoid": 2.0}  # name -> the slope that makes a tanh of its range
 
 
@@ -40,12 +22,12 @@ def unscaled(e):
     x = e.columns_of(e.train)
     first, start = e.head, None
     for layer in [*e.layers, e.head]:
-        need(not isinstance(layer, _NORMALISING), f"{layer.name} normalises x")
-        if not isinstance(layer, _WITHOUT_WEIGHTS):
+        need(not layers.normalises(layer), f"{layer.name} normalises x")
+        if layers.has_weights(layer):
             first = layer
             break
         start = layer
-    need(isinstance(first, (keras.layers.Dense, Head)), f"x goes into {first.name}")
+    need(layers.is_linear_map(first), f"x goes into {first.name}")
     if start is not None:
         (x,) = _outputs(network, [start], x)
     mean, sd = x.mean(axis=0), x.std(axis=0)
@@ -81,12 +63,12 @@ def dead_units(e):
     """Count the units that are 0 in all rows, or at the limit of their range in nearly all."""
     network = e.need_network()
     e.need_rows(e.train)
-    layers = [layer for layer in network.layers if _kind(layer)]
-    need(layers, "no layer has a relu, tanh or sigmoid activation")
+    found = [layer for layer in network.layers if _kind(layer)]
+    need(found, "no layer has a relu, tanh or sigmoid activation")
     x = keras.tree.map_structure(_some, data.features(e.train.x))
-    values = _outputs(network, layers, x)
+    values = _outputs(network, found, x)
     worst, described = 0.0, []
-    for layer, a in zip(layers, values, strict=True):
+    for layer, a in zip(found, values, strict=True):
         idle = _idle(_kind(layer), a.reshape(-1, a.shape[-1]))
         share = float(np.mean(idle))
         worst = max(worst, share)
@@ -105,12 +87,8 @@ def dead_units(e):
 
 def _kind(layer):
     """Return "relu", "tanh" or "sigmoid" for a layer with such units, else None."""
-    if isinstance(layer, keras.layers.ReLU):
-        return None if float(layer.negative_slope) else "relu"
-    if not isinstance(layer, _WITH_UNITS) or isinstance(layer, Head):
-        return None
-    name = getattr(layer.activation, "__name__", "")
-    return "relu" if name == "relu6" else name if name in ("relu", *_SATURATING) else None
+    kind = layers.kind_of_units(layer)
+    return kind if kind in ("relu", *_SATURATING) else None
 
 
 def _idle(kind, a):
@@ -126,12 +104,12 @@ def _some(leaf):
     return leaf[:: max(1, -(-len(leaf) // _MOST))]
 
 
-def _outputs(network, layers, x):
+def _outputs(network, chosen, x):
     """Return what layers make of x."""
     try:
-        model = keras.Model(network.inputs, {layer.name: layer.output for layer in layers})
+        model = keras.Model(network.inputs, {layer.name: layer.output for layer in chosen})
     except ValueError:  # Keras knows their outputs in another model
         raise Skip("its layers belong to several models") from None
     with backend.many_programs():
         values = model.predict(x, verbose=0)
-    return [np.asarray(values[layer.name]) for layer in layers]
+    return [np.asarray(values[layer.name]) for layer in chosen]

@@ -14,19 +14,14 @@ from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
 from probnn.fitted.tables import renamed
 from probnn.glm.network import Bridge
-from probnn.graph import NotOneHeadError, split
 from probnn.heads import Head
 from probnn.models import Sequential
+from probnn.networks.graph import NotOneHeadError, split
+from probnn.networks.layers import adds_noise, is_penalised
 from probnn.pooled import PooledPredictive
 from probnn.predictive import Predictive
 
 _PIECE = 65_536  # rows that a network is called with at once
-_RANDOM = (
-    keras.layers.Dropout,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-)
 
 
 class FittedNetwork(FittedModel):
@@ -81,9 +76,9 @@ class FittedNetwork(FittedModel):
         if getattr(optimizer, "weight_decay", None):
             return "the optimizer decays weights"
         for layer in inner_layers(self.model):
-            if getattr(layer, "kernel_regularizer", None) is not None:
+            if is_penalised(layer):
                 return f"{layer.name} has a kernel_regularizer"
-            if isinstance(layer, _RANDOM):
+            if adds_noise(layer):
                 return f"{layer.name} adds noise in training"
         return ""
 
@@ -189,8 +184,8 @@ def _numeric(table, shapes):
 def _fit_of(model, name, table, y):
     bridge = Bridge(model, table, y)
     head = bridge.head
-    penalised = [layer for layer in model.layers if getattr(layer, "kernel_regularizer", None)]
-    penalty = ", ".join(f"kernel_regularizer of {layer.name}" for layer in penalised)
+    penalised = [layer.name for layer in model.layers if is_penalised(layer)]
+    penalty = ", ".join(f"kernel_regularizer of {name}" for name in penalised)
 
     def predict(table):
         with backend.many_programs():

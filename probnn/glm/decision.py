@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from probnn import links
-from probnn.glm.affine import collapse
 from probnn.glm.results import Results
-from probnn.graph import split
+from probnn.networks.affine import collapse
+from probnn.networks.graph import split
 
 
 class DecisionLine(NamedTuple):

@@ -11,12 +11,14 @@ from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.fitting.solve import solve
-from probnn.glm.affine import collapse
 from probnn.glm.data import is_labelled, read_column
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM, ConvergenceWarning
-from probnn.graph import split
 from probnn.heads import Head
+from probnn.networks.affine import collapse
+from probnn.networks.coefficients import absorbed, flat
+from probnn.networks.graph import split
+from probnn.networks.layers import is_penalised
 
 _NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
 _NO_OPTIMUM = (
@@ -107,7 +109,7 @@ def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
     bridge = Bridge(model, x, y, sample_weight)
     linear = [] if bridge.chain is None else bridge.chain.layers
     for layer in (bridge.head, *linear):
-        if getattr(layer, "kernel_regularizer", None) is not None:
+        if is_penalised(layer):
             raise ValueError(
                 "Expected layers without a penalty: polish finds the maximum of the likelihood. "
                 f"Received: kernel_regularizer={layer.kernel_regularizer} of {layer.name!r}. Make "
@@ -312,7 +314,7 @@ class Bridge:
             old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
             predicted = np.array([kind == "predicted" for kind in kinds])
             inner = self.chain.reach(kernel, old, predicted)
-            head.assign_coefficients(inner, _absorbed(head, bias - self.chain.shift @ inner))
+            head.assign_coefficients(inner, absorbed(head, bias - self.chain.shift @ inner))
 
     # ---- the optimum ------------------------------------------------------------------------
 
@@ -376,26 +378,6 @@ class Bridge:
         )
         found.is_conditional = self.is_conditional
         return found
-
-
-def flat(head, kernel, bias):
-    """Return raw kernel (p, k) and bias (k,) as coefficients, linear predictor by predictor."""
-    bias, parts = _absorbed(head, bias), []
-    for a, kind in enumerate(head._kinds):
-        if kind == "constant" or head._biased[a]:
-            parts.append([bias[a]])
-        if kind == "predicted":
-            parts.append(kernel[:, a])
-    return np.concatenate(parts)
-
-
-def _absorbed(head, bias):
-    """Return raw biases with those of parameters without one in what stands for them."""
-    names, bias = [name for name, _ in head.family.raw_columns], np.array(bias)
-    for name, other in head.family.no_intercept.items():
-        a, b = names.index(name), names.index(other)
-        bias[b], bias[a] = bias[b] - bias[a], 0.0
-    return bias
 
 
 def _independent(features, intercept):

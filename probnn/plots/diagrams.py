@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from probnn.graph import split
+from probnn.networks.graph import split
+from probnn.networks.layers import activation
 from probnn.plots._axes import COLORS, axes, on_axes
 
 _SILENT = (keras.layers.Dropout, keras.layers.Normalization, keras.layers.Rescaling)
@@ -100,10 +101,10 @@ def _columns(head, layers):
         raise ValueError("Expected layers one after the other. Received: a network with branches.")
     for layer in layers:
         if isinstance(layer, keras.layers.Dense):
-            titles.append(_activation(layer) or "linear")
+            titles.append(activation(layer) or "linear")
             kernels.append(keras.ops.convert_to_numpy(layer.kernel))
         elif isinstance(layer, keras.layers.Activation):
-            titles[-1] = _activation(layer) if kernels else f"{titles[-1]}, {_activation(layer)}"
+            titles[-1] = activation(layer) if kernels else f"{titles[-1]}, {activation(layer)}"
         elif isinstance(layer, _SILENT):
             scaled = not isinstance(layer, keras.layers.Dropout)
             titles[-1] += ",\nscaled" if scaled else ""
@@ -114,11 +115,6 @@ def _columns(head, layers):
             )
     kernels.append(keras.ops.convert_to_numpy(head.coefficients()[0]))
     return [*titles, f"{head.family.name}\nhead"], kernels
-
-
-def _activation(layer):
-    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
-    return "" if name == "linear" else name
 
 
 def _outputs(head):

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from probnn.glm.affine import collapse
-from probnn.glm.network import flat
-from probnn.graph import split
+from probnn.networks.affine import collapse
+from probnn.networks.coefficients import flat
+from probnn.networks.graph import split
 
 
 class WeightPath(keras.callbacks.Callback):
