@@ -46,7 +46,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "adamw")) for n in OPTIMIZERS]
+)
 def test_members_at_once_are_those_of_keras(name, waves):
     x, y = waves
     model = network(optimizer=OPTIMIZERS[name](), metrics=["mae"])
@@ -72,6 +74,7 @@ def test_a_second_fit_goes_on_from_the_first(waves):
     assert_same(at_once, alone)
 
 
+@pytest.mark.slow
 def test_layers_with_a_state_and_random_numbers_of_their_own(waves):
     x, y = waves
     extra = [keras.layers.BatchNormalization(), keras.layers.Dropout(0.3)]
@@ -353,6 +356,7 @@ def test_folds_are_those_of_models_trained_alone(waves):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_splitters_and_scores(waves):
     x, y = waves
     model = network()

@@ -142,8 +142,12 @@ OPTIMIZERS = {
     "accumulated gradients": lambda: optimizers.Adam(0.05, gradient_accumulation_steps=3),
 }
 
+_FEW = ("adamw, averages at the end", "accumulated gradients")  # the others are slow tests
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in _FEW)) for n in OPTIMIZERS]
+)
 def test_optimizers(name):
     agree(*both(lambda: network(OPTIMIZERS[name]()), X, Y))
 
@@ -218,7 +222,12 @@ def headed(family, optimizer="adam", **options):
     return model
 
 
-@pytest.mark.parametrize("name", FEATURES)
+_LONG = ("embedding, GRU and LSTM", "masked sequences with weights")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in _LONG)) for n in FEATURES]
+)
 def test_layers_and_losses(name):
     build, data, options = FEATURES[name]
     agree(*both(build, *data, **options))
