@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from cases import FAMILIES, SEVERAL, each
+from tables.families import FAMILIES, SEVERAL, each
 
 import probnn as pn
 from probnn.calibration import ScaleScaling, TemperatureScaling
