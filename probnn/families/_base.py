@@ -61,7 +61,10 @@ class Family(ABC):
     11. `with_dispersion(phi)`, where a GLM of the family has a dispersion besides its mean, and
         `of_mean`, whether it is a family of generalized linear models;
     12. `_log_cdf`, `_log_sf`, `_log_between` and `has_tails`, where its tails can be computed, for
-        `Censored` and `Discretized`; `_location_scale.LocationScale` has them.
+        `Censored` and `Discretized`; `_location_scale.LocationScale` has them;
+    13. the facts that others ask in place of a name: `kind`, where flags and the support do not
+        say it, `canonical_link`, `loss`, `scale_parameter`, `limits`, and the other attributes
+        below. A family made by subclassing has those of its parent.
 
     An `__init__` of its own passes `link` and `links` on, and keeps each further argument in an
     attribute of the same name, from where `get_config` saves it.
