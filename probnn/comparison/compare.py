@@ -29,7 +29,7 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
     ----------
     *models : keras.Model, Results, or fitted models of statsmodels or scikit-learn
         Or one dict, name -> model. Networks end in one `Head`; estimators of scikit-learn may be
-        pipelines.
+        pipelines. `probnn.fitted.adapt.register` adds other kinds.
     x : array_like, shape (n, p), optional
         The training rows, as networks and estimators take them: without a constant. Networks need
         them; without, estimators have coefficients alone.

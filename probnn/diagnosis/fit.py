@@ -179,7 +179,7 @@ def separable(e):
     if e.model.x_names is not None:
         x, names, deep = e.columns_of(e.train), e.model.x_names, False
     else:
-        x, names, deep = e.bridge.design, e.bridge._labels, e.bridge.is_conditional
+        x, names, deep = e.bridge.design, e.bridge.labels, e.bridge.is_conditional
     try:
         separation.check(e.train.given, x, kind, names)
     except separation.PerfectSeparationError as error:

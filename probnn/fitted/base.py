@@ -88,11 +88,15 @@ class FittedModel:
     def predict_distribution(self, x):
         """Return the `Predictive` of rows."""
         if not self.predicts:
-            raise ValueError(
-                "Expected a model with predict_distribution: probnn.Model or Sequential, "
-                f"DeepEnsemble, or results of probnn.glm. Received: {type(self.model).__name__}."
-            )
+            raise self.predicts_none()
         return self.model.predict_distribution(x)
+
+    def predicts_none(self):
+        """Return the error that a model predicts no distribution."""
+        return ValueError(
+            "Expected a model with predict_distribution: probnn.Model or Sequential, "
+            f"DeepEnsemble, or results of probnn.glm. Received: {type(self.model).__name__}."
+        )
 
     def read(self, name, table=None, y=None):
         """Return the `Fit` of the model: its coefficients, its likelihood, and what they rest on.

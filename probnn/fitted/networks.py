@@ -41,13 +41,19 @@ class FittedNetwork(FittedModel):
     @cached_property
     def head(self):
         """The head; raises if there are several, or none."""
-        heads = self.model.heads if self.predicts else _only_head(self.model)
+        if self.predicts:
+            heads = self.model.heads
+        else:
+            try:
+                heads = split(self.model)[0]
+            except NotOneHeadError:
+                raise self.predicts_none() from None
         if isinstance(heads, (list, tuple, dict)):
             raise ValueError(
                 f"Expected a model with one head. Received: {type(self.model).__name__} with "
                 f"{len(heads)} of them. Make one of each: probnn.Model(model.inputs, output)."
             )
-        return heads or super().predict_distribution(None)  # raises: the model predicts none
+        return heads
 
     @property
     def family(self):
@@ -161,13 +167,6 @@ class FittedEnsemble(FittedModel):
     def used(self, table, named):
         """Return the columns as numbers; raises unless they are as many as the networks take."""
         return _numeric(table, self.input_shapes)
-
-
-def _only_head(model):
-    try:
-        return split(model)[0]
-    except NotOneHeadError:
-        return None
 
 
 def _numeric(table, shapes):

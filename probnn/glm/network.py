@@ -233,7 +233,7 @@ class Bridge:
         self.x_names = names
         design = np.column_stack([np.ones(len(x)), x]) if head.use_bias else x
         self.design = design
-        self._labels = ["const", *names] if head.use_bias else names
+        self.labels = ["const", *names] if head.use_bias else names
         self._make(y, sample_weight, index)
 
     def _make(self, y, sample_weight, index):
@@ -241,7 +241,7 @@ class Bridge:
         import pandas as pd
 
         head, family = self.head, self.head.family
-        frame = pd.DataFrame(self.design, columns=self._labels, index=index)
+        frame = pd.DataFrame(self.design, columns=self.labels, index=index)
         one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
         names = [name for name, _ in family.raw_columns]
         kinds = dict(zip(names, head._kinds, strict=True))
