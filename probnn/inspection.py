@@ -8,6 +8,7 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.backend import keras_private
+from probnn.fitting.objective import Objective
 from probnn.heads import Head
 from probnn.losses import NegativeLogLikelihood
 from probnn.networks.affine import compose
@@ -194,13 +195,13 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
     x, y, _ = data.arrays(x, y, None, head)
 
     with backend.float64(), keras_private.float64_kept():
-        own, at = _likelihood(model, x, y)
-        backprop = _host(backend.compiled(backend.value_and_grad(own))(at)[1])
+        own = _NetworkLikelihood(model, x, y)
+        _, backprop, _ = own(own.at)
         chosen = np.arange(len(backprop))
         if sample is not None and sample < len(chosen):
             chosen = np.random.default_rng(seed).choice(chosen, int(sample), replace=False)
             chosen.sort()
-        numeric = _differences(*_likelihood(_in_float64(model), x, y), chosen, step)
+        numeric = _differences(_NetworkLikelihood(_in_float64(model), x, y), chosen, step)
 
     places = [(v.path, i) for v in model.trainable_variables for i in np.ndindex(*v.shape)]
     table = pd.DataFrame(places, columns=["weight", "index"]).assign(backprop=backprop)
@@ -334,35 +335,56 @@ def _host(tensor):
 # ---- the likelihood as a function of the weights -----------------------------------------------
 
 
-def _likelihood(model, x, y):
-    """Return the mean NLL as a function of the trainable weights in one vector, and that vector."""
-    (head,), weights = _tree.flatten(model.heads), model.trainable_variables
-    loss = NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
-    rest = [variable.value for variable in model.non_trainable_variables]
+class _NetworkLikelihood(Objective):
+    """The mean NLL of a network as a function of its trainable weights; without a Hessian.
 
-    sizes = [int(np.prod(variable.shape)) for variable in weights]
-    ends = [*itertools.pairwise(itertools.accumulate(sizes, initial=0))]
+    Attributes
+    ----------
+    at : tensor, shape (size,)
+        The weights, in one vector.
+    """
 
-    def likelihood(flat):
-        parts = [
-            ops.reshape(flat[begin:end], variable.shape)
-            for (begin, end), variable in zip(ends, weights, strict=True)
-        ]
-        raw, _ = model.stateless_call(parts, rest, x, training=False)
-        return loss(y, *_tree.flatten(raw))
+    def __init__(self, model, x, y):
+        (head,), weights = _tree.flatten(model.heads), model.trainable_variables
+        loss = NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
+        rest = [variable.value for variable in model.non_trainable_variables]
+        sizes = [int(np.prod(variable.shape)) for variable in weights]
+        ends = [*itertools.pairwise(itertools.accumulate(sizes, initial=0))]
 
-    return likelihood, ops.concatenate([ops.reshape(v.value, (-1,)) for v in weights])
+        def likelihood(flat):
+            parts = [
+                ops.reshape(flat[begin:end], variable.shape)
+                for (begin, end), variable in zip(ends, weights, strict=True)
+            ]
+            raw, _ = model.stateless_call(parts, rest, x, training=False)
+            return loss(y, *_tree.flatten(raw))
+
+        self.size, self._rows = sum(sizes), len(y)
+        self.at = ops.concatenate([ops.reshape(v.value, (-1,)) for v in weights])
+        self._value = backend.compiled(likelihood)
+        self._derive = backend.compiled(backend.value_and_grad(likelihood))
+
+    def __len__(self):
+        return self._rows
+
+    def __call__(self, coef, second=False):
+        """Return the value, the gradient (size,), and None."""
+        value, gradient = self._derive(coef)
+        return float(ops.convert_to_numpy(value)), _host(gradient), None
+
+    def value(self, coef):
+        """Return the value alone."""
+        return float(ops.convert_to_numpy(self._value(coef)))
 
 
-def _differences(likelihood, at, chosen, step):
-    """Return central differences of a function of a vector, in the chosen entries."""
-    likelihood, at = backend.compiled(likelihood), _host(at)
-    found = []
+def _differences(objective, chosen, step):
+    """Return central differences of an objective at its own weights, in the chosen entries."""
+    at, found = _host(objective.at), []
     for i in chosen:
         size = step or np.cbrt(np.finfo("float64").eps) * max(1.0, abs(at[i]))
         ends = np.stack([at, at])
         ends[:, i] += [size, -size]
-        above, below = (float(ops.convert_to_numpy(likelihood(end))) for end in ends)
+        above, below = map(objective.value, ends)
         found.append((above - below) / (ends[0, i] - ends[1, i]))
     return np.array(found)
 

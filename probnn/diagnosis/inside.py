@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.data.frames import names_of
 from probnn.diagnosis.evidence import Skip, need
 from probnn.diagnosis.thresholds import limit
 from probnn.networks import layers
@@ -31,7 +32,7 @@ def unscaled(e):
     if start is not None:
         (x,) = _outputs(network, [start], x)
     mean, sd = x.mean(axis=0), x.std(axis=0)
-    names = getattr(e.train.x, "columns", None)
+    names = names_of(e.train.x)
     varying = sd > 1e-12 * np.abs(x).max(axis=0)
     need(varying.any(), "no column of x varies")
     with np.errstate(divide="ignore", invalid="ignore"):

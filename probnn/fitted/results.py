@@ -24,8 +24,9 @@ class FittedResults(FittedModel):
         super().__init__(results)
         self._glm = results.model
         self.y_name, self.x_names = self._glm.y_name, self._glm.x_names
-        self.holds_rows = self._glm.data is not None
-        self.trials = self._glm.data.trials if self.holds_rows else None
+        held = self._glm.data.rows
+        self.holds_rows = held is not None
+        self.trials = None if held is None else held.trials
         self.offset = self._glm.has_offset
         self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
         self.fixed = self._glm.fixed
@@ -99,7 +100,7 @@ class FittedResults(FittedModel):
 def fit_of(results, name):
     """Return the `Fit` of results, with the names of their own columns."""
     model, family = results.model, results.family
-    data, dispersed = model.data, model.dispersion is not None
+    data, dispersed = model.data.rows, model.dispersion is not None
     se, penalty = {}, ""
     if results.penalty is not None and np.any(results.penalty["alpha"]):
         penalty = ", ".join(f"{key}={value}" for key, value in results.penalty.items())
@@ -126,7 +127,7 @@ def fit_of(results, name):
         stopped="" if results.converged else "Newton's method ended before the optimum",
         maximised=not (dispersed and not model.is_linear),
     )
-    if data is None:
+    if model.data.rows is None:
         return found
     if dispersed:
         found.divisor = divisor(results.pearson_chi2, results.scale, results.nobs, results.df_resid)

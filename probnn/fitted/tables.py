@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from probnn.data import to_numpy
+from probnn.data.frames import frame_of, to_numpy
 from probnn.glm.formula import to_frame
 
 CONSTANTS = ("const", "Intercept", "intercept", "(Intercept)")
@@ -15,7 +15,8 @@ def to_table(x, what="x"):
     """Return x as a pandas frame, with columns x1, x2, ... where it has no names."""
     import pandas as pd
 
-    if getattr(x, "columns", None) is not None or isinstance(x, dict):
+    frame = frame_of(x)
+    if isinstance(x, dict) or (frame is not None and len(frame.shape) == 2):
         return to_frame(x)
     x = to_numpy(x)
     if x.ndim != 2:

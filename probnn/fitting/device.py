@@ -48,7 +48,7 @@ class DeviceLikelihood(Likelihood):
             offset[:, a] = values[rows]
         if self.weights is not None:
             weight = self.weights[rows]
-        arrays = [self.y[rows], offset, weight, *(x[rows] for x in self.used)]
+        arrays = [self.y[rows], offset, weight, *(x.toarray(rows) for x in self.used)]
         return [keras.ops.convert_to_tensor(np.ascontiguousarray(array)) for array in arrays]
 
     def __call__(self, coef, second=True):

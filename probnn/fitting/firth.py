@@ -40,14 +40,14 @@ class Firth(Penalty):
         p, r = len(coef), np.empty((0, len(coef)))
         for rows in self.likelihood.blocks():  # by QR: I has the square of the condition number
             root = np.sqrt(self._moments(coef, rows)[1])
-            r = np.linalg.qr(np.concatenate([r, self.x[rows] * root[:, None]]), mode="r")
+            r = np.linalg.qr(np.concatenate([r, self.x.toarray(rows) * root[:, None]]), mode="r")
         diagonal, gradient = np.abs(np.diag(r)), np.zeros(p)
         if len(r) < p or not (diagonal > 0).all():
             return np.inf, gradient, None
         exact = second and len(self.likelihood) * p**3 <= _EXACT
         inner, third = np.zeros((p, p)), np.zeros((p, p, p) if exact else (p, 0))
         for rows in self.likelihood.blocks():
-            x, (mu, weight) = self.x[rows], self._moments(coef, rows)
+            x, (mu, weight) = self.x.toarray(rows), self._moments(coef, rows)
             z = solve_triangular(r, x.T, trans="T", check_finite=False).T
             leverage = weight * np.einsum("ij,ij->i", z, z)
             gradient -= (leverage * (0.5 - mu)) @ x

@@ -29,7 +29,7 @@ class LeastAbsolute:
             If the linear program is not solved.
         """
         family, (x, one) = objective.family, (*objective.designs, None)[:2]
-        varies = one is not None and not (one == 1.0).all()
+        varies = one is not None and not (one.toarray() == 1.0).all()
         identity = family.links[family.location] == links.get("identity")
         if family.loss != "absolute_error" or not identity or varies:
             raise ValueError(
@@ -38,7 +38,7 @@ class LeastAbsolute:
                 f"{', with a design of the scale' * varies}. Fit it as a network, with a "
                 "probnn.Head of this family."
             )
-        y = objective.y - objective.offsets.get(0, 0.0)
+        x, y = x.toarray(), objective.y - objective.offsets.get(0, 0.0)
         weights = np.ones(len(y)) if objective.weights is None else objective.weights
         beta = _solve(x, y, weights)
         coef = beta

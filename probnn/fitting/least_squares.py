@@ -22,7 +22,7 @@ class LeastSquares:
     def solve(self, objective, start=None):
         """Return the `Optimum` of a `Likelihood` that is quadratic; it needs no start."""
         (a,) = objective.predicted
-        x, y = objective.designs[a], objective.y - objective.offsets.get(a, 0.0)
+        x, y = objective.designs[a].toarray(), objective.y - objective.offsets.get(a, 0.0)
         if objective.weights is not None:
             root = np.sqrt(objective.weights)
             x, y = x * root[:, None], y * root

@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement as pairs
 import numpy as np
 
 from probnn._parallel import share
+from probnn.design.matrix import as_designs
 from probnn.fitting.objective import Objective
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
@@ -26,7 +27,7 @@ class Likelihood(Objective):
     y : numpy.ndarray, shape (n,)
         Responses inside its support.
     designs : sequence of length family.size
-        The design (n, p_a) of each raw column, or None where its value is known.
+        The `Design`, or array, (n, p_a) of each raw column, or None where its value is known.
     known : numpy.ndarray, shape (family.size,)
         The raw values of columns without a design.
     offsets : dict, optional
@@ -45,7 +46,7 @@ class Likelihood(Objective):
     in_memory = True
 
     def __init__(self, family, y, designs, known, offsets=None, weights=None):
-        self.family, self.y, self.designs, self.known = family, y, list(designs), known
+        self.family, self.y, self.designs, self.known = family, y, as_designs(designs), known
         self.offsets, self.weights = offsets or {}, weights
         ends = np.cumsum([0 if x is None else x.shape[1] for x in self.designs])
         self.slices = [
@@ -114,7 +115,7 @@ class Likelihood(Objective):
         n = len(self.y[rows])
         raw = np.empty((n, self.family.size))
         for a, (x, where) in enumerate(zip(self.designs, self.slices, strict=True)):
-            raw[:, a] = self.known[a] if x is None else np.dot(x[rows], coef[where])
+            raw[:, a] = self.known[a] if x is None else x.dot(coef[where], rows)
         for a, offset in self.offsets.items():
             raw[:, a] += offset[rows]
         return raw
@@ -129,7 +130,6 @@ class Likelihood(Objective):
 
     def _sums(self, coef, share, second):
         """Return the sums over a share of the rows; of the Hessian, the blocks on and above."""
-        # np.dot lets other threads run while it multiplies, the operator @ does not always.
         value, gradient = 0.0, np.zeros(self.size)
         hessian = np.zeros((self.size, self.size) if second else 0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -137,7 +137,7 @@ class Likelihood(Objective):
                 nll, slope, curvature = self._derivatives(coef, rows, second)
                 value += nll.sum()
                 for a in self.predicted:
-                    gradient[self.slices[a]] += np.dot(slope[:, a], self.designs[a][rows])
+                    gradient[self.slices[a]] += self.designs[a].tdot(slope[:, a], rows)
                 if second:
                     self._add_products(hessian, curvature, rows)
         return value, gradient, hessian
@@ -158,7 +158,8 @@ class Likelihood(Objective):
         for rows in self.blocks():
             _, slope, _ = self._derivatives(coef, rows, second=False)
             for a in self.predicted:
-                scores[rows, self.slices[a]] = -slope[:, a, None] * self.designs[a][rows]
+                x = self.designs[a].toarray(rows)
+                scores[rows, self.slices[a]] = -slope[:, a, None] * x
         return scores
 
     def curvatures(self, coef):
@@ -183,19 +184,11 @@ class Likelihood(Objective):
     def _add_products(self, hessian, curvature, rows):
         """Add the upper blocks X_a' diag(curvature) X_b of these rows."""
         for a, b in self._pairs():
-            x, weight, where = self.designs[a][rows], curvature[:, a, b], self.slices[a]
-            if a == b and weight.min() >= 0:
-                half = x * np.sqrt(weight)[:, None]
-                hessian[where, where] += half.T @ half  # NumPy sees the square: half the work
-            else:
-                right = self.designs[b][rows] * weight[:, None]
-                hessian[where, self.slices[b]] += x.T @ right
+            product = self.designs[a].sandwich(curvature[:, a, b], self.designs[b], rows)
+            hessian[self.slices[a], self.slices[b]] += product
 
 
 def _take(designs, index):
     """Return rows of designs, once for designs that are one array."""
-    taken = {}
-    for x in designs:
-        if x is not None and id(x) not in taken:
-            taken[id(x)] = x[index]
+    taken = {id(x): x.take(index) for x in designs if x is not None}
     return [None if x is None else taken[id(x)] for x in designs]

@@ -69,6 +69,8 @@ def solve(
         objective = DeviceLikelihood(objective)
     elif near is None:
         start, near = _from_sample(objective, start)
+    elif objective.is_quadratic:
+        near = None  # its own Hessian arrives in one step
     return Newton(near=near, **options).solve(objective, start)
 
 

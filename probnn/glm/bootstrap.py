@@ -1,9 +1,7 @@
 """The bootstrap: estimates from resampled rows."""
 
-import copy
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 
@@ -63,13 +61,12 @@ class Bootstrap:
         if not isinstance(nrep, (int, np.integer)) or nrep < 2:
             raise ValueError(f"Expected nrep to be an integer from 2 on. Received: {nrep!r}.")
         self._results, rng = results, np.random.default_rng(seed)
-        data, model = results._data, copy.copy(results.model)
+        data, model = results._data, results.model
         self._hessian = model.likelihood()(results.coef)[2]  # nearly that of every resample
         self._largest = _FLAT * _variances(self._hessian)
         found, bar, begin = [], None, time.monotonic()
         for rep in range(1, nrep + 1):
-            model.data = replace(data, freq_weights=_counts(data, rng))
-            found.append(self._refit(model))
+            found.append(self._refit(model.resampled(_counts(data, rng))))
             if verbose and (verbose != "auto" or time.monotonic() - begin > 3.0):
                 import keras
 

@@ -26,16 +26,16 @@ def check(cov_type, cov_kwds):
         )
 
 
-def inverse_root(hessian, likelihood=None, coef=None, weights=None):
+def inverse_root(hessian, likelihood, coef, weights=None):
     """Return a square root R, (p, p), of the inverse of an information matrix: R R'.
 
     Parameters
     ----------
     hessian : numpy.ndarray, shape (p, p)
         The information.
-    likelihood : Likelihood, optional
-        The model's, whose rows give more digits.
-    coef : numpy.ndarray, shape (p,), optional
+    likelihood : Objective
+        The model's, whose rows, where they are in memory, give more digits.
+    coef : numpy.ndarray, shape (p,)
         Where.
     weights : numpy.ndarray, shape (n,), optional
         The weights of its rows in the information, where they are not the Hessian's.
@@ -59,13 +59,13 @@ def inverse_root(hessian, likelihood=None, coef=None, weights=None):
             "these coefficients are not near a maximum of the likelihood. Polish the weights, "
             "probnn.polish, or raise maxiter."
         )
-    small = likelihood is not None and len(likelihood) * likelihood.size**2 <= _EXACT
+    small = likelihood.in_memory and len(likelihood) * likelihood.size**2 <= _EXACT
     if small and len(likelihood.predicted) == 1:
         if weights is None:
             a = likelihood.predicted[0]
             weights = likelihood.curvatures(coef)[:, a, a]
         if weights.min() >= 0:
-            x = likelihood.designs[likelihood.predicted[0]] * np.sqrt(weights)[:, None]
+            x = likelihood.designs[likelihood.predicted[0]].toarray() * np.sqrt(weights)[:, None]
             r = qr(x / curvature.scale, mode="r", check_finite=False)[0][: likelihood.size]
             return lapack.dtrtri(r)[0] / curvature.scale[:, None]
     return curvature.inverse_root()

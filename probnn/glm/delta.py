@@ -32,7 +32,7 @@ def jacobian_of_means(likelihood, slope, parts):
     """
     found = np.zeros((parts, likelihood.size))
     for a in likelihood.predicted:
-        each = slope[:, a, None] * likelihood.designs[a]
+        each = slope[:, a, None] * likelihood.designs[a].toarray()
         found[:, likelihood.slices[a]] = each.reshape(parts, -1, each.shape[1]).mean(axis=1)
     return found
 

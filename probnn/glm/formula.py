@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 
 from probnn import families
-from probnn.data import to_numpy
+from probnn.data.frames import frame_of, take, to_numpy
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
+from probnn.glm.specification import Origin
 
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights", "weights")
 
@@ -118,17 +119,17 @@ def to_frame(data):
 
     if isinstance(data, pd.DataFrame):
         return data
-    columns = getattr(data, "columns", None)
-    if columns is None and not isinstance(data, dict):
+    frame = data if isinstance(data, dict) else frame_of(data)
+    if frame is None or (not isinstance(frame, dict) and len(frame.shape) == 1):
         raise ValueError(
             f"Expected data to be a pandas or polars frame, or a dict of columns. Received: a "
             f"{type(data).__name__}."
         )
-    names = list(data if columns is None else columns)
-    return pd.DataFrame({name: to_numpy(data[name]) for name in names})
+    names = frame if isinstance(frame, dict) else frame.columns
+    return pd.DataFrame({name: to_numpy(frame[name]) for name in names})
 
 
-class Spec:
+class Encoding:
     """How the columns of a formula are made of a data frame: of new data as of the training data.
 
     Parameters
@@ -211,24 +212,21 @@ def drop_missing(y, X, columns, designs):
     if whole is None or whole.all():
         return y, X, columns, designs, 0
 
-    def take(values):
-        if values is None:
-            return None
-        if hasattr(values, "loc"):
-            return values.loc[whole]
-        return values.filter(whole) if hasattr(values, "filter") else to_numpy(values)[whole]
+    def kept(tables):
+        return {k: None if v is None else take(v, whole) for k, v in (tables or {}).items()}
 
     return (
-        take(y),
-        take(X),
-        {name: take(values) for name, values in columns.items()},
-        {name: take(values) for name, values in (designs or {}).items()},
+        take(y, whole),
+        take(X, whole),
+        kept(columns),
+        kept(designs),
         int((~whole).sum()),
     )
 
 
 def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     """Make a model of the columns that the formulas give."""
+    import pandas as pd
     from formulaic import Formula
     from formulaic.transforms import TRANSFORMS
     from formulaic.utils.context import capture_context
@@ -239,7 +237,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     frame = to_frame(data)
     index, frame = frame.index, frame.reset_index(drop=True)
     for name, column in frame.items():  # levels that no row has would be columns of zeros
-        if hasattr(column, "cat"):
+        if isinstance(column.dtype, pd.CategoricalDtype):
             frame[name] = column.cat.remove_unused_categories()
     with _as_value_error("a formula, as 'y ~ x'", formula):
         parsed = Formula(formula)
@@ -288,14 +286,16 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         X = X.drop(columns="Intercept", errors="ignore")
     by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
     kwargs |= {"designs": tables}
-    model = cls(y, X, family=family, **by_row, **kwargs)
-    model.y_name, model.classes = str(parsed.lhs), classes
-    model.n_missing = len(frame) - len(kept)
     specs = {name: matrices[name].model_spec for name in sides if name != "y"}
     used = {str(name) for spec in specs.values() for name in spec.variables}
     own = {name: context[name] for name in used if name in context and name not in frame}
-    model.formula = Spec(specs, family.location, own)
-    return model
+    origin = Origin(
+        y_name=str(parsed.lhs),
+        classes=classes,
+        formula=Encoding(specs, family.location, own),
+        n_missing=len(frame) - len(kept),
+    )
+    return cls(y, X, family=family, **by_row, **kwargs, _origin=origin)
 
 
 def _others(family, formulas, kwargs):

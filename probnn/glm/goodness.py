@@ -15,7 +15,7 @@ class GoodnessOfFit:
     def _total(self, function):
         """Return the sum over rows, each as often as its frequency says."""
         total = 0.0
-        for data in self.model.parts():
+        for data in self.model.data.parts():
             raw = data.likelihood(self.family, self.model.known).raw(self.coef)
             values = function(data, raw)
             total += float(
@@ -40,7 +40,7 @@ class GoodnessOfFit:
     @cached_property
     def condition_number(self):
         """The ratio of the largest to the smallest singular value of X; not of batches: NaN."""
-        if self.model.data is None:
+        if self.model.data.rows is None:
             return float("nan")
         singular = np.linalg.svd(self.model.X, compute_uv=False)
         return float(singular[0] / singular[-1])

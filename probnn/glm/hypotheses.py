@@ -65,7 +65,7 @@ class Hypotheses:
             )
         for results in (self, restricted):
             results._check_maximum("A likelihood ratio")
-        mine, its = self.model.data, restricted.model.data
+        mine, its = self.model.data.rows, restricted.model.data.rows
         if mine is not None and its is not None and not np.array_equal(mine.y, its.y):
             raise ValueError("Expected a restricted model of the same responses. Received others.")
         # A dispersion that is estimated after the coefficients is one parameter more.
@@ -98,7 +98,9 @@ class Hypotheses:
         """
         from scipy import stats
 
-        from probnn.glm.data import check_rank, read_design
+        from probnn.data.tables import read_design
+        from probnn.design.matrix import Dense
+        from probnn.design.rank import check_rank
 
         if self.family.params[self.family.location].size is not None:
             raise ValueError("Expected a model of one location. Received: several.")
@@ -107,9 +109,10 @@ class Hypotheses:
             raise ValueError(
                 f"Expected exog_extra with {self.nobs} rows, as the model. Received: {len(extra)}."
             )
-        check_rank(np.column_stack([self.model.X, extra]), [*self.model.x_names, *names])
+        wide = Dense(np.column_stack([self.model.X, extra]), [*self.model.x_names, *names])
+        check_rank(wide, wide.names)
         data = copy.copy(self._data)
-        data.designs = [np.column_stack([self.model.X, extra]), *data.designs[1:]]
+        data.designs = [wide, *data.designs[1:]]
         likelihood = data.likelihood(self.family, self.model.known)
         p, q = self.model.X.shape[1], extra.shape[1]
         coef = np.concatenate([self.coef[:p], np.zeros(q), self.coef[p:]])

@@ -102,7 +102,7 @@ class Margins:
     def _block(self, block):
         """Return the effects (m, p, C) of m rows, and the sum of their Jacobians (p, C, size)."""
         likelihood, log = self._likelihood, "ey" in self.method
-        x = likelihood.designs[0][block]
+        x = likelihood.designs[0].toarray(block)
         raw = likelihood.raw(self.results.coef, block)
         lift = x if "ex" in self.method else np.ones_like(x)
         _, slope, curvature = delta.mean_derivatives(self.family, raw, log)
@@ -111,7 +111,9 @@ class Margins:
         for a in likelihood.predicted:
             where = likelihood.slices[a]
             turn = self._effects_of(curvature[:, :, a], lift)
-            jacobian[:, :, where] += np.tensordot(turn, likelihood.designs[a][block], (0, 0))
+            jacobian[:, :, where] += np.tensordot(
+                turn, likelihood.designs[a].toarray(block), (0, 0)
+            )
             if a < len(self._slopes):  # the effect has the coefficient itself as a factor
                 j = np.arange(x.shape[1])
                 jacobian[j, :, where.start + j] += lift.T @ slope[:, a]
@@ -130,7 +132,7 @@ class Margins:
     def _moved(self, block, raw, j, values):
         """Return the means (m, C) with other values in column j, and their summed Jacobian."""
         likelihood, locations = self._likelihood, len(self._slopes)
-        x = likelihood.designs[0][block]
+        x = likelihood.designs[0].toarray(block)
         raw, moved = raw.copy(), x.copy()
         raw[:, :locations] += (values - x[:, j])[:, None] * self._slopes[:, j]
         moved[:, j] = values
@@ -139,7 +141,7 @@ class Margins:
         )
         jacobian = np.zeros((means.shape[1], likelihood.size))
         for a in likelihood.predicted:
-            design = moved if a < locations else likelihood.designs[a][block]
+            design = moved if a < locations else likelihood.designs[a].toarray(block)
             jacobian[:, likelihood.slices[a]] = slope[:, a].T @ design
         return means, jacobian
 
@@ -325,7 +327,7 @@ def _likelihood_at(model, data, at):
     if at in ("overall", "all"):
         return model.likelihood()
     place = {"mean": np.mean, "median": np.median, "zero": _zero}[at]
-    designs = [None if x is None else place(x, axis=0)[None] for x in data.designs]
+    designs = [None if x is None else place(x.toarray(), axis=0)[None] for x in data.designs]
     offsets = {a: place(offset, axis=0)[None] for a, offset in data.offsets.items()}
     return Likelihood(model.family, data.y[:1], designs, model.known, offsets)
 

@@ -5,12 +5,16 @@ import warnings
 import numpy as np
 
 from probnn import families, links
+from probnn.data.frames import index_of
+from probnn.data.tables import constant_columns, is_labelled
+from probnn.design.rank import check_rank
 from probnn.fitting import separation
+from probnn.fitting.objective import Sum
 from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
 from probnn.glm import covariance, penalised
-from probnn.glm.data import as_bernoulli, check_rank, constant_columns, is_labelled
-from probnn.glm.specification import Specification
+from probnn.glm.observations import as_bernoulli
+from probnn.glm.specification import Origin, Specification
 
 
 class ConvergenceWarning(UserWarning):
@@ -27,8 +31,8 @@ class GLM(Specification):
         binomial, whose model is the same, successes and trials. For a censored family the bounds,
         (n, 2); for one of vectors (n, d).
     X : array_like, shape (n, p)
-        The design of the location, NumPy, pandas or polars; names are kept. No constant is added:
-        `statsmodels.api.add_constant` does.
+        The design of the location, an array or a frame, of pandas, polars or pyarrow, whose names
+        are kept. No constant is added: `statsmodels.api.add_constant` does.
     family : str or Family
         A name from `probnn.families.FAMILIES`, or a family with options.
     link : str or Link, optional
@@ -96,6 +100,7 @@ class GLM(Specification):
         fixed=None,
         designs=None,
         missing="none",
+        _origin=None,
     ):
         if weights is not None and var_weights is not None:
             raise ValueError("`weights` is another name of `var_weights`: give it once.")
@@ -110,17 +115,19 @@ class GLM(Specification):
         }
         if missing not in ("none", "drop"):
             raise ValueError(f"Expected missing to be 'none' or 'drop'. Received: {missing!r}.")
-        self.n_missing = 0
+        origin = Origin() if _origin is None else _origin
+        self.n_missing = origin.n_missing
         if missing == "drop":
             from probnn.glm.formula import drop_missing
 
             y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
         self.family, y = as_bernoulli(self.family, y)
-        self.labelled = is_labelled(X)
-        self.index = getattr(X, "index", None) if self.labelled else None
-        self.formula = self.classes = None
-        trials, y = self._read(y, X, designs or {}, dict(fixed or {}))
-        self._observe(y, trials, columns)
+        self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
+        self.index = index_of(X) if origin.source is None else None
+        self.formula, self.classes = origin.formula, origin.classes
+        y, designs, trials = self._read(y, X, designs or {}, dict(fixed or {}))
+        self.y_name = origin.y_name or self.y_name
+        self._observe(y, designs, trials, columns, origin)
 
     @classmethod
     def from_batches(
@@ -158,7 +165,7 @@ class GLM(Specification):
 
         Returns
         -------
-        BatchedGLM
+        GLM
             Its `fit()` gives `Results` with everything but what belongs to single rows.
 
         Notes
@@ -176,8 +183,16 @@ class GLM(Specification):
         >>> bool(np.allclose(results.params, pn.glm.Logit(y, x).fit().params))
         True
         """
-        from probnn.glm.batches import BatchedGLM, Batches, is_path, parquet
+        from probnn.data.batches import read_batches
 
+        family = families.get(family, **({} if link is None else {"link": link}))
+        several = family.per_trial() is not None or family.y_columns is not None
+        if several or not family.smooth:
+            raise ValueError(
+                "Expected a family of one number in each row, with second derivatives, for models "
+                f"in batches. Received: {family!r}. Successes and failures are the two columns of "
+                "y that the bernoulli family takes of rows in memory."
+            )
         by_row = {
             "offset": offset,
             "exposure": exposure,
@@ -185,14 +200,13 @@ class GLM(Specification):
             "var_weights": var_weights,
         }
         by_row = {name: column for name, column in by_row.items() if column is not None}
-        if is_path(batches):
-            batches = parquet(batches, response, columns, constant, **by_row)
-        elif response is not None or columns is not None or by_row:
-            raise ValueError(
-                "Expected `response`, `columns` and names of columns with parquet files. Received "
-                "them with batches, which hold (y, X) or (y, X, {'offset': ...})."
-            )
-        return BatchedGLM(Batches(batches), family=family, link=link, fixed=fixed)
+        source = read_batches(batches, response, columns, constant, **by_row)
+        y, x, by_row = source.sample()
+        if source.names is not None:
+            import pandas as pd
+
+            x = pd.DataFrame(x, columns=source.names)
+        return GLM(y, x, family, fixed=fixed, **by_row, _origin=Origin(source=source))
 
     def fit(
         self,
@@ -313,30 +327,40 @@ class GLM(Specification):
         return least_squares and self.dispersion is not None
 
     def likelihood(self):
-        """Return the `Likelihood` of the data, at dispersion 1 where there is one."""
-        return self.data.likelihood(self.family, self.known)
+        """Return the `Objective` of the rows, at dispersion 1 where there is one."""
+
+        def of(rows):
+            return rows.likelihood(self.family, self.known)
+
+        if self.data.rows is not None:
+            return of(self.data.rows)
+        return Sum(lambda: map(of, self.data.parts()), len(self), of(self.data.sample()))
 
     def _check_identified(self, separated=True):
         """Raise if columns are dependent or, where that is asked, classes are separated."""
-        seen, weights = [], self.data.weights
+        # Of batches a sample with independent columns, or overlapping classes, settles it.
+        rows = self.data.sample()
+        seen, weights = [], rows.weights
         used = None if weights is None or weights.all() else weights > 0
-        for a, x in enumerate(self.designs):
+        for a, x in enumerate(rows.designs):
             if x is not None and x.shape[1] > 1 and not any(x is z for z in seen):
                 seen.append(x)
-                first = self.likelihood().slices[a].start
+                first = sum(width or 0 for width in self.widths[:a])
                 names = self.parameter_names[first : first + x.shape[1]]
-                check_rank(x if used is None else x[used], names)
+                check_rank(x if used is None else x.take(used), names)
         if separated:
             family = self.family
             log = family.links[family.location] == links.get("log")
             counts = family.kind == "counts" and family.of_mean and log
             if counts or family.kind in ("binary", "categorical"):
-                y, x = (self.y, self.X) if used is None else (self.y[used], self.X[used])
+                x = self.location_design(rows).toarray()
+                y, x = (rows.y, x) if used is None else (rows.y[used], x[used])
                 separation.check(y, x, family.kind, self.x_names, firth=family.is_canonical)
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""
-        likelihood = self.likelihood()
+        rows = self.data.sample()
+        likelihood = rows.likelihood(self.family, self.known)
         if start_params is not None:
             start = np.array(start_params, dtype="float64").ravel(order="F")
             if start.shape != (likelihood.size,) or not np.isfinite(start).all():
@@ -347,14 +371,15 @@ class GLM(Specification):
             for j, name in self.natural.items():
                 start[j] = self.family.links[name].forward(start[j])
             return start
-        y = self.y if self.data.trials is None else np.round(self.y)
+        y = rows.y if rows.trials is None else np.round(rows.y)
         raw = self.family.marginal(y, self.known)
         start = np.zeros(likelihood.size)
-        for a, (x, where) in enumerate(zip(self.designs, likelihood.slices, strict=True)):
+        for a, (x, where) in enumerate(zip(rows.designs, likelihood.slices, strict=True)):
             if x is None:
                 continue
+            x = x.toarray()
             constant = constant_columns(x)
-            target = raw[a] - np.mean(self.data.offsets.get(a, 0.0))
+            target = raw[a] - np.mean(rows.offsets.get(a, 0.0))
             if constant:
                 start[where.start + constant[0]] = target / x[0, constant[0]]
             elif np.any(target):
@@ -397,7 +422,7 @@ class GLM(Specification):
         return Results
 
     def __repr__(self):
-        return f"<{type(self).__name__} {self.family!r}: n={len(self.y)}, p={self.X.shape[1]}>"
+        return f"<{type(self).__name__} {self.family!r}: n={len(self)}, p={self.p}>"
 
 
 def warn_unless(optimum, maxiter):

@@ -7,13 +7,15 @@ import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.data.frames import index_of, name_of, names_of
+from probnn.data.tables import is_labelled, read_column
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.fitting.solve import solve
-from probnn.glm.data import is_labelled, read_column
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM, ConvergenceWarning
+from probnn.glm.specification import Origin
 from probnn.heads import Head
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
@@ -198,9 +200,10 @@ class Bridge:
             )
         if family.location in head.fixed:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
-        names = [str(c) for c in x.columns] if getattr(x, "columns", None) is not None else None
+        names = names_of(x)
+        names = None if names is None else [str(name) for name in names]
         self.labelled = is_labelled(x)
-        index = getattr(x, "index", None) if self.labelled else None
+        index = index_of(x)
         x = data.features(x)
         if np.ndim(x) != 2:
             raise ValueError(
@@ -214,7 +217,7 @@ class Bridge:
             )
         if not head.built:
             model(x[:1])
-        self.y_name = getattr(y, "name", None) or "y"
+        self.y_name = name_of(y) or "y"
         y = data.response(y, head)
         x = np.asarray(x, dtype="float64")
         self.chain = collapse(layers, x.shape[1], head._kinds.count("predicted"))
@@ -251,20 +254,18 @@ class Bridge:
         others = {
             n: frames[n] for n, k in kinds.items() if k == "predicted" and n != family.location
         }
-        options = {"family": family, "fixed": head.fixed}
-        self.glm = GLM(y, location, designs=others, **options)
-        if self.glm.is_linear:
-            self.glm = OLS(y, location, family=family)
-        elif family.kind == "binary" and family.is_canonical:
-            self.glm = Logit(y, location, family=family)
-        self.glm.labelled, self.glm.y_name = self.labelled, self.y_name
-        self.full = self.glm
-        if self.glm.dispersion is not None:
-            free = {**others, self.glm.dispersion: one}
-            self.full = GLM(y, location, designs=free, **options)
         # What Keras does with sample weights: they multiply the likelihood of rows.
         weights = read_column(sample_weight, len(frame), "sample_weight", minimum=0.0)
-        self.glm.data.var_weights = self.full.data.var_weights = weights
+        origin = Origin(y_name=self.y_name, labelled=self.labelled, likelihood_weights=weights)
+        options = {"fixed": head.fixed, "_origin": origin}
+        self.glm = self.full = GLM(y, location, family, designs=others, **options)
+        if self.glm.is_linear:
+            self.glm = OLS(y, location, family=family, _origin=origin)
+        elif family.kind == "binary" and family.is_canonical:
+            self.glm = self.full = Logit(y, location, family=family, _origin=origin)
+        if self.glm.dispersion is not None:
+            free = {**others, self.glm.dispersion: one}
+            self.full = GLM(y, location, family, designs=free, **options)
 
     # ---- weights and coefficients -----------------------------------------------------------
 

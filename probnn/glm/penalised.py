@@ -15,13 +15,15 @@ def firth(model):
         For another family than the Bernoulli, another link than the logit, or rows in batches.
     """
     known = model.family.kind == "binary" and model.family.is_canonical
-    if not known or model.data is None:
+    likelihood = model.likelihood()
+    if not known or not likelihood.in_memory:
         raise ValueError(
             "Expected the bernoulli family with the logit link, and rows that are not in batches, "
-            f"for method='firth'. Received: {model.family!r}{', in batches' * (model.data is None)}"
-            ". Choose method='newton', or penalise otherwise: fit_regularized(alpha=...)."
+            f"for method='firth'. Received: {model.family!r}"
+            f"{', in batches' * (not likelihood.in_memory)}. Choose method='newton', or penalise "
+            "otherwise: fit_regularized(alpha=...)."
         )
-    return Firth(model.likelihood())
+    return Firth(likelihood)
 
 
 def elastic_net(model, alpha, L1_wt=0.0):

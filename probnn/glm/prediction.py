@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from probnn.data.frames import index_of
 from probnn.families._frozen import FrozenMixture
 from probnn.glm import delta, rows
-from probnn.glm.data import is_labelled
 from probnn.glm.wrap import Labels
 from probnn.predictive import Predictive
 
@@ -38,7 +38,7 @@ def _index_of(results, exog):
     """Return the pandas index of rows, or None."""
     if exog is None:
         return results.model.index
-    return getattr(exog, "index", None) if is_labelled(exog) else None
+    return index_of(exog)
 
 
 def predict_distribution(results, exog=None, **kwargs):
@@ -117,12 +117,11 @@ class Prediction:
         likelihood = data.likelihood(results.family, results.model.known)
         k = results.family.size
         found = np.zeros((len(data), k, k))
+        x = {a: data.designs[a].toarray() for a in likelihood.predicted}
         for a in likelihood.predicted:
             for b in likelihood.predicted:
                 block = cov[likelihood.slices[a], likelihood.slices[b]]
-                found[:, a, b] = np.einsum(
-                    "ij,jk,ik->i", data.designs[a], block, data.designs[b], optimize=True
-                )
+                found[:, a, b] = np.einsum("ij,jk,ik->i", x[a], block, x[b], optimize=True)
         return found
 
     def conf_int(self, alpha=0.05, obs=False):

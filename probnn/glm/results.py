@@ -152,7 +152,7 @@ class Results(GoodnessOfFit, Hypotheses):
         if self.information == "observed" or self.family.is_canonical:
             return self._inverse_root(self._optimum.hessian)
         total, weights = 0.0, None
-        for data in self.model.parts():
+        for data in self.model.data.parts():
             likelihood = data.likelihood(self.family, self.model.known)
             weights = covariance.expected_weights(self.family, data, likelihood.raw(self.coef))
             curvature = np.zeros((len(data), self.family.size, self.family.size))
@@ -161,8 +161,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return self._inverse_root(total, weights)
 
     def _inverse_root(self, information, weights=None):
-        likelihood = None if self.model.data is None else self.model.likelihood()
-        return covariance.inverse_root(information, likelihood, self.coef, weights)
+        return covariance.inverse_root(information, self.model.likelihood(), self.coef, weights)
 
     @cached_property
     def _cov(self):
@@ -199,7 +198,7 @@ class Results(GoodnessOfFit, Hypotheses):
         if self.cov_type not in ("HC0", "HC1"):  # these need all rows at once
             _ = self._data
             leverage = self.hat_matrix_diag if self.cov_type in ("HC2", "HC3") else None
-        for data in self.model.parts():
+        for data in self.model.data.parts():
             part, df = covariance.meat(
                 data.likelihood(self.family, self.model.known).scores(self.coef) @ root,
                 self.cov_type,
@@ -223,7 +222,7 @@ class Results(GoodnessOfFit, Hypotheses):
                 "influence need. Received one of several parameters or classes."
             )
         weights = covariance.expected_weights(self.family, self._data, self._raw)
-        return weights * ((self.model.X @ self._root) ** 2).sum(axis=1)
+        return weights * (self.model.design.dot(self._root) ** 2).sum(axis=1)
 
     def cov_params(self):
         """Return the covariance matrix of the estimates, (p, p)."""
@@ -263,17 +262,11 @@ class Results(GoodnessOfFit, Hypotheses):
 
     @property
     def _data(self):
-        if self.model.data is None:
-            raise AttributeError(
-                "This needs the rows of the training data, which are not part of the results: they "
-                "were loaded from a file, or fitted in batches."
-            )
-        return self.model.data
+        return self.model.data.whole()
 
     @cached_property
     def _raw(self):
-        _ = self._data
-        return self.model.likelihood().raw(self.coef)
+        return self._data.likelihood(self.family, self.model.known).raw(self.coef)
 
     @cached_property
     def mu(self):
@@ -390,7 +383,8 @@ class Results(GoodnessOfFit, Hypotheses):
             Where; `probnn.glm.load` reads it. It is a pickle: load what you trust.
         """
         for name in self._scalars():
-            with contextlib.suppress(ValueError):  # of classes, what is for numbers
+            # What is for numbers has no value of classes, and a deviance is that of a mean.
+            with contextlib.suppress(ValueError, AttributeError):
                 getattr(self, name)
         _ = self._cov if self.penalty is None else None
         with open(path, "wb") as file:
@@ -415,12 +409,18 @@ class Results(GoodnessOfFit, Hypotheses):
 
 
 # Where classes live now that saved results of version 0.1 look for elsewhere.
-_MOVED = {("probnn.glm.newton", "Optimum"): "probnn.fitting.optimum"}
+_MOVED = {
+    ("probnn.glm.newton", "Optimum"): ("probnn.fitting.optimum", "Optimum"),
+    ("probnn.glm.data", "Observations"): ("probnn.glm.observations", "Observations"),
+    ("probnn.glm.batches", "BatchedGLM"): ("probnn.glm.model", "GLM"),
+    ("probnn.glm.formula", "Spec"): ("probnn.glm.formula", "Encoding"),
+    ("probnn.glm.batches", "Batches"): ("probnn.data.batches", "Batches"),
+}
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
-        return super().find_class(_MOVED.get((module, name), module), name)
+        return super().find_class(*_MOVED.get((module, name), (module, name)))
 
 
 def load(path):

@@ -1,23 +1,55 @@
 """What the arguments of a model mean: which columns make which parameters of the family."""
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from probnn import links
-from probnn.glm.data import (
-    Observations,
+from probnn.data.frames import frame_of, index_of
+from probnn.data.source import Gone, Source
+from probnn.data.tables import (
     check_aligned,
     check_finite,
     constant_columns,
     has_constant,
-    is_labelled,
     read_column,
     read_design,
     read_matrix,
-    read_response,
 )
+from probnn.design.matrix import Dense, ones
+from probnn.glm.observations import Observations, read_response
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a formula, a network or a source of batches knows that arrays do not tell.
+
+    Attributes
+    ----------
+    y_name : str, optional
+        The name of the response.
+    labelled : bool, optional
+        Whether results have names; by default they do if X has.
+    classes : sequence, optional
+        The classes that codes of a response stand for.
+    formula : object, optional
+        What makes designs of new data, by `read`, and knows the `terms` of a model.
+    n_missing : int
+        How many rows were dropped.
+    source : Source, optional
+        Batches of all rows; y and X are then a sample of them.
+    likelihood_weights : numpy.ndarray, shape (n,), optional
+        Factors of the rows' log-likelihoods, as sample weights of a network are.
+    """
+
+    y_name: str | None = None
+    labelled: bool | None = None
+    classes: object = None
+    formula: object = None
+    n_missing: int = 0
+    source: Source | None = None
+    likelihood_weights: np.ndarray | None = None
 
 
 class Specification:
@@ -25,6 +57,10 @@ class Specification:
 
     Attributes
     ----------
+    data : Source
+        The rows as `Observations`: at once where they are in memory, else in parts.
+    nobs : float
+        The number of observations: the sum of freq_weights, or the number of rows.
     raw_names, widths : list
         For each raw column of the family, its parameter, and how many coefficients make it, or
         None where it is known.
@@ -37,7 +73,7 @@ class Specification:
     """
 
     def _read(self, y, X, designs, fixed):
-        """Read the response and the designs, and settle what becomes of every raw column."""
+        """Settle what becomes of every raw column; return y, the designs, and trials or None."""
         family = self.family
         family.check_names(designs, "designs")
         family.check_names(fixed, "fixed")
@@ -48,11 +84,11 @@ class Specification:
                 f"are those of others, `fixed` their values. Received twice: {both}."
             )
         for what, other in (("y", y), *((f"designs[{n!r}]", z) for n, z in designs.items())):
-            check_aligned(X, other, what)
+            check_aligned(index_of(X), other, what)
         y, trials, self.y_name = read_response(y, family)
-        self.X, self.x_names = read_design(X)
+        x, self.x_names = read_design(X)
         others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
-        for what, z in (("X", self.X), *((f"designs[{n!r}]", z) for n, (z, _) in others.items())):
+        for what, z in (("X", x), *((f"designs[{n!r}]", z) for n, (z, _) in others.items())):
             if len(z) != len(y):
                 raise ValueError(
                     f"Expected {what} with as many rows as y. Received: {len(z)} and {len(y)}."
@@ -61,36 +97,42 @@ class Specification:
         self.dispersion = next((p for p in dispersion if p not in fixed and p not in others), None)
         unit = {**dispersion, **fixed} if self.dispersion else fixed
         self.fixed = fixed
-        self.designs, self.known = [], np.full(family.size, np.nan)
+        self.known, self.widths = np.full(family.size, np.nan), []
         self.parameter_names, self.constants, self.raw_names = [], {}, []
         self.modelled = {name: labels for name, (_, labels) in others.items()}
         for a, (name, which) in enumerate(family.raw_columns):
-            design, labels = None, []
+            labels = []
             if name == family.location:
-                design, labels = self.X, [f"{x}{which}" for x in self.x_names]
+                labels = [f"{column}{which}" for column in self.x_names]
             elif name in others:
-                design, labels = others[name]
-                labels = [f"{name}: {z}{which}" for z in labels]
+                labels = [f"{name}: {column}{which}" for column in self.modelled[name]]
             elif name in unit:
                 self._check_fixed(name, unit[name])
                 self.known[a] = family.links[name].forward(np.float64(unit[name]))
             else:
-                design, labels = np.broadcast_to(1.0, (len(y), 1)), [name + which]
+                labels = [name + which]
                 self.constants[len(self.parameter_names)] = name
-            self.designs.append(design)
             self.raw_names.append(name)
+            self.widths.append(len(labels) or None)
             self.parameter_names += labels
-        self.widths = [None if x is None else x.shape[1] for x in self.designs]
-        constant = constant_columns(self.X)
+        constant = constant_columns(x)
         self.constant_index = constant[0] if constant else None
-        self.k_constant = int(bool(constant) or has_constant(self.X))
+        self.k_constant = int(bool(constant) or has_constant(x))
         if self.k_constant and family.location in family.no_intercept:
             which = repr(self.x_names[constant[0]]) if constant else "a combination of columns"
             raise ValueError(
                 f"Expected no constant in X: the {', '.join(family.constant_by_default)} of the "
                 f"{family.name} family stand for it. Received: {which}. Leave a column out."
             )
-        return trials, y
+        return y, self._designs(x, {name: z for name, (z, _) in others.items()}), trials
+
+    def _designs(self, x, others):
+        """Return the design of each raw column, None where it is known, of rows of all tables."""
+        one = ones(len(x))
+        tables = {name: Dense(z, self.modelled[name]) for name, z in others.items()}
+        tables[self.family.location] = Dense(x, self.x_names)
+        pairs = zip(self.raw_names, self.widths, strict=True)
+        return [None if width is None else tables.get(name, one) for name, width in pairs]
 
     def _check_fixed(self, name, value):
         if self.family.params[name].length is not None:
@@ -99,28 +141,45 @@ class Specification:
         if not domain.contains(np.float64(value)):
             raise ValueError(f"Expected fixed {name!r} to lie in {domain}. Received: {value}.")
 
-    def _observe(self, y, trials, columns):
-        n = len(y)
-        weights = {
-            name: read_column(columns[name], n, name, minimum=0.0)
-            for name in ("freq_weights", "var_weights")
-        }
+    def _observe(self, y, designs, trials, columns, origin):
+        """Make the `Observations` of all rows, and check what there is a number of for each."""
         dispersion = self.family.with_dispersion(1.0)
-        if weights["var_weights"] is not None and dispersion and self.dispersion is None:
+        if columns["var_weights"] is not None and dispersion and self.dispersion is None:
             raise ValueError(
                 "Expected var_weights with a dispersion that is estimated after the fit. Received "
                 f"a modelled or fixed {next(iter(dispersion))!r}: put what is known of it into "
                 "its design."
             )
+        rows = self._observations(y, designs, columns, trials)
         for name, values in columns.items():
-            if self.index is not None:
-                check_aligned(self, values, name)
-        for name, values in weights.items():
+            check_aligned(self.index, values, name)
+        for name in ("freq_weights", "var_weights"):
+            values = getattr(rows, name)
             if values is not None and not values.any():
                 raise ValueError(f"Expected {name} with a value above 0. Received: all are 0.")
-        offsets = self._offsets(columns["offset"], columns["exposure"], n)
-        self.has_offset = any(np.any(values) for values in offsets.values())
-        self.data = Observations(y, self.designs, offsets, trials=trials, **weights)
+        self.has_offset = any(np.any(values) for values in rows.offsets.values())
+        if origin.likelihood_weights is not None:
+            rows.var_weights = origin.likelihood_weights
+        self.data, self.nobs = rows, rows.nobs
+        if origin.source is not None:
+            self.data, self.nobs = origin.source.map(self._of_batch), 0
+            for part in self.data.parts():
+                self.family.check(part.y)
+                self.nobs += part.nobs
+
+    def _observations(self, y, designs, columns, trials=None):
+        n = len(y)
+        weights = {
+            name: read_column(columns.get(name), n, name, minimum=0.0)
+            for name in ("freq_weights", "var_weights")
+        }
+        offsets = self._offsets(columns.get("offset"), columns.get("exposure"), n)
+        return Observations(y, designs, offsets, trials=trials, **weights)
+
+    def _of_batch(self, batch):
+        """Return the `Observations` of a `Batch`."""
+        y = batch.y.astype("float64")
+        return self._observations(y, self._designs(batch.x, {}), batch.by_row)
 
     def _offsets(self, offset, exposure, n):
         """Return what is added to the raw location: raw column -> (n,)."""
@@ -152,35 +211,28 @@ class Specification:
             exog = tables.pop(self.family.location)
         else:
             tables = dict(designs or {})
-        x = self._like(exog, self.x_names, "exog")
-        found = []
-        for name, width in zip(self.raw_names, self.widths, strict=True):
-            if name == self.family.location:
-                found.append(x)
-            elif width is None:
-                found.append(None)
-            elif name in self.modelled:
-                if name not in tables:
-                    raise ValueError(
-                        f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
-                    )
-                found.append(self._like(tables[name], self.modelled[name], f"designs[{name!r}]"))
-            else:
-                found.append(np.broadcast_to(1.0, (len(x), 1)))
+        x, others = self._like(exog, self.x_names, "exog"), {}
+        for name, names in self.modelled.items():
+            if name not in tables:
+                raise ValueError(
+                    f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
+                )
+            others[name] = self._like(tables[name], names, f"designs[{name!r}]")
         offsets = self._offsets(offset, exposure, len(x))
-        return Observations(np.full(len(x), np.nan), found, offsets)
+        return Observations(np.full(len(x), np.nan), self._designs(x, others), offsets)
 
     def _like(self, x, names, what):
         """Return new columns in the order of those that were fitted."""
-        labelled = is_labelled(x)
-        if labelled and self.labelled and getattr(x, "columns", None) is not None:
-            missing = [name for name in names if name not in {str(c) for c in x.columns}]
+        frame = frame_of(x)
+        if frame is not None and self.labelled and len(frame.shape) == 2:
+            found = {str(column): column for column in frame.columns}
+            missing = [name for name in names if name not in found]
             if missing:
                 raise ValueError(
-                    f"Expected {what} with the columns {names}. Received: "
-                    f"{[str(c) for c in x.columns]}, without {missing}."
+                    f"Expected {what} with the columns {names}. Received: {[*found]}, without "
+                    f"{missing}."
                 )
-            x = x[[c for name in names for c in x.columns if str(c) == name]]
+            x = frame[[found[name] for name in names]]
         x, _ = read_matrix(x, what)
         if x.shape[1] != len(names):
             raise ValueError(
@@ -193,12 +245,21 @@ class Specification:
     @property
     def y(self):
         """The response (n,); proportions, where it was given as successes and failures."""
-        return self.data.y
+        return self.data.whole().y
 
     @property
-    def nobs(self):
-        """The number of observations: the sum of freq_weights, or the number of rows."""
-        return self._nobs if self.data is None else self.data.nobs
+    def X(self):
+        """The design of the location, (n, p)."""
+        return self.design.toarray()
+
+    @property
+    def design(self):
+        """The `Design` of the location."""
+        return self.location_design(self.data.whole())
+
+    def location_design(self, rows):
+        """Return the `Design` of the location, of some `Observations`."""
+        return rows.designs[self.raw_names.index(self.family.location)]
 
     @property
     def p(self):
@@ -218,11 +279,7 @@ class Specification:
         return [name for name, width in pairs if width is not None]
 
     def __len__(self):
-        return self._rows if self.data is None else len(self.data)
-
-    def parts(self):
-        """Yield the `Observations`: all at once."""
-        yield self.data
+        return len(self.data)
 
     def terms(self):
         """Return name -> indices of coefficients that belong together."""
@@ -230,23 +287,38 @@ class Specification:
             return self.formula.terms(self)
         return {name: [j] for j, name in enumerate(self.parameter_names)}
 
+    def resampled(self, freq_weights):
+        """Return the model with other numbers of observations that its rows stand for."""
+        other = copy.copy(self)
+        other.data = replace(self.data.whole(), freq_weights=freq_weights)
+        return other
+
     def null_model(self):
         """Return the model with a constant in place of every design."""
-        null, one = copy.copy(self), np.broadcast_to(1.0, (len(self), 1))
-        null.X, null.x_names = one, ["const"]
+        null, family = copy.copy(self), self.family
         pairs = list(zip(self.raw_names, self.widths, strict=True))
-        bare = [width is None or name in self.family.no_intercept for name, width in pairs]
+        bare = [width is None or name in family.no_intercept for name, width in pairs]
+
+        def constants(rows):
+            one = ones(len(rows))
+            return replace(rows, designs=[None if each else one for each in bare])
+
+        null.data, null.x_names = self.data.map(constants), ["const"]
         null.widths = [None if each else 1 for each in bare]
-        null.designs = [None if each else one for each in bare]
         null.known = np.where(bare & np.isnan(self.known), 0.0, self.known)
-        null.data = None if self.data is None else replace(self.data, designs=null.designs)
-        null.parameter_names = null.predicted
-        null.constants = {}
+        null.parameter_names, null.constants = null.predicted, {}
         return null
 
     def without_data(self):
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)
-        light._nobs, light._rows = self.nobs, len(self)
-        light.X = light.data = light.designs = light.index = None
+        light.data, light.index = Gone(len(self)), None
         return light
+
+    def __setstate__(self, state):
+        """Take in the attributes; in files of version 0.1 rows that are gone were None."""
+        if state["data"] is None:
+            old = ("X", "designs", "batches", "sample", "_rows", "_nobs")
+            kept = {name: value for name, value in state.items() if name not in old}
+            state = {**kept, "data": Gone(state["_rows"]), "nobs": state["_nobs"]}
+        self.__dict__.update(state)

@@ -19,7 +19,7 @@ def summary(results, alpha=0.05, title=None, kind="glm"):
         table.add_table_params(flat, alpha=alpha, use_t=results.use_t)
     else:
         table.tables.append(_coefficients(results))
-    if kind == "ols" and model.data is not None:
+    if kind == "ols" and model.data.rows is not None:
         left, right = _residual_tests(results)
         table.add_table_2cols(flat, gleft=left, gright=right, title="")
     table.add_extra_txt(_notes(results))

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from probnn.data import features, to_numpy
+from probnn.data.frames import frame_of
+from probnn.data.tables import is_labelled
 from probnn.families import Binomial
 from probnn.fitted import adapt
 from probnn.fitted.tables import to_table
-from probnn.glm.data import is_labelled
 from probnn.predictive import Predictive, numbers
 
 _MOST_NAMED = 4  # columns whose medians are written out
@@ -126,6 +127,7 @@ def _two_dimensional(x):
             f"Expected x of shape (n, p), a data frame, or a dict of columns of shape (n,). "
             f"Received: a dict of {shapes}."
         )
-    if hasattr(x, "to_frame") and not hasattr(x, "columns"):
-        return x.to_frame("x" if x.name is None else x.name)
-    return x if hasattr(x, "columns") or np.ndim(x) != 1 else to_numpy(x)[:, None]
+    frame = frame_of(x)
+    if frame is not None and len(frame.shape) == 1:
+        return frame.to_frame() if frame.name else to_table({"x": x})
+    return to_numpy(x)[:, None] if frame is None and np.ndim(x) == 1 else x

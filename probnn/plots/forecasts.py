@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.calibration import _checks
+from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_axes, style
 from probnn.plots._rows import Rows
 from probnn.predictive import numbers
@@ -60,7 +61,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     at = rows.table[feature].to_numpy(dtype="float64")
     values = np.linspace(at.min(), at.max(), grid)
     table, held = rows.holding({feature: values})
-    shown = getattr(y, "name", None) or "y"
+    shown = name_of(y) or "y"
     y, d = rows.seen(y, rows.believed(table))
     _check_responses(d)
     levels = np.sort(_checks.fractions(levels))
@@ -123,7 +124,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     ('probability', ['row 0', 'row 1', 'observed'])
     """
     _check_responses(d)
-    rows, name = _rows(rows, len(d)), getattr(y, "name", None) or "y"
+    rows, name = _rows(rows, len(d)), name_of(y) or "y"
     if width is not None and not 0 < width <= 1:
         raise ValueError(f"Expected a width between 0 and 1, as 0.8. Received: {width}.")
     if y is not None:

@@ -190,7 +190,9 @@ class _Slice:
         self._columns = []  # of each coefficient: the raw column, and the design's
         for j in pair:
             a = next(a for a in likelihood.predicted if j in range(self.size)[likelihood.slices[a]])
-            self._columns.append((a, likelihood.designs[a][:, j - likelihood.slices[a].start]))
+            self._columns.append(
+                (a, likelihood.designs[a].toarray()[:, j - likelihood.slices[a].start])
+            )
 
     @property
     def size(self):

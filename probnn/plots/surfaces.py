@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn.calibration import _checks
 from probnn.data import to_numpy
+from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
 from probnn.plots._rows import Rows
 
@@ -68,7 +69,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     family, probs = believed.family, believed.mean()
     if family.kind != "binary" and (family.classes is None or probs.ndim != 2):
         raise ValueError(f"Expected a model of probabilities of classes. Received: {family!r}.")
-    name = getattr(y, "name", None) or rows.y_name
+    name = name_of(y) or rows.y_name
     y = None if y is None else to_numpy(y).ravel()
     if y is not None:
         if len(y) != len(rows.table) or y.dtype.kind not in "biuf":

@@ -105,6 +105,19 @@ def test_what_belongs_to_rows_is_not_there():
     assert "No. Observations" in found.summary().as_text()
 
 
+def test_models_without_rows_are_shown_and_saved(tmp_path):
+    y, x = data("randhie")
+    found = GLM.from_batches(lambda: parts(y, x, 2000), "poisson").fit()
+    want = repr(GLM(y, x, "poisson"))
+    assert repr(found.model) == want == f"<GLM {found.family!r}: n={len(y)}, p={x.shape[1]}>"
+    found.save(tmp_path / "r.pickle")
+    loaded = pn.glm.load(tmp_path / "r.pickle")
+    assert repr(loaded.model) == want
+    pd.testing.assert_series_equal(loaded.bse, found.bse)
+    with pytest.raises(AttributeError, match="fitted in batches"):
+        loaded.model.fit()
+
+
 @pytest.mark.parametrize(
     ("batches", "message"),
     [

@@ -379,6 +379,15 @@ def test_results_of_classes_are_saved(tmp_path):
     assert (loaded.llf, loaded.prsquared) == (found.llf, found.prsquared)
 
 
+def test_results_without_a_deviance_are_saved(tmp_path):
+    y, x = data("engel")
+    found = GLM(y, x, "laplace").fit()
+    found.save(tmp_path / "laplace.pkl")
+    loaded = pn.glm.load(tmp_path / "laplace.pkl")
+    pd.testing.assert_series_equal(loaded.bse, found.bse)
+    assert (loaded.llf, loaded.llnull) == (found.llf, found.llnull)
+
+
 @pytest.mark.parametrize("cov_type", ["nonrobust", "HC0", "HC1", "HC2", "HC3"])
 @pytest.mark.parametrize("model", [OLS, Logit])
 def test_frequencies_repeat_rows(model, cov_type):

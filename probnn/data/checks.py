@@ -1,24 +1,9 @@
 """The arrays that a fit may be given, and the checks they pass before anything changes."""
 
-import contextlib
-
 import keras
 import numpy as np
 
-
-def to_numpy(values):
-    """Return a NumPy array of an array, a pandas or polars object, a tensor, or a list."""
-    if isinstance(values, np.ndarray):
-        return values
-    if hasattr(values, "to_numpy"):  # pandas and polars
-        array = values.to_numpy()
-        if array.dtype == object and not any(isinstance(value, str) for value in array.flat):
-            with contextlib.suppress(TypeError, ValueError):
-                array = values.to_numpy(dtype="float64", na_value=np.nan)  # pandas' nullable types
-        return array
-    if keras.ops.is_tensor(values):
-        return keras.ops.convert_to_numpy(values)
-    return np.asarray(values)
+from probnn.data.frames import names_of, to_numpy
 
 
 def shape_text(shape):
@@ -109,7 +94,7 @@ def features(x, what="x"):
 def _check_features(x, what):
     if hasattr(x, "toarray") or type(x).__name__ in ("SparseTensor", "RaggedTensor"):
         return x  # not dense, for Keras to take or to refuse
-    names = getattr(x, "columns", None)
+    names = names_of(x)
     x = to_numpy(x)
     if x.shape[:1] == (0,):
         raise ValueError(f"Expected {what} with at least one row. Received: shape {x.shape}.")

@@ -1,24 +1,33 @@
-"""Models of data that do not fit in memory: the same passes, over batches."""
+"""Rows that do not fit in memory, in batches or in parquet files."""
 
 import os
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from probnn import families
-from probnn.data import to_numpy
-from probnn.fitting.objective import Sum
-from probnn.glm.data import Observations, check_finite, read_column, read_matrix
-from probnn.glm.model import GLM
+from probnn.data.frames import to_numpy
+from probnn.data.source import Source
+from probnn.data.tables import check_finite, read_column, read_matrix
 
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights")
 _ROWS = 100_000  # of a parquet file read at once
 
 
-def is_path(source):
-    """Return whether a source of batches is a path of files, or a list of paths."""
+def read_batches(batches, response=None, columns=None, constant=True, **by_row):
+    """Return the `Batches` of an iterable or of parquet files: see `GLM.from_batches`."""
+    if _is_path(batches):
+        return Batches(parquet(batches, response, columns, constant, **by_row))
+    if response is not None or columns is not None or by_row:
+        raise ValueError(
+            "Expected `response`, `columns` and names of columns with parquet files. Received "
+            "them with batches, which hold (y, X) or (y, X, {'offset': ...})."
+        )
+    return Batches(batches)
+
+
+def _is_path(source):
     if isinstance(source, (list, tuple)):
-        return bool(source) and all(is_path(item) for item in source)
+        return bool(source) and all(_is_path(item) for item in source)
     return isinstance(source, (str, os.PathLike))
 
 
@@ -75,22 +84,48 @@ def parquet(path, response, columns=None, constant=True, **by_row):
     return read
 
 
-@dataclass
-class Batches:
+class Batch(NamedTuple):
+    """Rows: y (n,), X (n, p), and a number for each row by name, as `offset`."""
+
+    y: np.ndarray
+    x: np.ndarray
+    by_row: dict
+
+
+class Batches(Source):
     """Batches (y, X) or (y, X, {"offset": ..., ...}) that can be visited again and again.
+
+    A first pass checks all rows and draws the sample, which has a row with a number other than 0 in
+    every column that has one.
 
     Parameters
     ----------
     source : iterable or callable
         A list, or another iterable that starts anew; or a function that returns an iterator.
+    seed : int
+        For the sample.
     """
 
-    source: object
+    def __init__(self, source, seed=0):
+        self._source = source
+        self._length, self.names, self._sample = self._survey(np.random.default_rng(seed))
 
-    def __iter__(self):
-        """Yield y, X as a float64 matrix, the names of its columns or None, and the rest."""
-        batches = self.source() if callable(self.source) else self.source
-        if batches is iter(batches) and not callable(self.source):
+    def __len__(self):
+        return self._length
+
+    def parts(self):
+        """Yield each `Batch`."""
+        for batch, _ in self._read():
+            yield batch
+
+    def sample(self):
+        """Return a `Batch` of the rows that were drawn."""
+        return self._sample
+
+    def _read(self):
+        """Yield each batch, and the names of its columns or None."""
+        batches = self._source() if callable(self._source) else self._source
+        if batches is iter(batches) and not callable(self._source):
             raise ValueError(
                 "Expected batches that can be visited again, as every pass does: a list, a parquet "
                 "file, or a function that returns an iterator. Received: an iterator, "
@@ -105,16 +140,12 @@ class Batches:
                     f"Received: {unknown}."
                 )
             x, names = read_matrix(x)
-            yield to_numpy(y), x, names, {n: to_numpy(v) for n, v in by_row.items()}
+            yield Batch(to_numpy(y), x, {n: to_numpy(v) for n, v in by_row.items()}), names
 
-    def survey(self, seed=0):
-        """Check all rows; return their number, and a random sample as (y, X, names, rest).
-
-        The sample has a row with a number other than 0 in every column that has one.
-        """
-        rng = np.random.default_rng(seed)
+    def _survey(self, rng):
+        """Check all rows; return their number, the names of the columns, and the sample."""
         n, names, kept, seen = 0, None, None, None
-        for y, x, labels, by_row in self:
+        for (y, x, by_row), labels in self._read():
             if seen is None:
                 names, seen = labels, np.zeros(x.shape[1], bool)
                 others, size = list(by_row), max(20_000, 100 * x.shape[1])
@@ -142,89 +173,4 @@ class Batches:
         if kept is None:
             raise ValueError("Expected at least one batch. Received: none.")
         _, y, x, *rest = kept
-        return n, (y, x, names, dict(zip(others, rest, strict=True)))
-
-
-def _link_of(options):
-    """Return the link among options, taken out of them, as an option of the family."""
-    link = options.pop("link", None)
-    return {} if link is None else {"link": link}
-
-
-class BatchedGLM(GLM):
-    """A `GLM` whose rows are in batches: `GLM.from_batches` makes it."""
-
-    _is_null = False
-
-    def __init__(self, batches, family="normal", **options):
-        family = families.get(family, **_link_of(options))
-        several = family.per_trial() is not None or family.y_columns is not None
-        if several or not family.smooth:
-            raise ValueError(
-                "Expected a family of one number in each row, with second derivatives, for models "
-                f"in batches. Received: {family!r}. Successes and failures are the two columns of "
-                "y that the bernoulli family takes of rows in memory."
-            )
-        self.batches = batches
-        self._rows, (y, x, names, by_row) = batches.survey()
-        if names is not None:
-            import pandas as pd
-
-            x = pd.DataFrame(x, columns=names)
-        super().__init__(y, x, family, **options, **by_row)
-        self.sample, self.data, self.X, self.index = self.data, None, None, None
-        self._nobs = sum(part.nobs for part in self._checked_parts())
-
-    def _checked_parts(self):
-        for part in self.parts():
-            self.family.check(part.y)
-            yield part
-
-    def parts(self):
-        """Yield the `Observations` of each batch."""
-        for y, x, _, by_row in self.batches:
-            n = len(x)
-            one = np.broadcast_to(1.0, (n, 1))
-            location = one if self._is_null else x
-            designs = [
-                None if width is None else location if name == self.family.location else one
-                for name, width in zip(self.raw_names, self.widths, strict=True)
-            ]
-            weights = {
-                name: read_column(by_row.get(name), n, name, minimum=0.0)
-                for name in ("freq_weights", "var_weights")
-            }
-            offsets = self._offsets(by_row.get("offset"), by_row.get("exposure"), n)
-            yield Observations(y.astype("float64"), designs, offsets, **weights)
-
-    def null_model(self):
-        """Return the model with a constant in place of every design."""
-        null = super().null_model()
-        null._is_null = True
-        one = np.broadcast_to(1.0, (len(self.sample), 1))
-        designs = [None if width is None else one for width in null.widths]
-        null.sample = replace(self.sample, designs=designs)
-        return null
-
-    def likelihood(self):
-        """Return the likelihood, summed over batches."""
-        sample = self.sample.likelihood(self.family, self.known)
-
-        def parts():
-            return (part.likelihood(self.family, self.known) for part in self.parts())
-
-        return Sum(parts, len(self), sample)
-
-    def _in_memory(self):
-        """Return the model of the sample."""
-        model = GLM.__new__(GLM)
-        model.__dict__ |= {**self.__dict__, "data": self.sample, "designs": self.sample.designs}
-        model.X = next(x for x in self.sample.designs if x is not None)
-        return model
-
-    def _check_identified(self, separated=True):
-        # A sample with independent columns, or overlapping classes, settles it for all rows.
-        self._in_memory()._check_identified(separated)
-
-    def _start(self, start_params=None):
-        return self._in_memory()._start(start_params)
+        return n, names, Batch(y, x, dict(zip(others, rest, strict=True)))

@@ -1,0 +1,76 @@
+"""Frames and series of every library: pandas itself, and all others by narwhals."""
+
+import contextlib
+import sys
+
+import keras
+import numpy as np
+
+_NO_FRAMES = (np.ndarray, np.generic, list, tuple, dict, int, float, str)  # known without a look
+
+
+def frame_of(values):
+    """Return a frame or a series, of pandas as it is, of others as narwhals'; else None."""
+    if values is None or isinstance(values, _NO_FRAMES):
+        return None
+    if _is_pandas(values):
+        return values  # narwhals has the same names, and takes the time of a small fit
+    import narwhals.stable.v2 as nw
+
+    found = nw.from_native(values, pass_through=True, allow_series=True)
+    if isinstance(found, nw.LazyFrame):
+        return found.collect()
+    return found if isinstance(found, (nw.DataFrame, nw.Series)) else None
+
+
+def _is_pandas(values):
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(values, (pandas.DataFrame, pandas.Series))
+
+
+def names_of(values):
+    """Return the names of the columns of a frame, or that of a series; None of what is neither."""
+    frame = frame_of(values)
+    if frame is None:
+        return None
+    return [frame.name] if len(frame.shape) == 1 else list(frame.columns)
+
+
+def name_of(values):
+    """Return the name of a series, or of the first column of a frame; None without one."""
+    names = names_of(values)
+    return names[0] if names else None
+
+
+def index_of(values):
+    """Return the index of a frame or series of a library that has one, as pandas; else None."""
+    frame = frame_of(values)
+    if frame is None or _is_pandas(frame):
+        return None if frame is None else frame.index
+    import narwhals.stable.v2 as nw
+
+    return nw.maybe_get_index(frame)
+
+
+def take(values, rows):
+    """Return the rows of an array, frame or series where a mask (n,) is true."""
+    frame = frame_of(values)
+    if frame is None:
+        return to_numpy(values)[rows]
+    return frame.loc[rows] if _is_pandas(frame) else frame.filter(rows.tolist()).to_native()
+
+
+def to_numpy(values):
+    """Return a NumPy array of an array, a frame or series, a tensor, or a list."""
+    if isinstance(values, np.ndarray):
+        return values
+    frame = frame_of(values)
+    if frame is not None:
+        array = frame.to_numpy()
+        if array.dtype == object and not any(isinstance(value, str) for value in array.flat):
+            with contextlib.suppress(TypeError, ValueError):  # pandas' nullable types
+                array = frame.to_numpy(dtype="float64", na_value=np.nan)
+        return array
+    if keras.ops.is_tensor(values):
+        return keras.ops.convert_to_numpy(values)
+    return np.asarray(values)

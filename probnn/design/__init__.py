@@ -1,0 +1,1 @@
+"""Designs: the columns that linear predictors are made of."""

@@ -1,0 +1,46 @@
+"""Whether the columns of a design are independent."""
+
+import numpy as np
+
+from probnn._parallel import one_blas_thread
+
+
+def check_rank(design, names, what="X", seed=0):
+    """Raise ValueError, naming columns, if the columns of a `Design` are linearly dependent."""
+    from scipy.linalg import qr
+
+    n, p = design.shape
+    if n < p:
+        raise ValueError(
+            f"Expected at least as many rows as columns. Received: {what} with {n} rows and {p} "
+            "columns, whose coefficients no data determine. Leave columns out, or penalise them: "
+            "fit_regularized(alpha=...)."
+        )
+    # Rows whose columns are independent settle it; only if they are not, all rows are looked at.
+    few = 20 * p + 500
+    every = slice(None)
+    some = [np.sort(np.random.default_rng(seed).integers(0, n, few))] if few < n // 2 else []
+    for rows in (*some, every):
+        x = design.toarray(rows)
+        size = np.sqrt(np.einsum("ij,ij->j", x, x))
+        if not size.all():
+            if rows is every:
+                raise ValueError(
+                    f"Expected no column of zeros in {what}, in rows that have weight. Received: "
+                    f"{names[int(np.argmin(size))]!r}. Leave it out."
+                )
+            continue
+        with one_blas_thread():
+            r, order = qr(x / size, mode="r", pivoting=True)
+        pivots = np.abs(np.diag(r[:p]))
+        if pivots[-1] > 1e-14 * np.sqrt(p) * pivots[0]:
+            return
+    rank = int(np.sum(pivots > 1e-14 * np.sqrt(p) * pivots[0]))
+    last = order[rank]
+    share = np.linalg.lstsq(r[:rank, :rank], r[:rank, rank], rcond=None)[0]
+    with_it = [names[j] for j, w in zip(order[:rank], share, strict=True) if abs(w) > 1e-8]
+    raise ValueError(
+        f"Expected linearly independent columns in {what}. Received: {names[last]!r}, a "
+        f"combination of {', '.join(map(repr, with_it))}. Leave one of them out, or penalise them: "
+        "fit_regularized(alpha=...)."
+    )
