@@ -6,7 +6,7 @@ import pandas as pd
 from probnn.calibration import _checks
 from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes, on_axes
-from probnn.plots._rows import Rows
+from probnn.plots._inputs import Inputs
 
 _MOST = 1000  # rows that an effect is averaged over
 _FEW = 15  # values that are marked
@@ -62,7 +62,7 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
     >>> pn.plots.partial_dependence(results, x, "x1", grid=[0.0, 2.0])["mean"].round(6).tolist()
     [1.1, 3.3]
     """
-    return _averaged(Rows(model, x), feature, of, level, grid)[0]
+    return _averaged(Inputs(model, x), feature, of, level, grid)[0]
 
 
 @on_axes
@@ -89,7 +89,7 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     >>> ax.get_legend_handles_labels()[1]
     ['mean', '90% confidence interval of the mean']
     """
-    rows = Rows(model, x)
+    rows = Inputs(model, x)
     frame, kind = _averaged(rows, feature, of, level, grid)
     feature = rows.name_of(feature)
     ax = axes(ax)

@@ -5,7 +5,7 @@ import numpy as np
 from probnn.calibration import _checks
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_axes, style
-from probnn.plots._rows import Rows
+from probnn.plots._inputs import Inputs
 from probnn.predictive import numbers
 
 _MOST_BARS = 60  # counts of one row; more are drawn as a line of steps
@@ -56,7 +56,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     ('dose', 'effect', ['mean', '50 % interval', '90 % interval', 'observed'])
     """
     grid = _checks.count(grid, "grid", 2)
-    rows = Rows(model, x)
+    rows = Inputs(model, x)
     feature = _only_varying(rows) if feature is None else rows.name_of(feature)
     at = rows.table[feature].to_numpy(dtype="float64")
     values = np.linspace(at.min(), at.max(), grid)

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn.calibration import _checks
 from probnn.plots._axes import COLORS, style
-from probnn.plots._rows import Rows
+from probnn.plots._inputs import Inputs
 from probnn.plots.checks import coverage, pit, reliability
 from probnn.plots.forecasts import predictive
 from probnn.plots.residual_plots import residuals
@@ -62,7 +62,7 @@ def report(model, x, y, *, figure=None):
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['y', 'density', 'observed share', 'residual - quantile']
     """
-    rows = Rows(model, x)
+    rows = Inputs(model, x)
     d = rows.believed(rows.table)
     y, d = rows.seen(y, d)
     _checks.rows(y, d, censored=True)

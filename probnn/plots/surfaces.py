@@ -6,7 +6,7 @@ from probnn.calibration import _checks
 from probnn.data import to_numpy
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
-from probnn.plots._rows import Rows
+from probnn.plots._inputs import Inputs
 
 _LAYERS = 30  # of points, each with some of every class, so that none covers the others
 _PAD = 0.05  # of the range, on each side
@@ -60,7 +60,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level}.")
     grid = _checks.count(grid, "grid", 2)
-    rows = Rows(model, x)
+    rows = Inputs(model, x)
     shown = _two_columns(rows, features)
     sides = [_padded(rows.table[name].to_numpy(dtype="float64"), grid) for name in shown]
     mesh = [values.ravel() for values in np.meshgrid(*sides)]

@@ -12,7 +12,7 @@ from tables.peers import NEWTON
 
 import probnn as pn
 from probnn.glm.network import Bridge
-from probnn.plots._rows import Rows
+from probnn.plots._inputs import Inputs
 from probnn.plots.diagrams import network
 from probnn.plots.effects import effect, partial_dependence
 from probnn.plots.losses import loss_grid, loss_surface
@@ -143,7 +143,7 @@ def test_one_pass_over_a_grid_is_what_predict_gives(data, rng, kind):
     model = neuron(3, "bernoulli", before=before)
     model.compile()
     model = scattered(pn.DeepEnsemble(model, members=2) if kind == "ensemble" else model, rng)
-    found = Rows(model, x).believed(x).mean()
+    found = Inputs(model, x).believed(x).mean()
     np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-5)
     assert np.std(found) > 0.01
 

@@ -17,7 +17,7 @@ _MOST_NAMED = 4  # columns whose medians are written out
 _WIDE = 60  # characters in a line of a title
 
 
-class Rows:
+class Inputs:
     """Rows of x as a pandas table, and what a model believes about rows like them."""
 
     def __init__(self, model, x):
