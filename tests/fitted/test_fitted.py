@@ -121,6 +121,7 @@ def test_labels():
     assert [adapt(model).label for model in models.values()] == list(models)
 
 
+@pytest.mark.backend
 def test_a_keras_model_that_ends_in_a_head_is_a_network(rng):
     head = pn.Head("normal")
     plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "relu"), head])
