@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def rng():
 @pytest.fixture(autouse=True)
 def _repeatable():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts():
+    """A shell starts programs in the background with Ctrl-C ignored."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
 
 
 @pytest.fixture(autouse=True)

@@ -230,7 +230,7 @@ def strike():
 def test_ctrl_c_from_outside_returns_the_history(whole_epoch):
     begun = threading.Event()
     note = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: begun.set())
-    thread = threading.Thread(target=lambda: begun.wait(600) and strike())
+    thread = threading.Thread(target=lambda: begun.wait(120) and strike())
     thread.start()
     model = line(rate=0.01)
     history = fit(model, epochs=20_000, callbacks=[note], whole_epoch=whole_epoch)

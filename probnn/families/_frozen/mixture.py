@@ -187,10 +187,13 @@ class FrozenMixture(Frozen):
             found[rows] = new
             if done.all():
                 break
-            left = ~done
-            last, x, low, high = (v[left] for v in (abs(new - x), new, low, high))
-            level, bound, rows = level[left], bound[left], rows[left]
-            part = self._flat(rows)
+            last, x = abs(new - x), new
+            if 2 * np.count_nonzero(done) > len(done):  # to take rows out costs more than some rows
+                left = ~done
+                last, x, low, high, level, bound, rows = (
+                    values[left] for values in (last, x, low, high, level, bound, rows)
+                )
+                part = self._flat(rows)
         return found
 
     # ---- integrals --------------------------------------------------------------------------
