@@ -94,7 +94,8 @@ def run(setting, arguments):
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}"]
+        command += ["-m", "", *arguments]  # slow ones too, unless the arguments say otherwise
         done = subprocess.run(command, env=environment(setting), cwd=ROOT, capture_output=True)
         if not report.exists():
             return f"pytest ended with {done.returncode}", ["all"]
