@@ -33,7 +33,9 @@ FITTERS = {
 }
 
 
-@pytest.mark.parametrize("base", FITTERS)
+@pytest.mark.parametrize(
+    "base", [pytest.param(b, marks=[pytest.mark.slow] * (b == "log_normal")) for b in FITTERS]
+)
 def test_accelerated_failure_times_as_lifelines(base, rossi):
     x, y, frame = rossi
     ours = pn.glm.GLM(y, with_constant(x), Censored(base)).fit()
@@ -71,6 +73,7 @@ def test_exponential_has_its_closed_form(rossi):
     np.testing.assert_allclose(found.llf, -events * (np.log(exposure / events) + 1), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_tobit_model_is_the_maximum_of_its_likelihood(rng):
     x = np.column_stack([np.ones(400), rng.normal(size=400)])
     latent = x @ [0.3, 1.0] + rng.normal(size=400)
@@ -227,6 +230,7 @@ def test_frequency_weights_repeat_rows(rossi, rng):
     np.testing.assert_allclose(ours.bse, long.bse, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_time_steps_and_ensembles(rng):
     x = rng.normal(size=(60, 4, 2))

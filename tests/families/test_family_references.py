@@ -41,7 +41,10 @@ def test_zero_inflated_poisson_of_the_fish(read_data):
 
 @pytest.mark.parametrize(
     ("base", "theirs"),
-    [("poisson", sm.ZeroInflatedPoisson), ("negative_binomial", sm.ZeroInflatedNegativeBinomialP)],
+    [
+        ("poisson", sm.ZeroInflatedPoisson),
+        pytest.param("negative_binomial", sm.ZeroInflatedNegativeBinomialP, marks=pytest.mark.slow),
+    ],
 )
 def test_zero_inflated_as_statsmodels(base, theirs):
     y, x = data("randhie")
@@ -62,7 +65,9 @@ def test_zero_inflated_as_statsmodels(base, theirs):
     np.testing.assert_allclose(ours.bse[list(x)], errors, rtol=1e-4)
 
 
-@pytest.mark.parametrize("base", ["poisson", "negative_binomial"])
+@pytest.mark.parametrize(
+    "base", ["poisson", pytest.param("negative_binomial", marks=pytest.mark.slow)]
+)
 def test_hurdle_as_statsmodels(base):
     y, x = data("randhie")
     x = x.iloc[:, :4]
@@ -81,7 +86,9 @@ def test_hurdle_as_statsmodels(base):
     np.testing.assert_allclose(ours.llf, zero.llf + counts.llf, rtol=1e-7)
 
 
-@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+@pytest.mark.parametrize(
+    "link", ["logit", pytest.param("probit", marks=pytest.mark.slow), "cloglog"]
+)
 def test_ordinal_as_ordered_model(link):
     from scipy import stats
 
@@ -102,6 +109,7 @@ def test_ordinal_as_ordered_model(link):
     np.testing.assert_allclose(ours.predict(x[:20]), theirs.predict(x[:20]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_ordinal_with_a_formula(rng):
     n = 500
     frame = pd.DataFrame({"dose": rng.normal(size=n), "group": rng.choice(list("abc"), n)})
@@ -274,7 +282,11 @@ def test_multivariate_normal_is_regression_of_each_column(rng):
 
 @pytest.mark.parametrize(
     ("family", "simpler"),
-    [("beta_binomial", "binomial"), ("negative_binomial", "poisson"), ("zero_inflated", "poisson")],
+    [
+        pytest.param("beta_binomial", "binomial", marks=pytest.mark.slow),
+        pytest.param("negative_binomial", "poisson", marks=pytest.mark.slow),
+        ("zero_inflated", "poisson"),
+    ],
 )
 def test_a_limit_of_the_family_is_told(family, simpler, rng):
     x = np.ones((300, 1))

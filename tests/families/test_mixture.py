@@ -521,7 +521,9 @@ def test_a_network_learns_two_branches(rng):
     assert len(model.predict_distribution(x[:5], verbose=0).to_frame()) == 5
 
 
-@pytest.mark.parametrize("base", ["gamma", "poisson", "negative_binomial"])
+@pytest.mark.parametrize(
+    "base", ["gamma", "poisson", pytest.param("negative_binomial", marks=pytest.mark.slow)]
+)
 def test_heads_of_other_mixtures_train(base, rng):
     x = rng.normal(size=(200, 2))
     rate = np.exp(1.0 + 0.5 * x[:, 0]) * np.where(rng.random(200) < 0.5, 1.0, 6.0)

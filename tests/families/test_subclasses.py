@@ -365,6 +365,7 @@ def test_models_of_columns(cls, sub, tmp_path):
     assert alike(*pair, asked, cls.__name__) > 20
 
 
+@pytest.mark.slow
 def test_models_of_layers(tmp_path):
     y, x = rows(next(c for c in CASES if c.name == "bernoulli"))
     x = x[:, 1:]

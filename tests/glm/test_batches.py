@@ -24,7 +24,7 @@ SAME = [
     [
         ("poisson", None, {}),
         ("poisson", None, {"cov_type": "HC1"}),
-        ("negative_binomial", None, {}),
+        pytest.param("negative_binomial", None, {}, marks=pytest.mark.slow),
         ("poisson", "sqrt", {"cov_type": "HC0"}),
     ],
 )

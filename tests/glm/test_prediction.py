@@ -78,6 +78,7 @@ class TestPredictionIntervals:
         )
         assert abs(found - 0.8) < 0.025
 
+    @pytest.mark.slow
     def test_gamma(self):
         found = self.coverage(
             lambda rng, x: rng.gamma(4.0, np.exp(x @ [1.0, 0.5]) / 4.0),
@@ -85,6 +86,7 @@ class TestPredictionIntervals:
         )
         assert abs(found - 0.8) < 0.025
 
+    @pytest.mark.slow
     def test_heteroscedastic_normal(self):
         found = self.coverage(
             lambda rng, x: x @ [1.0, 2.0] + np.exp(x @ [0.0, 0.5]) * rng.normal(size=len(x)),
@@ -94,6 +96,7 @@ class TestPredictionIntervals:
         )
         assert abs(found - 0.8) < 0.03
 
+    @pytest.mark.slow
     def test_poisson_holds_at_least_its_level(self):
         found = self.coverage(
             lambda rng, x: rng.poisson(np.exp(x @ [2.0, 0.5])),
@@ -160,6 +163,7 @@ def test_classes_are_predicted_as_probabilities():
         found.get_prediction(x[:5])
 
 
+@pytest.mark.slow
 def test_intervals_of_proportions_without_trials(rng):
     y = np.column_stack([rng.integers(0, 10, 80), np.full(80, 9)])
     found = pn.glm.GLM(y, np.ones((80, 1)), "beta_binomial").fit().get_prediction()

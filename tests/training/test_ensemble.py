@@ -62,6 +62,7 @@ def test_members_at_once_are_those_of_keras(name, waves):
     assert_same(at_once, alone)
 
 
+@pytest.mark.slow
 def test_a_second_fit_goes_on_from_the_first(waves):
     x, y = waves
     at_once, alone = (pn.DeepEnsemble(network(), members=2, seed=5) for _ in range(2))
@@ -142,7 +143,7 @@ def test_bootstrap_rows_are_drawn_with_replacement():
     np.testing.assert_allclose(found, y[rows].mean(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("restore", [True, False])
+@pytest.mark.parametrize("restore", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_early_stopping_of_each_member_alone(restore, waves):
     x, y = waves
     model = network(optimizer=keras.optimizers.Adam(0.03))
@@ -277,6 +278,7 @@ def test_save_and_load(tmp_path, waves):
         pn.DeepEnsemble.load(tmp_path / "one.keras")
 
 
+@pytest.mark.slow
 def test_several_heads(waves):
     x, y = waves
     keras.utils.set_random_seed(0)
