@@ -1,5 +1,6 @@
 """Where a solver stopped."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,3 +71,23 @@ class Optimum:
     def iterations(self):
         """The number of steps."""
         return len(self.history["nll"])
+
+
+class ConvergenceWarning(UserWarning):
+    """Newton's method stopped before the optimum."""
+
+
+def warn_unless(optimum, maxiter):
+    """Warn, with the remedy, if an optimum was not reached."""
+    if optimum.converged:
+        return
+    why, first = f"made all of {maxiter} iterations", "Raise maxiter, rescale"
+    if optimum.history["step"] and optimum.history["step"][-1] == 0.0:
+        why, first = "found no step that gains more than rounding", "Rescale"
+    warnings.warn(
+        f"Newton's method {why}, {optimum.decrement:.2g} standard errors from the optimum of its "
+        f"quadratic model. {first} or centre the columns, or start elsewhere: "
+        "fit(start_params=...).",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

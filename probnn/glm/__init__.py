@@ -1,10 +1,11 @@
 """Generalized linear models: a statistician's answer from a neuron."""
 
+from probnn.fitting.optimum import ConvergenceWarning
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.glm.decision import decision_line
 from probnn.glm.formula import glm, logit, ols
 from probnn.glm.linear import OLS, Logit
-from probnn.glm.model import GLM, ConvergenceWarning
+from probnn.glm.model import GLM
 from probnn.glm.results import Results, load
 
 __all__ = [

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 
 from probnn.fitting.curvature import Curvature
+from probnn.fitting.optimum import ConvergenceWarning
 from probnn.fitting.solve import solve
 from probnn.glm import penalised
-from probnn.glm.model import ConvergenceWarning
 
 _ITERATIONS, _TOLERANCE = 25, 1e-6  # Newton's last step squares what is left
 _FLAT = 1e6  # times the variance of an estimate: the likelihood of a resample has no maximum

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from probnn import families
-from probnn.data.frames import frame_of, take, to_numpy
+from probnn.data.frames import frame_of, to_numpy
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
@@ -194,34 +194,6 @@ class Encoding:
                 terms.setdefault(term, []).extend(start + j for j in indices)
             start += width
         return terms
-
-
-def drop_missing(y, X, columns, designs):
-    """Return everything without the rows in which a value is missing, and their number."""
-    arrays = {("y", ""): y, ("X", ""): X}
-    arrays |= {("column", k): v for k, v in columns.items() if v is not None}
-    arrays |= {("design", k): v for k, v in (designs or {}).items()}
-    whole = None
-    for values in arrays.values():
-        numbers = to_numpy(values)
-        missing = np.isnan(numbers.astype("float64")) if numbers.dtype.kind in "fiub" else None
-        if missing is None:
-            continue
-        rows = ~missing.reshape(len(missing), -1).any(axis=1)
-        whole = rows if whole is None or len(whole) != len(rows) else whole & rows
-    if whole is None or whole.all():
-        return y, X, columns, designs, 0
-
-    def kept(tables):
-        return {k: None if v is None else take(v, whole) for k, v in (tables or {}).items()}
-
-    return (
-        take(y, whole),
-        take(X, whole),
-        kept(columns),
-        kept(designs),
-        int((~whole).sum()),
-    )
 
 
 def _make(cls, formula, data, family, link, formulas, missing, kwargs):

@@ -6,19 +6,17 @@ import numpy as np
 
 from probnn import families, links
 from probnn.data.frames import index_of
+from probnn.data.missing import drop_missing
 from probnn.data.tables import constant_columns, is_labelled
 from probnn.design.rank import check_rank
 from probnn.fitting import separation
 from probnn.fitting.objective import Sum
+from probnn.fitting.optimum import ConvergenceWarning, warn_unless
 from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
 from probnn.glm import covariance, penalised
 from probnn.glm.observations import as_bernoulli
 from probnn.glm.specification import Origin, Specification
-
-
-class ConvergenceWarning(UserWarning):
-    """Newton's method stopped before the optimum."""
 
 
 class GLM(Specification):
@@ -118,8 +116,6 @@ class GLM(Specification):
         origin = Origin() if _origin is None else _origin
         self.n_missing = origin.n_missing
         if missing == "drop":
-            from probnn.glm.formula import drop_missing
-
             y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
         self.family, y = as_bernoulli(self.family, y)
         self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
@@ -423,19 +419,3 @@ class GLM(Specification):
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.family!r}: n={len(self)}, p={self.p}>"
-
-
-def warn_unless(optimum, maxiter):
-    """Warn, with the remedy, if an optimum was not reached."""
-    if optimum.converged:
-        return
-    why, first = f"made all of {maxiter} iterations", "Raise maxiter, rescale"
-    if optimum.history["step"] and optimum.history["step"][-1] == 0.0:
-        why, first = "found no step that gains more than rounding", "Rescale"
-    warnings.warn(
-        f"Newton's method {why}, {optimum.decrement:.2g} standard errors from the optimum of its "
-        f"quadratic model. {first} or centre the columns, or start elsewhere: "
-        "fit(start_params=...).",
-        ConvergenceWarning,
-        stacklevel=3,
-    )

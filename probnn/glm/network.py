@@ -10,13 +10,12 @@ from probnn import backend, data
 from probnn.data.frames import index_of, name_of, names_of
 from probnn.data.tables import is_labelled, read_column
 from probnn.fitting.curvature import Curvature
-from probnn.fitting.optimum import Optimum
+from probnn.fitting.optimum import ConvergenceWarning, Optimum
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.fitting.solve import solve
 from probnn.glm.linear import OLS, Logit
-from probnn.glm.model import GLM, ConvergenceWarning
+from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
-from probnn.heads import Head
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.graph import split
@@ -398,48 +397,3 @@ def _independent(features, intercept):
     r, order = qr(rest[:, alive] / size[alive], mode="r", pivoting=True)
     pivots = np.abs(np.diag(r[: len(alive)]))
     return sorted(int(j) for j in alive[order[: int(np.sum(pivots > 1e-5 * pivots[0]))]])
-
-
-def from_results(results):
-    """Return the network of results: see `Results.network`."""
-    from probnn.models import Sequential
-
-    model, family = results.model, results.family
-    if model.has_offset:
-        raise ValueError(
-            "Expected a model without an offset or exposure. Received one with: a network of X "
-            "alone cannot know it. Use results.predict(X, offset=...)."
-        )
-    constant = [*dict.fromkeys(model.constants.values())]
-    fixed = dict(model.fixed)
-    if model.dispersion is not None:
-        constant.append(model.dispersion)
-    width = sum(
-        {
-            name: w
-            for name, w in zip(model.raw_names, model.widths, strict=True)
-            if w is not None and name not in constant
-        }.values()
-    )
-    head = Head(family, constant=constant, fixed=fixed, use_bias=False)
-    network = Sequential([keras.Input((width,)), head])
-    kernel, bias = np.zeros((width, family.size)), np.zeros(family.size)
-    start = row = 0
-    begun = {}
-    for a, (name, w) in enumerate(zip(model.raw_names, model.widths, strict=True)):
-        if name == model.dispersion:
-            value = family.with_dispersion(results.scale)[name]
-            bias[a] = family.links[name].forward(np.float64(value))
-        elif w is None:
-            continue
-        elif name in constant:
-            bias[a] = results.coef[start]
-            start += w
-        else:
-            if name not in begun:
-                begun[name] = row
-                row += w
-            kernel[begun[name] : begun[name] + w, a] = results.coef[start : start + w]
-            start += w
-    head.assign_coefficients(kernel, bias)
-    return network

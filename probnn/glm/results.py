@@ -368,7 +368,7 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def network(self):
         """A Keras model with these coefficients, whose `predict(X)` gives the same means."""
-        from probnn.glm.network import from_results
+        from probnn.glm.as_network import from_results
 
         return from_results(self)
 
