@@ -34,7 +34,7 @@ def _from_tail(frozen, p, q):
 
 def sum_over_counts(d, term, y=None):
     """Return the sum over k = 0, 1, ... of term(frozen, k, y), as far as each row of d needs."""
-    shape = d._shape
+    shape = d.shape
     low, high = d._ppf(np.full(shape, 1e-16)), d.frozen.isf(1e-16)
     if y is not None:
         low, high = np.minimum(low, y), np.maximum(high, y)

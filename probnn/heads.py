@@ -40,6 +40,15 @@ class Head(keras.layers.Layer):
         options: `Head("categorical", classes=3)`, `Head("bernoulli", link="probit")`,
         `Head("mixture", family="normal", components=3)`.
 
+    Attributes
+    ----------
+    kinds : list of str
+        How each raw column of one response is made: "predicted", "constant" or "fixed".
+    biased : list of bool
+        Which of them have an intercept.
+    standardised : bool
+        Whether the location trains in standard units, as the notes say.
+
     Raises
     ------
     ValueError
@@ -121,7 +130,7 @@ class Head(keras.layers.Layer):
                 )
 
         # How each raw column of one response is made, and its value where no weight can change it.
-        self._kinds, self._biased, known = [], [], []
+        self.kinds, self.biased, known = [], [], []
         for name, param in self.family.params.items():
             size, kind = param.columns, "predicted"
             has_bias = use_bias and name not in self.family.no_intercept
@@ -131,12 +140,12 @@ class Head(keras.layers.Layer):
             elif name in self.fixed:
                 kind = "fixed"
                 value = float(self.family.links[name].forward(np.float64(self.fixed[name])))
-            self._kinds += [kind] * size
-            self._biased += [has_bias and kind == "predicted"] * size
+            self.kinds += [kind] * size
+            self.biased += [has_bias and kind == "predicted"] * size
             known += [value] * size
         self._known = np.array(known)
         link = self.family.links[self.family.location]
-        self._standardised = link == links.get("identity") and self._kinds[0] != "fixed"
+        self.standardised = link == links.get("identity") and self.kinds[0] != "fixed"
         self._start = None
 
     @staticmethod
@@ -166,17 +175,17 @@ class Head(keras.layers.Layer):
         predicted, constant, biased, k = (
             self.responses * n
             for n in (
-                self._kinds.count("predicted"),
-                self._kinds.count("constant"),
-                sum(self._biased),
-                len(self._kinds),
+                self.kinds.count("predicted"),
+                self.kinds.count("constant"),
+                sum(self.biased),
+                len(self.kinds),
             )
         )
         start = self._start or self._before_data()
         self.kernel = self._add("kernel", (p, predicted), None, regularizer=self.kernel_regularizer)
         self.bias = self._add("bias", (biased,), start) if biased else None
         self.constant = self._add("constant", (constant,), start) if constant else None
-        if self._standardised:
+        if self.standardised:
             self.raw_shift = self._add("raw_shift", (k,), start, trainable=False)
             self.raw_scale = self._add("raw_scale", (k,), start, trainable=False)
         self._in_order = biased == predicted == k or (biased == 0 and predicted == k)
@@ -187,10 +196,10 @@ class Head(keras.layers.Layer):
 
     def _before_data(self):
         """Return the weights of a head that has seen no y: all parameters inside their domains."""
-        kinds = np.array(self._kinds * self.responses)
+        kinds = np.array(self.kinds * self.responses)
         raw = np.tile(self.family.inside(), self.responses)
         return {
-            "bias": raw[self._biased * self.responses],
+            "bias": raw[self.biased * self.responses],
             "constant": raw[kinds == "constant"],
             "raw_shift": np.zeros(len(kinds)),
             "raw_scale": np.ones(len(kinds)),
@@ -207,7 +216,7 @@ class Head(keras.layers.Layer):
 
     def _find_columns(self, predicted, constant, biases):
         """Find each raw column's place in [kernel, 0], and in [bias, constant, fixed, 0]."""
-        fixed = self._known[np.array(self._kinds) == "fixed"]
+        fixed = self._known[np.array(self.kinds) == "fixed"]
         self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
         zero = biases + constant + len(fixed)
         kernels = iter(range(predicted))
@@ -216,7 +225,7 @@ class Head(keras.layers.Layer):
             "constant": iter(range(biases, biases + constant)),
             "fixed": itertools.cycle(range(biases + constant, zero)),
         }
-        kinds, biased = self._kinds * self.responses, self._biased * self.responses
+        kinds, biased = self.kinds * self.responses, self.biased * self.responses
         self._kernel_columns = [
             next(kernels) if kind == "predicted" else predicted for kind in kinds
         ]
@@ -227,7 +236,7 @@ class Head(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """Return (..., units * k)."""
-        return (*input_shape[:-1], self.responses * len(self._kinds))
+        return (*input_shape[:-1], self.responses * len(self.kinds))
 
     def compute_output_spec(self, features):
         """Return a symbolic tensor of that shape, in the variable dtype."""
@@ -262,7 +271,7 @@ class Head(keras.layers.Layer):
             known = [tensor(w) for w in (self.bias, self.constant) if w is not None]
             values = ops.concatenate([*known, tensor(self._fixed_and_zero)])
             bias = ops.take(values, self._bias_columns)
-        if self._standardised:
+        if self.standardised:
             shift, scale = tensor(self.raw_shift), tensor(self.raw_scale)
             kernel = kernel * scale
             bias = shift if bias is None else bias * scale + shift
@@ -279,16 +288,16 @@ class Head(keras.layers.Layer):
             Ignored for parameters that are fixed, and for all predicted ones without intercepts.
         """
         kernel, bias = np.asarray(kernel, dtype="float64"), np.asarray(bias, dtype="float64")
-        if self._standardised:
+        if self.standardised:
             shift, scale = (
                 keras.ops.convert_to_numpy(weight.value).astype("float64")
                 for weight in (self.raw_shift, self.raw_scale)
             )
             kernel, bias = kernel / scale, (bias - shift) / scale
-        kinds = np.array(self._kinds * self.responses)
+        kinds = np.array(self.kinds * self.responses)
         self.kernel.assign(kernel[:, kinds == "predicted"])
         if self.bias is not None:
-            self.bias.assign(bias[self._biased * self.responses])
+            self.bias.assign(bias[self.biased * self.responses])
         if self.constant is not None:
             self.constant.assign(bias[kinds == "constant"])
 
@@ -326,21 +335,21 @@ class Head(keras.layers.Layer):
         from probnn.data import response
 
         y = response(y, self).astype("float64")
-        kinds, columns = np.array(self._kinds), self.family.y_columns
+        kinds, columns = np.array(self.kinds), self.family.y_columns
         parts = [y.reshape(-1, columns)] if columns else list(y.reshape(-1, self.responses).T)
         raw = np.stack([self.family.marginal(part, self._known) for part in parts])
         for part, start in zip(parts, raw, strict=True):
             self._check_precision(part, start)
         start = {}
-        if self._standardised:
+        if self.standardised:
             location = np.arange(len(kinds)) < self.family.params[self.family.location].columns
             start["raw_shift"] = np.where(location, raw, 0.0)
             start["raw_scale"] = np.ones_like(raw)
             start["raw_scale"][:, location] = [
-                np.broadcast_to(self.family._width(part), location.sum()) for part in parts
+                np.broadcast_to(self.family.raw_spread(part), location.sum()) for part in parts
             ]
             raw[:, location] = 0.0
-        start["bias"] = raw[:, self._biased]
+        start["bias"] = raw[:, self.biased]
         start["constant"] = raw[:, kinds == "constant"]
         self._start = {name: value.reshape(-1) for name, value in start.items()}
         if self.built:

@@ -274,11 +274,11 @@ def _merged(run):
         kernel, bias = (None if t is None else _host(t) for t in last.coefficients())
         bias = np.zeros(kernel.shape[1]) if bias is None else bias
         shift = before.shift @ kernel
-        if shift[~np.tile(last._biased, last.responses)].any():
+        if shift[~np.tile(last.biased, last.responses)].any():
             return [*_merged(run[:-1]), _copied(last)]
         head = type(last).from_config(last.get_config())
         head.build((None, width))
-        if last._standardised:
+        if last.standardised:
             head.raw_shift.assign(_host(last.raw_shift.value))
             head.raw_scale.assign(_host(last.raw_scale.value))
         head.assign_coefficients(before.slope @ kernel, bias + shift)

@@ -42,14 +42,14 @@ class PooledPredictive(Predictive):
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
         kinds = {each.family for each in self.members}
-        sizes = {each._shape for each in self.members}
+        sizes = {each.shape for each in self.members}
         if len(kinds) > 1 or len(sizes) > 1:
             raise ValueError(
                 "Expected members of one family and the same rows. Received: families "
                 f"{', '.join(sorted(map(repr, kinds)))}, with rows {sorted(sizes)}."
             )
         each = [member.params for member in self.members]
-        super().__init__(*_mixture(self.members[0].family, each, self.members[0]._shape))
+        super().__init__(*_mixture(self.members[0].family, each, self.members[0].shape))
 
     def aleatoric_variance(self):
         """Return the mean of the members' variances, shape (n,)."""

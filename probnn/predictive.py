@@ -36,6 +36,11 @@ class Predictive:
         is a vector; or a number, or one vector, for all rows. The family's natural parameters; and
         `trials` of a binomial family without them.
 
+    Attributes
+    ----------
+    shape : tuple
+        (n,), or (n, d) for d responses.
+
     Raises
     ------
     ParameterDomainError
@@ -83,7 +88,7 @@ class Predictive:
             raise ValueError(
                 f"Expected parameters of one shape, one value for each row. Received: {listed}."
             )
-        (self._shape,) = shapes
+        (self.shape,) = shapes
         for name, values in self.params.items():
             domain = self.family.params[name].domain
             bad = ~domain.contains(values)
@@ -95,10 +100,10 @@ class Predictive:
                     float(values[bad][0]),
                 )
             if not leads[name]:
-                shape = (*self._shape, *self.family.params[name].shape)
+                shape = (*self.shape, *self.family.params[name].shape)
                 self.params[name] = np.broadcast_to(values, shape)
         self.given = {name: self._read_given(name, values) for name, values in given.items()}
-        self._y_shape = (*self._shape, *(self.family.y_shape if self.family.vector else ()))
+        self._y_shape = (*self.shape, *(self.family.y_shape if self.family.vector else ()))
         self._frozen = None
 
     def _read(self, name, values):
@@ -116,14 +121,14 @@ class Predictive:
     def _read_given(self, name, values):
         """Return whole numbers from 1 on, one for each row."""
         values = np.asarray(values, dtype="float64")
-        if values.shape not in ((), self._shape) or not (
+        if values.shape not in ((), self.shape) or not (
             np.isfinite(values).all() and (values >= 1).all() and (values % 1 == 0).all()
         ):
             raise ValueError(
                 f"Expected {name} to be whole numbers from 1 on, one for all rows or of shape "
-                f"{self._shape}. Received: {name}={values!r}."
+                f"{self.shape}. Received: {name}={values!r}."
             )
-        return np.broadcast_to(values, self._shape)
+        return np.broadcast_to(values, self.shape)
 
     @property
     def frozen(self):
@@ -239,7 +244,7 @@ class Predictive:
             If y has another shape.
         """
         d, y = self._at(y)
-        return np.asarray(self.family._frozen_log_prob(d.frozen, y))
+        return np.asarray(self.family.frozen_log_prob(d.frozen, y))
 
     def pit(self, y, seed=None):
         """Return the probability integral transform of y: uniform if the model is right.
@@ -262,7 +267,7 @@ class Predictive:
         doi:10.1111/j.1541-0420.2009.01191.x.
         """
         d, y = self._at(y)
-        lower, upper = (np.asarray(end) for end in self.family._cdf_range(d.frozen, y))
+        lower, upper = (np.asarray(end) for end in self.family.cdf_range(d.frozen, y))
         return lower + np.random.default_rng(seed).random(upper.shape) * (upper - lower)
 
     def crps(self, y):
@@ -293,7 +298,7 @@ class Predictive:
 
     def _crps(self, y):
         score = self.family._crps(y, **self.params, **self.given)
-        score = np.full(self._shape, np.nan) if score is None else np.asarray(score)
+        score = np.full(self.shape, np.nan) if score is None else np.asarray(score)
         rest = np.isnan(score)
         if rest.any():
             part = self._rows(rest)
@@ -315,13 +320,13 @@ class Predictive:
         numpy.ndarray, shape (size, n)
         """
         rng = np.random.default_rng(seed)
-        return np.asarray(self.frozen.rvs(size=(size, *self._shape), random_state=rng), dtype=float)
+        return np.asarray(self.frozen.rvs(size=(size, *self.shape), random_state=rng), dtype=float)
 
     def _at(self, y):
         """Return the distributions with what y tells of them, and y; raise: never broadcast."""
         y, columns = numbers(y), self.family.y_columns
-        if columns and not self.family.vector and y.shape == (*self._shape, columns):
-            y, given = self.family._conditioned(y)
+        if columns and not self.family.vector and y.shape == (*self.shape, columns):
+            y, given = self.family.conditioned(y)
             d = Predictive(self.family, {**self.params, **given}) if given else self
             return d, y
         if y.shape == (*self._y_shape, 1):
@@ -344,7 +349,7 @@ class Predictive:
         d, seen = self._at(y)
         if self.family.vector:
             self.family.check(seen)
-        elif y.shape == (*self._shape, self.family.y_columns):
+        elif y.shape == (*self.shape, self.family.y_columns):
             self.family.check(y)
         else:
             d.family.check_seen(seen, **d.given)
@@ -362,7 +367,7 @@ class Predictive:
     # ---- a container of rows ----------------------------------------------------------------
 
     def __len__(self):
-        return self._shape[0]
+        return self.shape[0]
 
     def __getitem__(self, rows):
         """Return the distributions of some rows: an int, a slice, or an array, as NumPy takes."""

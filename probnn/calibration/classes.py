@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.calibration._monotone import monotone
 
 
@@ -55,8 +55,8 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
     1      0.25       0.5      2
     2      0.75       1.0      2
     """
-    level, resamples = _checks.fraction(level), _checks.count(resamples, "`resamples`")
-    probs, y = _checks.classes(y, d, "a reliability diagram")
+    level, resamples = checks.fraction(level), checks.count(resamples, "`resamples`")
+    probs, y = checks.classes(y, d, "a reliability diagram")
     rng = np.random.default_rng(seed)
     if d.family.kind == "binary":
         return _corp(probs[:, 1], y == 1, level, resamples, rng)
@@ -133,9 +133,9 @@ def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
     >>> calibration.expected_calibration_error([0, 0, 1, 0], d)
     0.25
     """
-    bins = _checks.count(bins, "`bins`")
-    _checks.known("`strategy`", strategy, ("uniform", "quantile"))
-    probs, y = _checks.classes(y, d, "the expected calibration error")
+    bins = checks.count(bins, "`bins`")
+    checks.known("`strategy`", strategy, ("uniform", "quantile"))
+    probs, y = checks.classes(y, d, "the expected calibration error")
     if d.family.kind == "binary":
         forecast, event = probs[:, 1], y == 1
     else:

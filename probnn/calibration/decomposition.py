@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.calibration._monotone import recalibrated
 
 
@@ -51,17 +51,17 @@ def decompose(y, d, *, score=None):
     >>> calibration.decompose([0, 1, 1, 0, 1], d).round(3).to_dict()
     {'score': 0.172, 'miscalibration': 0.072, 'discrimination': 0.14, 'uncertainty': 0.24}
     """
-    if not _checks.predictive(d).family.has_classes:
-        _checks.known("`score` of numbers", score or "squared_error", ("squared_error",))
-        d, y = _checks.numbers(y, d, "the decomposition of squared errors")
+    if not checks.predictive(d).family.has_classes:
+        checks.known("`score` of numbers", score or "squared_error", ("squared_error",))
+        d, y = checks.numbers(y, d, "the decomposition of squared errors")
         mean = d.mean()
         if not np.isfinite(mean).all():
             raise ValueError(f"Expected finite means. Received: {d!r}, where some are not.")
         return _terms([(mean.ravel(), y.ravel())], _square)
     binary = d.family.kind == "binary"
     names = ("brier", "log_score") if binary else ("brier",)
-    score = _checks.known(f"`score` of the {d.family.name} family", score or "brier", names)
-    probs, y = _checks.classes(y, d, "this decomposition")
+    score = checks.known(f"`score` of the {d.family.name} family", score or "brier", names)
+    probs, y = checks.classes(y, d, "this decomposition")
     codes = [1] if binary else range(probs.shape[1])
     pairs = [(probs[:, code], (y == code).astype("float64")) for code in codes]
     return _terms(pairs, _log if score == "log_score" else _square)

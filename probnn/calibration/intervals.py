@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 
 _LEVELS = (*np.linspace(0.05, 0.95, 19).round(2).tolist(), 0.99)
 
@@ -53,17 +53,17 @@ def coverage(y, d, *, levels=None, level=0.95):
     >>> calibration.coverage(y, narrow, levels=[0.5, 0.9]).round(3).values.tolist()
     [[0.5, 0.264, 0.5, 0.469, 0.531], [0.9, 0.612, 0.9, 0.881, 0.918]]
     """
-    levels = _checks.fractions(_LEVELS if levels is None else levels)
-    return coverage_of(y, d, levels, _checks.fraction(level))
+    levels = checks.fractions(_LEVELS if levels is None else levels)
+    return coverage_of(y, d, levels, checks.fraction(level))
 
 
 def coverage_of(y, d, levels, level, interval=None):
     """Return the table of `coverage`; interval may be a `d.interval` that remembers."""
-    d, y = _checks.rows(y, d)
+    d, y = checks.rows(y, d)
     interval = interval or d.interval
     with np.errstate(divide="ignore", invalid="ignore"):
-        below, upto = d.family._cdf_range(d.frozen, y)
-    _checks.cdf(upto, d)
+        below, upto = d.family.cdf_range(d.frozen, y)
+    checks.cdf(upto, d)
     table = []
     for each in levels:
         found = np.mean((upto >= (1 - each) / 2) & (below < (1 + each) / 2))
@@ -75,12 +75,12 @@ def coverage_of(y, d, levels, level, interval=None):
 def _probability(d, level, interval):
     """Return the probability of each row's central interval."""
     if d.family.discrete:
-        (before, _), (_, last) = (d.family._cdf_range(d.frozen, end) for end in interval(level))
+        (before, _), (_, last) = (d.family.cdf_range(d.frozen, end) for end in interval(level))
         return last - before
     low, high = (1 - level) / 2, (1 + level) / 2
     if not d.family.atom:
-        return np.full(d._shape, high - low)
-    lowest = d.frozen.cdf(np.full(d._shape, d.family.support.low))
+        return np.full(d.shape, high - low)
+    lowest = d.frozen.cdf(np.full(d.shape, d.family.support.low))
     return np.maximum(high, lowest) - np.where(low <= lowest, 0.0, low)
 
 
@@ -129,15 +129,15 @@ def sharpness(d, *, levels=(0.5, 0.9)):
     >>> calibration.sharpness(d, levels=[0.95]).round(2).values.tolist()
     [['width', 0.95, 5.88, 4.9, 5.88, 6.86]]
     """
-    levels = _checks.fractions(levels)
-    return sharpness_of(_checks.predictive(d), levels)
+    levels = checks.fractions(levels)
+    return sharpness_of(checks.predictive(d), levels)
 
 
 def sharpness_of(d, levels, interval=None):
     """Return the table of `sharpness`; interval as of `coverage_of`."""
     interval = interval or d.interval
     if d.family.has_classes:
-        probs = _checks.class_probs(d)
+        probs = checks.class_probs(d)
         values = {
             ("entropy", np.nan): special.entr(probs).sum(axis=1),
             ("top_probability", np.nan): probs.max(axis=1),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.calibration.recalibrated import (
     RecalibratedModel,
     RecalibratedPredictive,
@@ -75,7 +75,7 @@ class IsotonicRecalibration:
             if family is not None:
                 _check_continuous(family, family)
             return RecalibratedModel(d_or_model, self)
-        _check_continuous(_checks.predictive(d_or_model).family, d_or_model)
+        _check_continuous(checks.predictive(d_or_model).family, d_or_model)
         base, levels, targets = d_or_model, self.levels, self.targets
         if isinstance(base, RecalibratedPredictive):  # one map after another is one map
             before = np.interp(levels, base.targets, base.levels)
@@ -128,12 +128,12 @@ def isotonic(y, d, *, knots=None):
     >>> calibration.isotonic(y, wide)(wide[:1]).stddev().round(1).tolist()
     [1.0]
     """
-    _check_continuous(_checks.predictive(d).family, d)
+    _check_continuous(checks.predictive(d).family, d)
     values = transform(y, d, seed=0)
     n = len(values)
     if knots is None:
         knots = max(1, min(round(2.0 * n ** (1 / 3)), n // 10))
-    elif _checks.count(knots, "`knots`") > n:
+    elif checks.count(knots, "`knots`") > n:
         raise ValueError(f"Expected at most as many knots as rows, {n}. Received: {knots}.")
     targets = np.sin(0.5 * np.pi * np.arange(1, knots + 1) / (knots + 1)) ** 2
     ranks = np.unique(np.clip(np.round((n + 1) * targets), 1, n).astype(int))

@@ -67,7 +67,7 @@ class RecalibratedPredictive(Predictive):
     def _of_parts(self, integral, *values):
         """Return an integral of all rows, of so many at once as a chunk has edges of panels for."""
         edges = len(self.levels) + len(_EDGES) + len(_AMONG) * len(parts_of(self.base.frozen))
-        size = max(1, _CHUNK // (edges * int(np.prod(self._shape[1:]))))
+        size = max(1, _CHUNK // (edges * int(np.prod(self.shape[1:]))))
         if len(self) <= size:
             return integral(self.frozen, *values)
         parts = [slice(start, start + size) for start in range(0, len(self), size)]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtri_exp
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 
 _LOG_SMALLEST = np.log(np.nextafter(0.0, 1.0))  # of what float64 can tell from 0
 
@@ -48,8 +48,8 @@ def quantile_residuals(y, d, *, seed=0):
     >>> calibration.quantile_residuals([0.5, 3.0], d).round(6).tolist()
     [0.5, 200.0]
     """
-    d, y = _checks.rows(y, d, censored=True, several=True)
-    v = np.random.default_rng(seed).random(d._shape)
+    d, y = checks.rows(y, d, censored=True, several=True)
+    v = np.random.default_rng(seed).random(d.shape)
     with np.errstate(divide="ignore"):
         (below, at), (above, beyond) = _log_tails(d, y)
         log_v, log_rest = np.log(v), np.log1p(-v)
@@ -69,7 +69,7 @@ def quantile_residuals(y, d, *, seed=0):
 def _log_tails(d, y):
     """Return the logarithms of P(Y < y), P(Y <= y), and those of 1 less each."""
     family = d.family
-    if y.shape != d._shape:  # bounds of a censored response
+    if y.shape != d.shape:  # bounds of a censored response
         low, high = y[..., 0], y[..., 1]
     else:
         low, high = (y - 1.0 if family.discrete else y), y

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize
 
 from probnn import links
-from probnn.calibration import _checks, _copies
+from probnn.calibration import _copies, checks
 from probnn.calibration.recalibrated import (
     RecalibratedModel,
     RecalibratedPredictive,
@@ -45,7 +45,7 @@ class ScaleScaling:
     factor: float
 
     def __post_init__(self):
-        _checks.positive(self.factor, "factor")
+        checks.positive(self.factor, "factor")
 
     def __call__(self, d_or_model):
         """Return a recalibrated Predictive, or a recalibrated model.
@@ -82,10 +82,10 @@ class ScaleScaling:
         scale = np.array([n == head.family.scale_parameter for n, _ in head.family.raw_columns])
         move = np.tile(np.where(scale, np.log(self.factor), 0.0), head.responses)
         if head.bias is not None:
-            biased = np.array(head._biased * head.responses)
+            biased = np.array(head.biased * head.responses)
             head.bias.assign(_copies.numpy(head.bias) + move[biased])
         if head.constant is not None:
-            constant = np.array(head._kinds * head.responses) == "constant"
+            constant = np.array(head.kinds * head.responses) == "constant"
             head.constant.assign(_copies.numpy(head.constant) + move[constant])
         return copy
 
@@ -150,7 +150,7 @@ def scale_scaling(y, d):
     12.5
     """
     _check_scaled(d)
-    d, y = _checks.rows(y, d, censored=True, several=True)
+    d, y = checks.rows(y, d, censored=True, several=True)
     with np.errstate(all="ignore"):  # what is not finite is no factor
         if d.family.loss == "squared_error":
             z = (y - d.params[d.family.location]) / d.params[d.family.scale_parameter]
@@ -196,7 +196,7 @@ def _scaled(d, factor):
 
 def _check_scaled(d):
     """Raise if d is not of a family with a scale, or has been recalibrated as a whole."""
-    _check_family(_checks.predictive(d).family)
+    _check_family(checks.predictive(d).family)
     if isinstance(d, RecalibratedPredictive):
         raise ValueError(
             f"Expected a Predictive as a model makes it. Received: {d!r}. Scale first, then call "

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 
 _METHODS = ("cqr", "absolute", "normalised")
 
@@ -44,8 +44,8 @@ class Conformal:
     method: str
 
     def __post_init__(self):
-        _checks.fraction(self.level)
-        _checks.known("`method`", self.method, (*_METHODS, "classes"))
+        checks.fraction(self.level)
+        checks.known("`method`", self.method, (*_METHODS, "classes"))
         if not (isinstance(self.margin, Real) and np.isfinite(self.margin)):
             raise ValueError(f"Expected a finite margin. Received: {self.margin!r}.")
 
@@ -68,7 +68,7 @@ class Conformal:
         ValueError
             If this is of classes, or d is of another kind.
         """
-        if self.method == "classes" or _checks.predictive(d).family.has_classes:
+        if self.method == "classes" or checks.predictive(d).family.has_classes:
             raise ValueError(
                 f"Expected numbers, for an interval. Received: {d!r}, and a margin of the method "
                 f"{self.method!r}. Of classes, ask for the set."
@@ -98,12 +98,12 @@ class Conformal:
         ValueError
             If this is of numbers, or d is of another kind.
         """
-        if self.method != "classes" or not _checks.predictive(d).family.has_classes:
+        if self.method != "classes" or not checks.predictive(d).family.has_classes:
             raise ValueError(
                 f"Expected classes, for a set. Received: {d!r}, and a margin of the method "
                 f"{self.method!r}. Of numbers, ask for the interval."
             )
-        return 1.0 - _checks.class_probs(d) <= self.margin
+        return 1.0 - checks.class_probs(d) <= self.margin
 
 
 def conformal(y, d, *, level=0.9, method="cqr"):
@@ -154,14 +154,14 @@ def conformal(y, d, *, level=0.9, method="cqr"):
     >>> upper.round(1).tolist()
     [1.6]
     """
-    level = _checks.fraction(level)
-    _checks.known("`method`", method, _METHODS)
-    if _checks.predictive(d).family.has_classes:
-        probs, y = _checks.classes(y, d, "conformal sets")
+    level = checks.fraction(level)
+    checks.known("`method`", method, _METHODS)
+    if checks.predictive(d).family.has_classes:
+        probs, y = checks.classes(y, d, "conformal sets")
         method = "classes"
         scores = 1.0 - np.take_along_axis(probs, y[:, None], axis=1)[:, 0]
     else:
-        d, y = _checks.numbers(y, d, "conformal intervals")
+        d, y = checks.numbers(y, d, "conformal intervals")
         lower, upper, unit = _reach(d, level, method)
         scores = (np.maximum(lower - y, y - upper) / unit).ravel()
     if not np.isfinite(scores).all():

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from probnn import scores
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.calibration.classes import expected_calibration_error
 from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
@@ -62,7 +62,7 @@ def report(y, d, *, seed=0):
     >>> calibration.report(y, d).loc["coverage_90"].round(3).to_dict()
     {'value': 0.914, 'expected': 0.9, 'lower': 0.881, 'upper': 0.918, 'pvalue': nan}
     """
-    d = _checks.predictive(d)
+    d = checks.predictive(d)
     rows = _classes(y, d) if d.family.has_classes else _numbers(y, d, seed)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS, dtype="float64")
     return table.rename_axis("measure")
@@ -83,8 +83,8 @@ def _tested(value, expected, deviation):
 
 
 def _numbers(y, d, seed):
-    d, y = _checks.rows(y, d, censored=True)
-    seen = y.shape == d._shape
+    d, y = checks.rows(y, d, censored=True)
+    seen = y.shape == d.shape
     seed = int(np.random.default_rng(seed).integers(2**32))  # for two looks at one transform
     values, test = transform(y, d, seed), uniformity_test(y, d, seed=seed)
     n = len(values)
@@ -107,7 +107,7 @@ def _numbers(y, d, seed):
 
 
 def _classes(y, d):
-    probs, y = _checks.classes(y, d, "this report")
+    probs, y = checks.classes(y, d, "this report")
     with np.errstate(divide="ignore"):
         log_score = -np.log(probs)
     brier = 1.0 - 2.0 * probs + np.sum(probs**2, axis=1, keepdims=True)
@@ -117,9 +117,9 @@ def _classes(y, d):
         upto, code = probs.cumsum(axis=1)[:, None, :], np.arange(probs.shape[1])
         ranked = np.sum((upto - (code[:, None] <= code)) ** 2, axis=2)
         rows["ranked_probability"] = _score(ranked, probs, y)
-    parts = decompose(y.reshape(d._shape), d)
+    parts = decompose(y.reshape(d.shape), d)
     rows |= {name: _only(value) for name, value in parts.drop("score").items()}
-    error = expected_calibration_error(y.reshape(d._shape), d)
+    error = expected_calibration_error(y.reshape(d.shape), d)
     rows["expected_calibration_error"] = _only(error)
     return rows | {each.measure: _only(each.mean) for each in sharpness(d).itertuples()}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from probnn.calibration import _checks, _copies
+from probnn.calibration import _copies, checks
 from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.fitted import adapt
 from probnn.predictive import Predictive
@@ -39,7 +39,7 @@ class TemperatureScaling:
     temperature: float
 
     def __post_init__(self):
-        _checks.positive(self.temperature, "temperature")
+        checks.positive(self.temperature, "temperature")
 
     def __call__(self, d_or_model):
         """Return a recalibrated Predictive, or a recalibrated model.
@@ -130,7 +130,7 @@ def temperature_scaling(y, d):
     [0.3, 0.7]
     """
     logs = _logits(d)
-    d, y = _checks.rows(y, d, several=True)
+    d, y = checks.rows(y, d, several=True)
     logs = logs.reshape(-1, logs.shape[-1])
     possible = np.isfinite(logs)
     logs = np.where(possible, logs, 0.0)
@@ -175,7 +175,7 @@ def _slope(log_inverse, gain, possible):
 
 def _logits(d):
     """Return the logarithms of the class probabilities, the classes along the last axis."""
-    _check_classes(_checks.predictive(d).family, d)
+    _check_classes(checks.predictive(d).family, d)
     probs = d.params[d.family.location]
     if d.family.kind == "binary":
         probs = np.stack([1.0 - probs, probs], axis=-1)

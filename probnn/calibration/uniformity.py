@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 
 
 class UniformityTest(NamedTuple):
@@ -61,7 +61,7 @@ def pit(y, d, *, bins=20, level=0.95, seed=0):
     >>> calibration.pit(y, wide, bins=4).density.round(2).tolist()
     [0.32, 1.82, 1.56, 0.31]
     """
-    bins, level = _checks.count(bins, "`bins`"), _checks.fraction(level)
+    bins, level = checks.count(bins, "`bins`"), checks.fraction(level)
     values = transform(y, d, seed)
     edges = np.linspace(0.0, 1.0, bins + 1)
     counts = np.histogram(values, edges)[0]
@@ -126,7 +126,7 @@ def uniformity_test(y, d, *, seed=0):
 
 def transform(y, d, seed):
     """Return the probability integral transform of checked y, shape (n,)."""
-    d, y = _checks.rows(y, d, censored=True)
+    d, y = checks.rows(y, d, censored=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = _checks.cdf(d.pit(y, seed), d)
+        values = checks.cdf(d.pit(y, seed), d)
     return np.clip(values.ravel(), 0.0, 1.0)  # from rounding

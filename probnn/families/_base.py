@@ -211,11 +211,11 @@ class Family(ABC):
         """
         return {}
 
-    def _width(self, y):
+    def raw_spread(self, y):
         """Return how far apart the raw locations of y are: a number, or one for each column."""
         return spread(y, np.mean(y))
 
-    def _conditioned(self, y):
+    def conditioned(self, y):
         """Return y of several columns as the numbers that are random, and what the rest gives."""
         return y, {}
 
@@ -223,11 +223,11 @@ class Family(ABC):
         """Return what of y is compared with the mean."""
         return y
 
-    def _frozen_log_prob(self, frozen, y):
+    def frozen_log_prob(self, frozen, y):
         """Return the log-density, or log-mass, of y under a frozen distribution."""
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
 
-    def _cdf_range(self, frozen, y):
+    def cdf_range(self, frozen, y):
         """Return P(Y < y) and P(Y <= y) under a frozen distribution."""
         upper = frozen.cdf(y)
         if self.discrete:

@@ -57,7 +57,8 @@ class LocationScale(Family):
         width = m.maximum(width, by_precision(width, 1e-37, 1e-300))  # none rounds to 0
         return self.standard.log_between(z, width)
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return self._start(y)["scale"]
 
 

@@ -48,8 +48,9 @@ class Wrapper(Family):
         """Return the mean, from arrays or tensors of parameters."""
         return self.family.mean(**params)
 
-    def _width(self, y):
-        return self.family._width(y)
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
+        return self.family.raw_spread(y)
 
     def _support_hint(self):
         return self.family._support_hint()

@@ -47,7 +47,8 @@ class OfTrials(Family):
         """Return the successes; if y has the trials, their proportion."""
         return y if self.trials is not None else y[..., 0] / y[..., 1]
 
-    def _conditioned(self, y):
+    def conditioned(self, y):
+        """Return y as the numbers that are random, and what the rest gives."""
         return y[..., 0], {"trials": y[..., 1]}
 
     def check_seen(self, y, trials=None):

@@ -126,13 +126,15 @@ class Censored(Wrapper):
         """Raise ValueError if numbers, seen without censoring, are impossible."""
         self.family.check_seen(y, **given)
 
-    def _conditioned(self, y):
+    def conditioned(self, y):
+        """Return y as the numbers that are random, and what the rest gives."""
         exact = (y[..., 0] == y[..., 1]).all()
         return (y[..., 0] if exact else y), {}
 
-    def _frozen_log_prob(self, frozen, y):
+    def frozen_log_prob(self, frozen, y):
+        """Return the log-density, or log-mass, of y under a frozen distribution."""
         if y.ndim == np.ndim(frozen.mean()):
-            return self.family._frozen_log_prob(frozen, y)
+            return self.family.frozen_log_prob(frozen, y)
         lower, upper = y[..., 0], y[..., 1]
         with np.errstate(divide="ignore", invalid="ignore"):
             p, q = frozen.cdf(upper) - frozen.cdf(lower), frozen.sf(lower) - frozen.sf(upper)
@@ -141,9 +143,10 @@ class Censored(Wrapper):
             known = np.where(lower <= self.family.support.low, frozen.logcdf(upper), known)
             return np.where(lower == upper, frozen.logpdf(lower), known)
 
-    def _cdf_range(self, frozen, y):
+    def cdf_range(self, frozen, y):
+        """Return P(Y < y) and P(Y <= y) under a frozen distribution."""
         if y.ndim == np.ndim(frozen.mean()):
-            return self.family._cdf_range(frozen, y)
+            return self.family.cdf_range(frozen, y)
         return frozen.cdf(y[..., 0]), frozen.cdf(y[..., 1])
 
     def _crps(self, y, **params):
@@ -162,8 +165,9 @@ class Censored(Wrapper):
             middle = np.where(right, lower, np.where(left, upper, 0.5 * lower + 0.5 * upper))
         return middle[~(left & right)]
 
-    def _width(self, y):
-        return self.family._width(self._stand_ins(y))
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
+        return self.family.raw_spread(self._stand_ins(y))
 
     def _start(self, y):
         middle = self._stand_ins(y)

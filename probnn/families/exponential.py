@@ -58,7 +58,8 @@ class Exponential(LogLocationScale):
     def _start(self, y):
         return {"mean": float(np.mean(y))}
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return self._start(y)["mean"]
 
     def _crps(self, y, mean):

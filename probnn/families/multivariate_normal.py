@@ -185,7 +185,7 @@ class MultivariateNormal(Family):
         return total
 
     def _start(self, y):
-        loc, scale = y.mean(axis=0), self._width(y)
+        loc, scale = y.mean(axis=0), self.raw_spread(y)
         z = (y - loc) / scale
         correlation = z.T @ z / len(y)
         correlation[np.diag_indices(self.units)] = 1.0  # also of a column with one value
@@ -195,7 +195,8 @@ class MultivariateNormal(Family):
         triangle = scale[:, None] * np.linalg.cholesky(correlation)
         return {"loc": loc, "scale_tril": triangle[_rows(self.units)]}
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return np.array([spread(column, np.mean(column)) for column in y.T])
 
     def _crps(self, y, loc, scale_tril):

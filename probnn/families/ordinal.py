@@ -156,7 +156,8 @@ class Ordinal(Family):
         below = np.cumsum(counts)[:-1] / counts.sum()
         return {"loc": 0.0, "cutpoints": self._cumulative.forward(below)}
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return 1.0
 
     def _crps(self, y, loc, cutpoints):

@@ -100,7 +100,8 @@ class StudentT(Family):
             return guess
         return {**found, "df": min(found["df"], _MOST)}
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return self._start(y)["scale"]
 
     def _crps(self, y, loc, scale, df):

@@ -122,7 +122,8 @@ class TruncatedNormal(Family):
             return guess
         return self._maximised(y, guess)
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         return spread(y, np.mean(y))
 
     def _crps(self, y, loc, scale):

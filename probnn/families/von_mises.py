@@ -84,7 +84,8 @@ class VonMises(Family):
             return {"loc": loc, "concentration": 1e6}
         return {"loc": loc, "concentration": _concentration(short)}
 
-    def _width(self, y):
+    def raw_spread(self, y):
+        """Return how far apart the raw locations of y are."""
         loc = self._start(y)["loc"]
         found = float(np.sqrt(np.mean(_nearest_turn(y, loc) ** 2)))
         return found if found > 1e-12 else 1.0

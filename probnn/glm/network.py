@@ -219,7 +219,7 @@ class Bridge:
         self.y_name = name_of(y) or "y"
         y = data.response(y, head)
         x = np.asarray(x, dtype="float64")
-        self.chain = collapse(layers, x.shape[1], head._kinds.count("predicted"))
+        self.chain = collapse(layers, x.shape[1], head.kinds.count("predicted"))
         if self.chain is not None and not head.use_bias and self.chain.shift.any():
             self.chain = None  # its constant goes with the coefficients: no model of x alone
         self.is_conditional = self.chain is None
@@ -246,7 +246,7 @@ class Bridge:
         frame = pd.DataFrame(self.design, columns=self.labels, index=index)
         one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
         names = [name for name, _ in family.raw_columns]
-        kinds = dict(zip(names, head._kinds, strict=True))
+        kinds = dict(zip(names, head.kinds, strict=True))
         bare = frame.drop(columns="const", errors="ignore")
         frames = {n: bare if n in family.no_intercept else frame for n in kinds}
         location = frames[family.location] if kinds[family.location] == "predicted" else one
@@ -293,15 +293,15 @@ class Bridge:
 
     def assign(self, coef):
         """Give the network the coefficients of the full model."""
-        kinds, head = self.head._kinds, self.head
+        kinds, head = self.head.kinds, self.head
         kernel, bias = np.zeros((len(self.x_names), len(kinds))), np.zeros(len(kinds))
         start = 0
         for a, kind in enumerate(kinds):
             if kind == "predicted":
-                width = len(self.x_names) + head._biased[a]
+                width = len(self.x_names) + head.biased[a]
                 part = coef[start : start + width]
-                kernel[:, a] = part[1:] if head._biased[a] else part
-                bias[a] = part[0] if head._biased[a] else 0.0
+                kernel[:, a] = part[1:] if head.biased[a] else part
+                bias[a] = part[0] if head.biased[a] else 0.0
                 start += width
             elif kind == "constant":
                 bias[a] = coef[start]

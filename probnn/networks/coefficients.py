@@ -6,8 +6,8 @@ import numpy as np
 def flat(head, kernel, bias):
     """Return raw kernel (p, k) and bias (k,) as coefficients, linear predictor by predictor."""
     bias, parts = absorbed(head, bias), []
-    for a, kind in enumerate(head._kinds):
-        if kind == "constant" or head._biased[a]:
+    for a, kind in enumerate(head.kinds):
+        if kind == "constant" or head.biased[a]:
             parts.append([bias[a]])
         if kind == "predicted":
             parts.append(kernel[:, a])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import calibration
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
 
@@ -46,7 +46,7 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('forecast probability', 'observed share')
     """
-    probs, _ = _checks.classes(y, d, "their reliability")
+    probs, _ = checks.classes(y, d, "their reliability")
     several = d.family.classes is not None
     if classes is not None and not several:
         raise ValueError(f"Expected classes to be left out for {d!r}. Received: {classes!r}.")

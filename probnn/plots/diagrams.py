@@ -121,7 +121,7 @@ def _outputs(head):
     """Return what the raw outputs are called, of several responses with their number."""
     names = []
     for response in range(head.responses):
-        for (name, which), kind in zip(head.family.raw_columns, head._kinds, strict=True):
+        for (name, which), kind in zip(head.family.raw_columns, head.kinds, strict=True):
             called = name
             if head.family.kind == "categorical":
                 called, which = "log-odds", which.replace("[", "").replace("]", "")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes, on_axes
 from probnn.plots._inputs import Inputs
@@ -121,7 +121,7 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
 
 def _averaged(rows, feature, of, level, grid):
     """Return the table of `partial_dependence`, and what its interval is, in words."""
-    _checks.fraction(level)
+    checks.fraction(level)
     feature = rows.name_of(feature)
     values = _values(rows.table[feature].to_numpy(dtype="float64"), grid)
     n = len(rows.table)
@@ -162,7 +162,7 @@ def _values(column, grid):
         if not values.size or not np.isfinite(values).all():
             raise ValueError(f"Expected a grid of finite numbers. Received: {grid!r}.")
         return values
-    grid = _checks.count(grid, "grid", 2)
+    grid = checks.count(grid, "grid", 2)
     own = np.unique(column)
     return own if len(own) <= grid else np.linspace(own[0], own[-1], grid)
 

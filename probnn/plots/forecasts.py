@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_axes, style
 from probnn.plots._inputs import Inputs
@@ -55,7 +55,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('dose', 'effect', ['mean', '50 % interval', '90 % interval', 'observed'])
     """
-    grid = _checks.count(grid, "grid", 2)
+    grid = checks.count(grid, "grid", 2)
     rows = Inputs(model, x)
     feature = _only_varying(rows) if feature is None else rows.name_of(feature)
     at = rows.table[feature].to_numpy(dtype="float64")
@@ -64,7 +64,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     shown = name_of(y) or "y"
     y, d = rows.seen(y, rows.believed(table))
     _check_responses(d)
-    levels = np.sort(_checks.fractions(levels))
+    levels = np.sort(checks.fractions(levels))
     seen = None if y is None else _observed(y, d.family, len(at))
     ax = axes(ax)
     mean = d.mean()
@@ -128,7 +128,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     if width is not None and not 0 < width <= 1:
         raise ValueError(f"Expected a width between 0 and 1, as 0.8. Received: {width}.")
     if y is not None:
-        d, y = _checks.rows(y, d)
+        d, y = checks.rows(y, d)
         y = y[rows]
     ax, part = axes(ax), d[rows]
     if d.family.discrete:
@@ -155,9 +155,9 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
 
 def _check_responses(d):
     """Raise ValueError if the response is not one number or class in each row."""
-    if len(_checks.predictive(d)._shape) != 1:
+    if len(checks.predictive(d).shape) != 1:
         raise ValueError(
-            f"Expected distributions of one response. Received: {d!r}, of shape {d._shape}. Make a "
+            f"Expected distributions of one response. Received: {d!r}, of shape {d.shape}. Make a "
             "Predictive of one of them, from its columns of the parameters."
         )
 

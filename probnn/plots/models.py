@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.data import to_numpy
 from probnn.fitted.dispatch import named
 from probnn.fitted.fit import quantile
@@ -54,7 +54,7 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     >>> pn.plots.coefficient_table(results).round(2).to_numpy().tolist()
     [['OLS', 'x1', 1.1, -0.04, 2.24]]
     """
-    _checks.fraction(level)
+    checks.fraction(level)
     if isinstance(models, (list, tuple)):
         models = {f"model {i + 1}": model for i, model in enumerate(models)}
     models, labels = named((models,))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.plots._axes import COLORS, style
 from probnn.plots._inputs import Inputs
 from probnn.plots.checks import coverage, pit, reliability
@@ -65,7 +65,7 @@ def report(model, x, y, *, figure=None):
     rows = Inputs(model, x)
     d = rows.believed(rows.table)
     y, d = rows.seen(y, d)
-    _checks.rows(y, d, censored=True)
+    checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)
     panels = _of_classes if d.family.has_classes else _of_numbers
@@ -82,7 +82,7 @@ def report(model, x, y, *, figure=None):
 
 def _of_numbers(model, x, y, d, inputs):
     """Return the functions that draw on each of the four axes."""
-    censored = _checks.rows(y, d, censored=True)[1].shape != d._shape
+    censored = checks.rows(y, d, censored=True)[1].shape != d.shape
     return [
         (lambda ax: predictive(model, x, y, ax=ax))
         if inputs == 1
@@ -114,7 +114,7 @@ def _of_classes(model, x, y, d, inputs):
 
 def _most_frequent(y, d):
     """Return the codes of the classes that are drawn, or None for all."""
-    probs, y = _checks.classes(y, d, "a report")
+    probs, y = checks.classes(y, d, "a report")
     if probs.shape[1] <= len(COLORS):
         return None
     counts = np.bincount(y, minlength=probs.shape[1])
@@ -123,7 +123,7 @@ def _most_frequent(y, d):
 
 def _forecasts(y, d, ax):
     """Draw, for each class, the histogram of the probabilities that tell it from others."""
-    probs, y = _checks.classes(y, d, "their histogram")
+    probs, y = checks.classes(y, d, "their histogram")
     binary = d.family.classes is None
     forecast = probs[:, 1] if binary else probs[np.arange(len(y)), y]
     edges = np.linspace(0.0, 1.0, 26)

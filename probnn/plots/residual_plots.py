@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.calibration._groups import grouped
 from probnn.calibration.residuals import quantile_residuals
 from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top, on_axes
@@ -56,10 +56,10 @@ def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('standard normal quantile', 'residual - quantile')
     """
-    _checks.known("`kind`", kind, _KINDS)
-    level = _checks.fraction(level)
-    d, y = _checks.rows(y, d, censored=kind != "binned")
-    if kind == "fitted" and d.mean().ndim > len(d._shape):
+    checks.known("`kind`", kind, _KINDS)
+    level = checks.fraction(level)
+    d, y = checks.rows(y, d, censored=kind != "binned")
+    if kind == "fitted" and d.mean().ndim > len(d.shape):
         raise ValueError(
             f"Expected one mean in each row. Received: {d!r}. Choose kind='binned' for classes."
         )
@@ -127,7 +127,7 @@ def _binned(ax, y, d, residual, z, share):
     """Draw the means of y less its mean in groups of rows, and the band of a right model."""
     several = d.family.classes is not None
     if several:
-        mean = _checks.class_probs(d)
+        mean = checks.class_probs(d)
         variance, seen = mean * (1.0 - mean), y.ravel()[:, None] == np.arange(mean.shape[1])
     else:
         mean, variance, seen = (v.reshape(-1, 1) for v in (d.mean(), d.variance(), y))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from probnn import families
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.data import to_numpy
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.solve import solve
@@ -59,7 +59,7 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
     [0.0, 0.2]
     """
     curve = _Curve(x, y, family)
-    steps = _checks.count(steps, "steps")
+    steps = checks.count(steps, "steps")
     start = curve.near() if start is None else start
     if not np.isfinite(start):
         raise ValueError(f"Expected a finite start. Received: {start!r}.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.calibration import _checks
+from probnn.calibration import checks
 from probnn.data import to_numpy
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
@@ -59,7 +59,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level}.")
-    grid = _checks.count(grid, "grid", 2)
+    grid = checks.count(grid, "grid", 2)
     rows = Inputs(model, x)
     shown = _two_columns(rows, features)
     sides = [_padded(rows.table[name].to_numpy(dtype="float64"), grid) for name in shown]

@@ -173,7 +173,7 @@ def _default(predictives, comparable, y):
         found |= {"brier": brier}
         return {**found, "ranked_probability": ranked_probability} if ordered else found
     # Of a y that is known by bounds there is the likelihood alone.
-    seen = all(d._at(y)[1].shape == d._shape for d in predictives.values())
+    seen = all(d._at(y)[1].shape == d.shape for d in predictives.values())
     return {**found, "crps": crps} if seen or not found else found
 
 

@@ -85,7 +85,7 @@ class WeightPath(keras.callbacks.Callback):
 
 def _chain(head, layers, width):
     """Return the chain of linear layers before the head as they are now, or None."""
-    return collapse(layers, width, head._kinds.count("predicted"))
+    return collapse(layers, width, head.kinds.count("predicted"))
 
 
 def _names(head, x_names):
@@ -93,10 +93,10 @@ def _names(head, x_names):
     names, family = [], head.family
     for at, (name, which) in enumerate(family.raw_columns):
         prefix = "" if name == family.location else f"{name}: "
-        if head._kinds[at] == "predicted":
-            columns = ["const", *x_names] if head._biased[at] else x_names
+        if head.kinds[at] == "predicted":
+            columns = ["const", *x_names] if head.biased[at] else x_names
             names += [f"{prefix}{column}{which}" for column in columns]
-        elif head._kinds[at] == "constant":
+        elif head.kinds[at] == "constant":
             is_design = name == family.location or name in family.with_dispersion(1.0)
             names.append(f"{prefix}const{which}" if is_design else f"{name}{which}")
     return names

@@ -99,7 +99,7 @@ def test_cdf_is_the_integral_of_the_density_from_elsewhere(case):
 @every_case
 def test_draws_have_a_shape_a_seed_and_the_distribution(case):
     frozen, shape = frozen_of(case)
-    rows = pn.Predictive(case.family, case.arrays())._shape
+    rows = pn.Predictive(case.family, case.arrays()).shape
     draws = frozen.rvs(size=(400, *rows), random_state=np.random.default_rng(3))
     assert draws.shape == (400, *shape)
     again = frozen.rvs(size=(400, *rows), random_state=np.random.default_rng(3))

@@ -174,7 +174,7 @@ def test_start_is_finite_for_singular_responses(family, rng):
         raw = family.to_raw(start)
         assert np.isfinite(raw).all()
         assert np.isfinite(family.log_prob(y, np.tile(raw, (len(y), 1)))).all()
-        assert (np.asarray(family._width(y)) > 0).all()
+        assert (np.asarray(family.raw_spread(y)) > 0).all()
 
 
 @each_family

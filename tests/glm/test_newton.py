@@ -5,6 +5,7 @@ from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 import probnn as pn
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.newton import Newton
+from probnn.fitting.objective import Objective
 from probnn.glm.covariance import SingularInformationError, inverse_root
 
 
@@ -154,7 +155,8 @@ def test_same_optimum_as_scipy():
 
 
 def test_an_information_that_is_not_positive_definite_has_no_inverse():
-    root = inverse_root(np.diag([4.0, 9.0]))
+    elsewhere = Objective()  # whose rows are not in memory
+    root = inverse_root(np.diag([4.0, 9.0]), elsewhere, np.zeros(2))
     np.testing.assert_allclose(root @ root.T, np.diag([1 / 4, 1 / 9]), rtol=1e-14, atol=1e-16)
     with pytest.raises(SingularInformationError, match="not near a maximum"):
-        inverse_root(np.diag([4.0, -9.0]))
+        inverse_root(np.diag([4.0, -9.0]), elsewhere, np.zeros(2))

@@ -24,12 +24,12 @@ def rows(y, d, censored=False, several=False):
     `censored` says whether bounds of y will do, `several` whether more than one response will.
     """
     given_d, given = predictive(d)._checked(y)
-    if not several and np.prod(d._shape[1:]) > 1:  # of one row they depend on each other
+    if not several and np.prod(d.shape[1:]) > 1:  # of one row they depend on each other
         raise ValueError(
-            f"Expected one response in each row. Received: {d!r}, of shape {d._shape}. Take one "
+            f"Expected one response in each row. Received: {d!r}, of shape {d.shape}. Take one "
             "at a time, as y[:, 0] with d[:, 0]."
         )
-    if given.shape != d._shape and not censored:
+    if given.shape != d.shape and not censored:
         raise ValueError(
             "Expected a y that was seen in every row. Received: bounds that differ. Of a censored "
             "y, report, pit and uniformity_test can be asked; take the rows that were seen for the "
