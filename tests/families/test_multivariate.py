@@ -19,7 +19,11 @@ FAMILIES = [
     pn.families.Dirichlet(units=3),
     pn.families.Dirichlet(units=5),
 ]
-each_family = pytest.mark.parametrize("family", FAMILIES, ids=repr)
+each_family = pytest.mark.parametrize(
+    "family",
+    [pytest.param(f, marks=[pytest.mark.slow] * (f.units > 3)) for f in FAMILIES],
+    ids=repr,
+)
 
 
 def tensor(values, dtype="float64"):

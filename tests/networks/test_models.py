@@ -143,7 +143,7 @@ def test_progress_bar_is_shown(binary, capsys):
     assert "loss:" in out
 
 
-@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+@pytest.mark.parametrize("shape", [(-1,), pytest.param((-1, 1), marks=pytest.mark.slow)])
 def test_metrics_compare_means(shape, rng):
     x = rng.normal(size=(300, 2))
     y = rng.poisson(np.exp(x[:, 0])).reshape(shape)
@@ -447,7 +447,7 @@ class TwoHeads(pn.Model):
         return {"size": self.size_head(h), "count": self.count_head(h)}
 
 
-@pytest.mark.parametrize("make", [two_heads, TwoHeads])
+@pytest.mark.parametrize("make", [two_heads, pytest.param(TwoHeads, marks=pytest.mark.slow)])
 def test_two_heads_each_have_their_loss(make, rng):
     x = rng.normal(size=(50, 2))
     y = {"size": 100.0 + rng.normal(size=50), "count": rng.poisson(3.0, size=50)}
@@ -551,7 +551,7 @@ def test_subclassed_model(rng):
     assert model.predict(x, verbose=0).shape == (80,)
 
 
-@pytest.mark.parametrize("units", [1, 2])
+@pytest.mark.parametrize("units", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_functional_model_is_saved(units, rng, tmp_path):
     inputs = keras.Input((2,))
     outputs = pn.Head("normal", units=units)(keras.layers.Dense(3, "relu")(inputs))

@@ -229,7 +229,12 @@ def test_the_loss_has_all_terms_of_the_density(rng):
 HEADS = [
     (("normal",), {"constant": ["scale"]}, lambda y: y),
     (("normal",), {"fixed": {"scale": 2.0}, "use_bias": False}, lambda y: y),
-    (("negative_binomial",), {"constant": ["dispersion"]}, lambda y: np.floor(np.exp(y))),
+    pytest.param(
+        ("negative_binomial",),
+        {"constant": ["dispersion"]},
+        lambda y: np.floor(np.exp(y)),
+        marks=pytest.mark.slow,
+    ),
     (("ordinal",), {"classes": 3}, lambda y: np.digitize(y, [-0.5, 0.7])),
 ]
 

@@ -143,7 +143,8 @@ def test_bootstrap_rows_are_drawn_with_replacement():
     np.testing.assert_allclose(found, y[rows].mean(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("restore", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("restore", [True, False])
 def test_early_stopping_of_each_member_alone(restore, waves):
     x, y = waves
     model = network(optimizer=keras.optimizers.Adam(0.03))
@@ -169,7 +170,9 @@ OBSTACLES = {
 }
 
 
-@pytest.mark.parametrize("what", OBSTACLES)
+@pytest.mark.parametrize(
+    "what", [pytest.param(n, marks=[pytest.mark.slow] * (n != "CSVLogger")) for n in OBSTACLES]
+)
 def test_what_stands_in_the_way_is_named(what, waves, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x, y = waves

@@ -222,7 +222,12 @@ def headed(family, optimizer="adam", **options):
     return model
 
 
-_LONG = ("embedding, GRU and LSTM", "masked sequences with weights")
+_LONG = (
+    "embedding, GRU and LSTM",
+    "masked sequences with weights",
+    "convolution",
+    "two inputs and two heads",
+)
 
 
 @pytest.mark.parametrize(
@@ -458,6 +463,7 @@ def test_moments_of_random_layers(layer, variance):
     assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 4 / np.sqrt(80)
 
 
+@pytest.mark.slow
 def test_dropout_trains_as_in_keras():
     """Weights and loss over 30 seeds: means within 4 standard errors, and equal spreads."""
     found = []
