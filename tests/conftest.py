@@ -30,6 +30,27 @@ def rng():
     return np.random.default_rng(20240607)
 
 
+@pytest.fixture(scope="session")
+def rewinding():
+    """Return a function that notes the state of a compiled model, and returns what restores it.
+
+    A model that is trained again from its first weights compiles nothing again.
+    """
+
+    def note(model):
+        model.optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *model.optimizer.variables]
+        kept = [(variable, keras.ops.copy(variable.value)) for variable in variables]
+
+        def rewind():
+            for variable, value in kept:
+                variable.assign(keras.ops.copy(value))
+
+        return rewind
+
+    return note
+
+
 @pytest.fixture(autouse=True)
 def _repeatable():
     keras.utils.set_random_seed(0)

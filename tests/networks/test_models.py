@@ -222,7 +222,7 @@ def test_predict_on_batch_gives_means(rng):
     np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), rtol=1e-6)
 
 
-def test_frames_in_all_kinds_give_the_same_fit(rng):
+def test_frames_in_all_kinds_give_the_same_fit(rng, rewinding):
     x = rng.normal(size=(60, 2))
     y = rng.poisson(2.0, size=60)
     frame = pd.DataFrame(x, columns=["a", "b"], index=np.arange(60)[::-1])
@@ -235,10 +235,11 @@ def test_frames_in_all_kinds_give_the_same_fit(rng):
         "tensor": (keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y)),
         "lists": (x.tolist(), y.tolist()),
     }
-    losses = {}
+    model, losses = neuron(pn.Head("poisson")), {}
+    rewind = rewinding(model)
     for kind, data in kinds.items():
+        rewind()
         keras.utils.set_random_seed(3)
-        model = neuron(pn.Head("poisson"))
         losses[kind] = model.fit(*data, epochs=3, batch_size=20, verbose=0).history["loss"]
         losses[kind].append(model.evaluate(*data, verbose=0))
     for kind, found in losses.items():

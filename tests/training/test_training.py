@@ -317,21 +317,16 @@ def test_auto_is_keras_for_steps_and_metrics_of_all_kinds(cls, metrics):
 
 
 @pytest.fixture(scope="module")
-def pair():
+def pair(rewinding):
     """Return a function that fits one of two equal models from their first weights."""
     keras.utils.set_random_seed(11)
     models = [network(optimizers.SGD(0.1, momentum=0.9), metrics=["mae"]) for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
-    starts = []
-    for model in models:
-        model.optimizer.build(model.trainable_variables)
-        variables = [*model.variables, *model.optimizer.variables]
-        starts.append([(v, keras.ops.copy(v.value)) for v in variables])
+    rewinds = [rewinding(model) for model in models]
 
     def run(fit, *data, **options):
         model = models[fit is stock]
-        for variable, value in starts[fit is stock]:
-            variable.assign(keras.ops.copy(value))
+        rewinds[fit is stock]()
         model._initial_epoch = 0  # which BackupAndRestore has moved
         options = {name: getattr(v, "make", lambda v=v: v)() for name, v in options.items()}
         data = () if "x" in options else data or (X, Y)
