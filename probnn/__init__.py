@@ -17,9 +17,9 @@ A Keras network ends in a `Head`, is fitted by negative log-likelihood, and pred
 import importlib
 
 from probnn import backend, domains, families, glm, links, training
-from probnn.heads import Head
-from probnn.losses import NegativeLogLikelihood
 from probnn.models import Model, Sequential
+from probnn.networks.heads import Head
+from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training import DeepEnsemble, fit
 
 __version__ = "0.1.0"
@@ -54,13 +54,13 @@ __all__ = [
 # Where the names live that are imported when they are first used.
 _LAZY = {
     "Predictive": "probnn.predictive",
-    "check_gradients": "probnn.inspection",
-    "collapse_linear": "probnn.inspection",
+    "check_gradients": "probnn.models.inspection",
+    "collapse_linear": "probnn.models.inspection",
     "compare": "probnn.comparison",
     "diagnose": "probnn.diagnosis",
-    "inference": "probnn.glm.network",
-    "layer_outputs": "probnn.inspection",
-    "polish": "probnn.glm.network",
+    "inference": "probnn.bridge",
+    "layer_outputs": "probnn.models.inspection",
+    "polish": "probnn.bridge",
 }
 _LAZY_MODULES = ("calibration", "datasets", "plots", "scores")
 

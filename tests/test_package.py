@@ -67,7 +67,7 @@ def test_public_names():
 @pytest.fixture
 def _own_registries(monkeypatch):
     """Let docstrings register families and links that are gone afterwards."""
-    monkeypatch.setattr(pn.families._registry, "FAMILIES", dict(pn.families.FAMILIES))
+    monkeypatch.setattr(pn.families.registry, "FAMILIES", dict(pn.families.FAMILIES))
     monkeypatch.setattr(pn.links, "LINKS", dict(pn.links.LINKS))
 
 

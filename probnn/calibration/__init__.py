@@ -21,13 +21,14 @@ from probnn.calibration.classes import expected_calibration_error, reliability
 from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage, sharpness
 from probnn.calibration.quantiles import IsotonicRecalibration, isotonic
-from probnn.calibration.recalibrated import RecalibratedModel, RecalibratedPredictive
+from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.calibration.residuals import quantile_residuals
 from probnn.calibration.scales import ScaleScaling, scale_scaling
 from probnn.calibration.sets import Conformal, conformal
 from probnn.calibration.summary import report
 from probnn.calibration.temperatures import TemperatureScaling, temperature_scaling
 from probnn.calibration.uniformity import UniformityTest, pit, uniformity_test
+from probnn.predictive.recalibrated import RecalibratedPredictive
 
 __all__ = [
     "Conformal",

@@ -3,7 +3,7 @@
 import keras
 
 from probnn.fitted import adapt
-from probnn.heads import Head
+from probnn.networks.heads import Head
 from probnn.training.copies import give_weights, remade
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from probnn.calibration import checks
-from probnn.calibration.recalibrated import (
-    RecalibratedModel,
-    RecalibratedPredictive,
-)
+from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.calibration.uniformity import transform
 from probnn.fitted import adapt
+from probnn.predictive.recalibrated import RecalibratedPredictive
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from scipy import optimize
 
 from probnn import links
 from probnn.calibration import _copies, checks
-from probnn.calibration.recalibrated import (
-    RecalibratedModel,
-    RecalibratedPredictive,
-)
+from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.fitted import adapt
-from probnn.pooled import PooledPredictive
 from probnn.predictive import Predictive
+from probnn.predictive.pooled import PooledPredictive
+from probnn.predictive.recalibrated import RecalibratedPredictive
 
 _GRID = np.log(8.0) * np.arange(-14, 15)  # logarithms of factors, from 2e-13 to 4e12
 _WORST = 1e100  # a loss that stands for an infinite one, so that differences are finite

@@ -5,13 +5,13 @@ from functools import cached_property
 import numpy as np
 
 from probnn import data, families
+from probnn.bridge import HeadModel
 from probnn.calibration import quantile_residuals
 from probnn.diagnosis.thresholds import limit
 from probnn.fitted import adapt
-from probnn.glm.network import Bridge
-from probnn.heads import Head
 from probnn.networks.affine import compose
 from probnn.networks.graph import NotOneHeadError, split
+from probnn.networks.heads import Head
 from probnn.predictive import ParameterDomainError, Predictive
 
 IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers
@@ -156,7 +156,7 @@ class Evidence:
     @cached_property
     def _bridge(self):
         try:
-            return Bridge(self.model.network, self.train.x, self.train.given)
+            return HeadModel(self.model.network, self.train.x, self.train.given)
         except ValueError as error:
             return Skip(str(error))
 

@@ -4,9 +4,8 @@ Each family is one file. `FAMILIES` maps names to classes; `get` makes one; `reg
 The recipe for a new one is the docstring of `Family`.
 """
 
-from probnn.families._base import Family
 from probnn.families._params import Linked, Param
-from probnn.families._registry import FAMILIES, get, register
+from probnn.families.base import Family
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.beta import Beta
 from probnn.families.beta_binomial import BetaBinomial
@@ -31,6 +30,7 @@ from probnn.families.negative_binomial import NegativeBinomial
 from probnn.families.normal import Normal
 from probnn.families.ordinal import Ordinal
 from probnn.families.poisson import Poisson
+from probnn.families.registry import FAMILIES, get, register
 from probnn.families.student_t import StudentT
 from probnn.families.truncated_normal import TruncatedNormal
 from probnn.families.tweedie import Tweedie

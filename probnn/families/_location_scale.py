@@ -1,9 +1,9 @@
 """Families of a standard distribution that is moved and stretched, perhaps on the scale of logs."""
 
 from probnn import backend
-from probnn.families._base import Family
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._standard import Standard
+from probnn.families.base import Family
 
 
 class LocationScale(Family):

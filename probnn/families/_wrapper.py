@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from probnn.families._base import Family
-from probnn.families._registry import get
+from probnn.families.base import Family
+from probnn.families.registry import get
 
 
 class Wrapper(Family):

@@ -5,8 +5,8 @@ import numpy as np
 from probnn import domains
 from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._params import Param
-from probnn.families._registry import get
 from probnn.families._wrapper import Wrapper
+from probnn.families.registry import get
 
 
 class ZeroAdjusted(Wrapper):

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._numerics import STIRLING_FROM, bernoulli_divergence, log_gamma_excess
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 # Bernoulli's numbers B_2, B_4, ..., of the series in 1 / x of digamma and trigamma: DLMF 5.11.2.
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)

@@ -9,8 +9,8 @@ from probnn import backend, domains
 from probnn.families._frozen.trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_gamma_excess
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families.binomial import OfTrials, log_choices, shares
+from probnn.families.registry import register
 
 
 @register

@@ -3,12 +3,12 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._frozen.trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_factorial_excess
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
 from probnn.families.bernoulli import Bernoulli
+from probnn.families.registry import register
 
 
 class OfTrials(Family):

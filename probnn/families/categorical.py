@@ -4,11 +4,11 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._frozen.base import Frozen
 from probnn.families._numerics import of_others
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 from probnn.links import Link
 
 

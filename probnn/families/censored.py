@@ -3,9 +3,9 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper
 from probnn.families.discretized import check_tails
+from probnn.families.registry import get, register
 
 
 @register

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._frozen.vector import FrozenVector
 from probnn.families._numerics import log1p_minus, log_gamma_excess, of_others
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
 from probnn.families.categorical import MultinomialLogit
+from probnn.families.registry import register
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.base import Frozen, nearest_count
-from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper
+from probnn.families.registry import get, register
 
 _LEVELS = 65_536  # the most whole numbers, those of 16 bits
 

@@ -4,12 +4,12 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn._quadrature import integral
-from probnn.families._base import Family
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 _ROOT_HALF, _ROOT_PI = np.sqrt(0.5), np.sqrt(np.pi)
 

@@ -8,8 +8,8 @@ from probnn import backend, domains
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families._standard import StandardLogistic
+from probnn.families.registry import register
 
 
 @register

@@ -11,9 +11,9 @@ from probnn.families._frozen.mixture import FrozenMixture
 from probnn.families._numerics import spread
 from probnn.families._own_distribution import OwnDistribution
 from probnn.families._params import Param
-from probnn.families._registry import get, register
 from probnn.families._wrapper import Wrapper, with_links
 from probnn.families.categorical import MultinomialLogit
+from probnn.families.registry import get, register
 
 
 @register

@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
@@ -14,7 +13,8 @@ from probnn.families._numerics import (
     stirling_correction,
 )
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 
 @register

@@ -6,8 +6,8 @@ from probnn import backend, domains
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import HALF_LOG_2PI, spread
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families._standard import StandardNormal
+from probnn.families.registry import register
 
 
 @register

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families._standard import Mirrored, StandardGumbel, StandardLogistic, StandardNormal
+from probnn.families.base import Family
 from probnn.families.categorical import FrozenCategorical
+from probnn.families.registry import register
 from probnn.links import CLogLog, Link, Logit, Probit
 
 # Cumulative link -> the distribution whose cdf is its inverse, and the link itself.

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     by_precision,
@@ -16,7 +15,8 @@ from probnn.families._numerics import (
     spread,
 )
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 _SERIES_FROM = 8.0
 # log(Gamma(x + 1/2) / Gamma(x)) = log(x) / 2 + sum of (B_2n(1/2) - B_2n) / (2n (2n-1)) x^(1-2n), by

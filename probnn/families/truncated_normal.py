@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._frozen.truncated_normal import FrozenTruncatedNormal
 from probnn.families._numerics import by_precision, saturate, spread
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families._truncation import Truncation
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 
 @register

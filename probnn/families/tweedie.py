@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._base import Family
 from probnn.families._frozen.tweedie import FrozenTweedie
 from probnn.families._numerics import by_precision, log1p_minus, log_gamma_excess, saturate
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 
 @register

@@ -6,12 +6,12 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn._quadrature import integral
-from probnn.families._base import Family
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
-from probnn.families._registry import register
+from probnn.families.base import Family
+from probnn.families.registry import register
 
 _LOG_2PI = math.log(2.0 * math.pi)
 _TURN = 2.0 * math.pi

@@ -5,8 +5,8 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
-from probnn.families._registry import register
 from probnn.families._standard import Mirrored, StandardGumbel
+from probnn.families.registry import register
 
 
 @register

@@ -4,8 +4,8 @@ import numpy as np
 
 from probnn import backend
 from probnn.families._numerics import logaddexp
-from probnn.families._registry import register
 from probnn.families._zero_adjusted import ZeroAdjusted
+from probnn.families.registry import register
 
 
 @register

@@ -6,20 +6,21 @@ from functools import cached_property
 import keras
 import numpy as np
 
-from probnn import backend, data, streams
+from probnn import backend, data
 from probnn.backend.keras_private import inner_layers
+from probnn.bridge import HeadModel
+from probnn.data import streams
 from probnn.fitted.base import FittedModel
 from probnn.fitted.dispatch import adapt
 from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
 from probnn.fitted.tables import renamed
-from probnn.glm.network import Bridge
-from probnn.heads import Head
 from probnn.models import Sequential
 from probnn.networks.graph import NotOneHeadError, split
+from probnn.networks.heads import Head
 from probnn.networks.layers import adds_noise, is_penalised
-from probnn.pooled import PooledPredictive
 from probnn.predictive import Predictive
+from probnn.predictive.pooled import PooledPredictive
 
 _PIECE = 65_536  # rows that a network is called with at once
 
@@ -120,10 +121,10 @@ class FittedNetwork(FittedModel):
 
     def without_hidden(self, name, table, y):
         """Return the `Fit` of the head on x alone, at its optimum."""
-        head = Bridge(self.model, table, y).head
+        head = HeadModel(self.model, table, y).head
         config = {**head.get_config(), "kernel_regularizer": None}
         neuron = Sequential([keras.Input((table.shape[1],)), Head.from_config(config)])
-        return renamed(fit_of(Bridge(neuron, table, y).glm.fit(verbose=False), name), table)
+        return renamed(fit_of(HeadModel(neuron, table, y).glm.fit(verbose=False), name), table)
 
 
 class FittedEnsemble(FittedModel):
@@ -181,7 +182,7 @@ def _numeric(table, shapes):
 
 
 def _fit_of(model, name, table, y):
-    bridge = Bridge(model, table, y)
+    bridge = HeadModel(model, table, y)
     head = bridge.head
     penalised = [layer.name for layer in model.layers if is_penalised(layer)]
     penalty = ", ".join(f"kernel_regularizer of {name}" for name in penalised)

@@ -8,10 +8,10 @@ from probnn import data
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, divisor, log_prob, quantile, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
-from probnn.glm import rows
-from probnn.glm.covariance import SingularInformationError
-from probnn.glm.delta import error_of_means
-from probnn.heads import Head
+from probnn.glm.results import rows
+from probnn.glm.results.covariance import SingularInformationError
+from probnn.glm.results.delta import error_of_means
+from probnn.networks.heads import Head
 
 
 class FittedResults(FittedModel):

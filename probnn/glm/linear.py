@@ -8,44 +8,6 @@ from probnn.glm.model import GLM
 from probnn.glm.results import SCALARS, Results
 
 
-class OLS(GLM):
-    """Linear regression: the normal family with the identity link.
-
-    Parameters
-    ----------
-    y : array_like, shape (n,)
-        The response.
-    X : array_like, shape (n, p)
-        The design; no constant is added.
-    family : str or Family
-        The normal family, or one made by subclassing it.
-    **kwargs
-        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
-
-    Notes
-    -----
-    Solved by QR of the scaled columns, refined in twice the precision. Results
-    have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
-
-    Examples
-    --------
-    >>> import probnn as pn
-    >>> results = pn.glm.OLS([1.0, 3.0, 5.0], [[1, 0], [1, 1], [1, 2]]).fit()
-    >>> results.params.tolist(), results.df_resid
-    ([1.0, 2.0], 1.0)
-    """
-
-    _use_t = True
-
-    def __init__(self, y, X, *, family="normal", **kwargs):
-        super().__init__(y, X, family, **kwargs)
-        if self.family.loss != "squared_error":
-            raise ValueError(f"Expected a normal family, for OLS. Received: {self.family!r}.")
-
-    def _results(self):
-        return OLSResults
-
-
 class OLSResults(Results):
     """Results of `OLS`, with statsmodels' names for linear regression.
 
@@ -190,13 +152,60 @@ class OLSResults(Results):
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 
     def get_influence(self, observed=True):
-        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.influence.OLSInfluence`."""
-        from probnn.glm.influence import OLSInfluence
+        """Return leverage, Cook's distance, dfbetas: an `OLSInfluence`."""
+        from probnn.glm.results.influence import OLSInfluence
 
         return OLSInfluence(self, observed)
 
     def _scalars(self):
         return [*SCALARS, "centered_tss", "uncentered_tss"]
+
+
+class OLS(GLM):
+    """Linear regression: the normal family with the identity link.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        The response.
+    X : array_like, shape (n, p)
+        The design; no constant is added.
+    family : str or Family
+        The normal family, or one made by subclassing it.
+    **kwargs
+        `offset`, `freq_weights`, `var_weights`, `missing`: as for `GLM`.
+
+    Notes
+    -----
+    Solved by QR of the scaled columns, refined in twice the precision. Results
+    have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> results = pn.glm.OLS([1.0, 3.0, 5.0], [[1, 0], [1, 1], [1, 2]]).fit()
+    >>> results.params.tolist(), results.df_resid
+    ([1.0, 2.0], 1.0)
+    """
+
+    _use_t = True
+    results_class = OLSResults
+
+    def __init__(self, y, X, *, family="normal", **kwargs):
+        super().__init__(y, X, family, **kwargs)
+        if self.family.loss != "squared_error":
+            raise ValueError(f"Expected a normal family, for OLS. Received: {self.family!r}.")
+
+
+class LogitResults(Results):
+    """Results of `Logit`, with statsmodels' names for discrete models."""
+
+    _summary = "logit"
+
+    @property
+    def fittedvalues(self):
+        """The linear predictor, as in statsmodels' Logit; the probabilities are `mu`."""
+        return self._labels.rows(self._raw[:, 0])
 
 
 class Logit(GLM):
@@ -221,21 +230,9 @@ class Logit(GLM):
     0.693147
     """
 
+    results_class = LogitResults
+
     def __init__(self, y, X, *, family="bernoulli", **kwargs):
         super().__init__(y, X, family, **kwargs)
         if self.family.kind != "binary":
             raise ValueError(f"Expected a family of 0 and 1, for Logit. Received: {self.family!r}.")
-
-    def _results(self):
-        return LogitResults
-
-
-class LogitResults(Results):
-    """Results of `Logit`, with statsmodels' names for discrete models."""
-
-    _summary = "logit"
-
-    @property
-    def fittedvalues(self):
-        """The linear predictor, as in statsmodels' Logit; the probabilities are `mu`."""
-        return self._labels.rows(self._raw[:, 0])

@@ -14,8 +14,9 @@ from probnn.fitting.objective import Sum
 from probnn.fitting.optimum import ConvergenceWarning, warn_unless
 from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
-from probnn.glm import covariance, penalised
+from probnn.glm import penalised
 from probnn.glm.observations import as_bernoulli
+from probnn.glm.results import Results, covariance
 from probnn.glm.specification import Origin, Specification
 
 
@@ -82,6 +83,7 @@ class GLM(Specification):
     """
 
     _use_t = False
+    results_class = Results
 
     def __init__(
         self,
@@ -277,7 +279,7 @@ class GLM(Specification):
                 f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
             )
         covariance.check(cov_type, cov_kwds)
-        self._check_identified(separated=method != "firth")
+        self.check_identified(separated=method != "firth")
         progress = Progress(verbose)
         optimum = solve(
             self.likelihood(),
@@ -291,7 +293,7 @@ class GLM(Specification):
         progress.close()
         warn_unless(optimum, maxiter)
         self._warn_at_boundary(optimum)
-        return self._results()(
+        return self.results_class(
             self,
             optimum,
             cov_type=cov_type,
@@ -332,7 +334,7 @@ class GLM(Specification):
             return of(self.data.rows)
         return Sum(lambda: map(of, self.data.parts()), len(self), of(self.data.sample()))
 
-    def _check_identified(self, separated=True):
+    def check_identified(self, separated=True):
         """Raise if columns are dependent or, where that is asked, classes are separated."""
         # Of batches a sample with independent columns, or overlapping classes, settles it.
         rows = self.data.sample()
@@ -410,12 +412,7 @@ class GLM(Specification):
         optimum = solve(self.likelihood(), start, added, max_iterations=maxiter, tol=tol)
         warn_unless(optimum, maxiter)
         penalty = {"alpha": alpha, "L1_wt": L1_wt}
-        return self._results()(self, optimum, method="elastic net", penalty=penalty)
-
-    def _results(self):
-        from probnn.glm.results import Results
-
-        return Results
+        return self.results_class(self, optimum, method="elastic net", penalty=penalty)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.family!r}: n={len(self)}, p={self.p}>"

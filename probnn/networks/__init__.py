@@ -1,1 +1,1 @@
-"""Networks seen from outside: what stands before their head, and what their layers do."""
+"""What networks are made of: heads and their loss, and what stands before them."""

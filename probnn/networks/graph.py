@@ -3,7 +3,7 @@
 import keras
 
 from probnn.backend import keras_private
-from probnn.heads import Head
+from probnn.networks.heads import Head
 
 
 class NotOneHeadError(ValueError):

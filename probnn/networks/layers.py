@@ -2,7 +2,7 @@
 
 import keras
 
-from probnn.heads import Head
+from probnn.networks.heads import Head
 
 _NOISY = (
     keras.layers.Dropout,

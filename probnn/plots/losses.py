@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probnn.bridge import HeadModel
 from probnn.fitting.curvature import Curvature
-from probnn.glm.network import Bridge
 from probnn.plots._axes import COLORS, axes, on_axes
 
 _BATCH = 500_000  # rows, those of all points of a grid, whose likelihood is computed at once
@@ -78,7 +78,7 @@ def loss_grid(model, x, y, *, weights=(0, 1), path=None, span=None, grid=60):
     Other coefficients are held at the optimum, which Newton's method finds. A constant parameter,
     as a scale, is on the scale of its link.
     """
-    bridge = Bridge(model, x, y)
+    bridge = HeadModel(model, x, y)
     if bridge.is_conditional:
         raise ValueError(
             "Expected a network whose layers before the head are linear, so that the head's "

@@ -164,7 +164,7 @@ class _Curve:
                 f"Expected a family of one location, of numbers. Received: {family!r}."
             )
         known, design = family.marginal(y), x[:, None]
-        GLM(y, pd.DataFrame({"x": x}), family=family)._check_identified()  # of classes apart, too
+        GLM(y, pd.DataFrame({"x": x}), family=family).check_identified()  # of classes apart, too
         self._likelihood = Likelihood(family, y, [design, *[None] * (family.size - 1)], known)
         # What derivatives leave out: the terms that depend on y alone.
         raw = self._likelihood.raw(np.zeros(1))

@@ -2,7 +2,8 @@
 
 import keras
 
-from probnn import data, streams
+from probnn import data
+from probnn.data import streams
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 

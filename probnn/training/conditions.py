@@ -5,8 +5,9 @@ import os
 import keras
 import numpy as np
 
-from probnn import backend, streams
+from probnn import backend
 from probnn.backend import keras_private
+from probnn.data import streams
 
 _HOOKS = [f"on_{when}batch_{edge}" for when in ("", "train_", "test_") for edge in ("begin", "end")]
 

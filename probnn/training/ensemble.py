@@ -167,7 +167,7 @@ class DeepEnsemble:
             A Predictive, whose variance splits into `aleatoric_variance()` and
             `epistemic_variance()`; a list or dict of them for a model with several heads.
         """
-        from probnn.pooled import PooledPredictive
+        from probnn.predictive.pooled import PooledPredictive
 
         believed = [member.predict_distribution(x, **kwargs) for member in self.members]
         return keras.tree.map_structure(lambda *each: PooledPredictive(each), *believed)

@@ -10,7 +10,7 @@ from tables.families import FAMILIES
 
 import probnn as pn
 from probnn import calibration
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 
 each_family = pytest.mark.parametrize(
     "case", [case for case in FAMILIES if not case.family.vector], ids=lambda case: case.name

@@ -17,7 +17,7 @@ import probnn as pn
 from probnn import calibration
 from probnn.calibration import recalibrated
 from probnn.fitted import adapt
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 
 CONTINUOUS = [
     case

@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 import probnn as pn
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 
 Censored = pn.families.Censored
 

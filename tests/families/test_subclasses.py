@@ -17,7 +17,7 @@ from tables.families import FAMILIES, SEVERAL, each
 import probnn as pn
 from probnn.calibration import ScaleScaling, TemperatureScaling
 from probnn.models import FunctionalModel
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 
 ROWS = 120
 CASES = FAMILIES + SEVERAL

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from probnn import families
-from probnn.glm import GLM, OLS, ConvergenceWarning, Logit, bootstrap
+from probnn.glm import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm.results import bootstrap
 
 
 def counts(rng, n=400):

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 
 import probnn as pn
-from probnn.glm.influence import Influence, OLSInfluence
+from probnn.glm.results.influence import Influence, OLSInfluence
 
 IRLS = {"tol": 1e-14, "tol_criterion": "params", "maxiter": 200}
 LINEAR = ("hat_matrix_diag", "resid_studentized", "resid_studentized_internal", "ess_press")

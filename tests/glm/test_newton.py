@@ -6,7 +6,7 @@ import probnn as pn
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.newton import Newton
 from probnn.fitting.objective import Objective
-from probnn.glm.covariance import SingularInformationError, inverse_root
+from probnn.glm.results.covariance import SingularInformationError, inverse_root
 
 
 class Function:

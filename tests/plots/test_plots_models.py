@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from tables.peers import NEWTON
 
 import probnn as pn
-from probnn.glm.network import Bridge
+from probnn.bridge import HeadModel
 from probnn.plots._inputs import Inputs
 from probnn.plots.diagrams import network
 from probnn.plots.effects import effect, partial_dependence
@@ -248,7 +248,7 @@ def test_a_path_has_the_coefficients_that_inference_has(rng, args, options, of):
     model.compile(keras.optimizers.Adam(0.05))
     record = WeightPath()
     model.fit(x, y, epochs=3, callbacks=[record], verbose=0)
-    bridge = Bridge(model, x, y)
+    bridge = HeadModel(model, x, y)
     assert record.names == list(bridge.full.parameter_names)
     assert record.path.shape == (4, len(record.names))
     np.testing.assert_allclose(record.path[-1], bridge.coef(), rtol=1e-6, atol=1e-7)

@@ -10,8 +10,8 @@ from scipy import integrate, stats
 from tables.families import FAMILIES
 
 import probnn as pn
-from probnn._integrals import numeric_crps
 from probnn.predictive import ParameterDomainError
+from probnn.predictive.integrals import numeric_crps
 
 CUTS = [0.9, 0.99, 1 - 1e-6, 1 - 1e-12]
 each_family = pytest.mark.parametrize("case", FAMILIES, ids=lambda case: case.name)
@@ -224,7 +224,7 @@ def test_sums_longer_than_a_chunk(monkeypatch):
     params = {"mean": [5.0, 60.0, 900.0], "dispersion": [0.5, 0.1, 0.3]}
     d = pn.Predictive("negative_binomial", params)
     expected = numeric_crps(d, y), d.entropy()
-    monkeypatch.setattr("probnn._integrals._CHUNK", 37)
+    monkeypatch.setattr("probnn.predictive.integrals._CHUNK", 37)
     np.testing.assert_allclose((numeric_crps(d, y), d.entropy()), expected, rtol=1e-12)
 
 

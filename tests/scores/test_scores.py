@@ -10,7 +10,7 @@ from scipy import integrate, stats
 
 import probnn as pn
 from probnn import scores
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 
 N = 40
 NAMES = tuple(scores.SCORES)

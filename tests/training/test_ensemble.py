@@ -7,7 +7,7 @@ from scipy import integrate, stats
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
 import probnn as pn
-from probnn.pooled import PooledPredictive
+from probnn.predictive.pooled import PooledPredictive
 from probnn.training import copies
 
 pytestmark = pytest.mark.backend

@@ -7,10 +7,11 @@ import math
 import keras
 import numpy as np
 
-from probnn import backend, data, streams
+from probnn import backend, data
 from probnn.backend import keras_private
-from probnn.heads import Head
-from probnn.losses import NegativeLogLikelihood
+from probnn.data import streams
+from probnn.networks.heads import Head
+from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.checked import (
     adapt_new_heads,
     build_heads,

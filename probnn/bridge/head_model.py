@@ -1,16 +1,14 @@
-"""The bridge between networks and models: a head on features is a generalized linear model."""
-
-import warnings
-from dataclasses import dataclass
+"""A network and data, as a model of its head's parameters on its features."""
 
 import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.bridge.certificate import Certificate
 from probnn.data.frames import index_of, name_of, names_of
 from probnn.data.tables import is_labelled, read_column
 from probnn.fitting.curvature import Curvature
-from probnn.fitting.optimum import ConvergenceWarning, Optimum
+from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.fitting.solve import solve
 from probnn.glm.linear import OLS, Logit
@@ -19,168 +17,15 @@ from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.graph import split
-from probnn.networks.layers import is_penalised
 
-_NEAR = 0.01  # standard errors from the optimum that no reader of a table would see
-_NO_OPTIMUM = (
+NO_OPTIMUM = (
     "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
     "without bound, as where a scale can follow single rows: make it constant, or use fewer "
     "features."
 )
 
 
-def inference(model, x, y, *, sample_weight=None, **kwargs):
-    """Return the statistician's results at the weights of a trained network.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A network that ends in one `Head` with units=1. Layers before it that are linear (Dense
-        without activation, Normalization, Rescaling, BatchNormalization) are collapsed with it, so
-        that the coefficients are in the units of x. With other hidden layers, the results are
-        those of the last layer, conditional on its features.
-    x : array_like, shape (n, p)
-        The features; pandas and polars columns give the coefficients' names.
-    y : array_like, shape (n,)
-        The responses.
-    sample_weight : array_like, shape (n,), optional
-        What the log-likelihood of each row is multiplied by, as in Keras's `fit`.
-    **kwargs
-        `cov_type`, `cov_kwds`, `use_t`, `scale`, `information`: as for `GLM.fit`. The certificate
-        is that of the likelihood, whatever they are.
-
-    Returns
-    -------
-    Results
-        At the network's own weights, with a `certificate` that says how far from the optimum they
-        are, and `is_conditional`.
-
-    Raises
-    ------
-    ValueError
-        If the model does not end in one head of one response, the data do not fit it, columns are
-        dependent, or the weights are so far from an optimum that the information is not positive
-        definite.
-
-    Examples
-    --------
-    >>> import keras, numpy as np, probnn as pn
-    >>> x = np.array([[0.0], [0.0], [0.0], [1.0], [1.0], [1.0]])
-    >>> y = np.array([0, 0, 1, 0, 1, 1])
-    >>> neuron = pn.Sequential([keras.Input((1,)), pn.Head("bernoulli")])
-    >>> results = pn.inference(neuron, x, y)
-    >>> results.certificate.converged
-    False
-    >>> _ = pn.polish(neuron, x, y)
-    >>> pn.inference(neuron, x, y).params.round(3).tolist()
-    [-0.693, 1.386]
-    """
-    bridge = Bridge(model, x, y, sample_weight)
-    coef = bridge.coef()
-    certificate = bridge.certify(coef)
-    return bridge.results(coef, certificate, kwargs)
-
-
-def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
-    """Take the weights of a network's head to the exact optimum, in place.
-
-    Parameters
-    ----------
-    model, x, y, sample_weight
-        As for `inference`. Hidden layers keep their weights; linear layers before the head change
-        only where the head alone cannot reach the optimum.
-    maxiter, tol
-        As for `GLM.fit`.
-    **kwargs
-        As for `inference`.
-
-    Returns
-    -------
-    Results
-        What `inference` returns at the new weights.
-
-    Raises
-    ------
-    ValueError
-        As `inference`; if the head has a `kernel_regularizer`, whose optimum is another; or if no
-        optimum exists (`PerfectSeparationError`). The weights are then as they were.
-    RuntimeError
-        If no optimum was reached; the weights are as they were.
-    """
-    bridge = Bridge(model, x, y, sample_weight)
-    linear = [] if bridge.chain is None else bridge.chain.layers
-    for layer in (bridge.head, *linear):
-        if is_penalised(layer):
-            raise ValueError(
-                "Expected layers without a penalty: polish finds the maximum of the likelihood. "
-                f"Received: kernel_regularizer={layer.kernel_regularizer} of {layer.name!r}. Make "
-                "it without, or fit the penalised model: GLM(...).fit_regularized(alpha=...)."
-            )
-    best = bridge.optimum(bridge.coef(), maxiter, tol)
-    if not best.converged:
-        raise RuntimeError(f"{_NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
-    bridge.results(best.coef, None, kwargs)  # raises what there is to raise before weights change
-    bridge.assign(best.coef)
-    coef = bridge.coef()  # as rounded to the weights' precision
-    certificate = bridge.certify(coef, best)
-    if not certificate.converged:
-        warnings.warn(
-            f"The head's {bridge.head.variable_dtype} weights cannot hold the optimum: "
-            f"{certificate.largest:.2g} standard errors, Newton decrement "
-            f"{certificate.decrement:.2g}. Standardise x: put keras.layers.Normalization before "
-            "the head.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return bridge.results(coef, certificate, kwargs)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """How far weights are from the optimum of their likelihood.
-
-    Attributes
-    ----------
-    gap : float
-        The mean negative log-likelihood less that at the optimum; infinite if there is none.
-    largest : float
-        The largest distance of a coefficient from the optimum, in standard errors.
-    name : str
-        That coefficient's name.
-    decrement, score_norm : float
-        Newton's decrement at the weights, and the largest |score| over its standard deviation.
-    problem : str
-        Why there is no optimum to compare with; else empty.
-    """
-
-    gap: float
-    largest: float
-    name: str
-    decrement: float
-    score_norm: float
-    problem: str = ""
-
-    @property
-    def converged(self):
-        """Whether the coefficients, each and together, are near enough to the optimum.
-
-        That is within a hundredth of a standard error, by their distance, the score and Newton's
-        decrement.
-        """
-        return max(self.largest, self.decrement, self.score_norm) <= _NEAR
-
-    def __str__(self):
-        if self.problem:
-            return f"Convergence: no optimum to compare with. {self.problem}"
-        where = (
-            f"Convergence: the mean NLL is {self.gap:.3g} above the optimum; the largest "
-            f"coefficient error is {self.largest:.2g} standard errors ({self.name}); score norm "
-            f"{self.score_norm:.2g}, Newton decrement {self.decrement:.2g}"
-        )
-        return f"{where}. " + ("Converged." if self.converged else "Not converged: run pn.polish.")
-
-
-class Bridge:
+class HeadModel:
     """A network and data, seen as a model of its head's parameters on its features."""
 
     def __init__(self, model, x, y, sample_weight=None):
@@ -321,7 +166,7 @@ class Bridge:
     def optimum(self, coef, maxiter=100, tol=1e-9):
         """Return the optimum of the full model, on the raw scale, from coefficients of it."""
         if self.full is self.glm:
-            self.glm._check_identified()
+            self.glm.check_identified()
             return solve(self.full.likelihood(), coef, max_iterations=maxiter, tol=tol)
         fitted = self.glm.fit(maxiter=maxiter, tol=tol)
         family, dispersion = self.glm.family, self.glm.dispersion
@@ -344,7 +189,7 @@ class Bridge:
         except PerfectSeparationError as separated:
             return Certificate(np.inf, np.inf, "", decrement, score_norm, str(separated))
         if not best.converged:
-            problem = _NO_OPTIMUM.format(best.iterations)
+            problem = NO_OPTIMUM.format(best.iterations)
             return Certificate(np.inf, np.inf, "", decrement, score_norm, problem)
         error = np.abs(coef - best.coef) / np.linalg.norm(
             Curvature(best.hessian).inverse_root(), axis=1
@@ -367,13 +212,13 @@ class Bridge:
             named = zip(self.full.predicted, likelihood.predicted, strict=True)
             tabulated = [a for name, a in named if name != self.glm.dispersion]
             coef = np.concatenate([coef[likelihood.slices[a]] for a in tabulated])
-        self.glm._check_identified(separated=False)
+        self.glm.check_identified(separated=False)
         value, gradient, hessian = self.glm.likelihood()(coef)
         optimum = Optimum(coef, value, gradient, hessian)
         if certificate is not None:
             optimum.decrement, optimum.score_norm = certificate.decrement, certificate.score_norm
             optimum.converged = certificate.converged
-        found = self.glm._results()(
+        found = self.glm.results_class(
             self.glm, optimum, method="network", certificate=certificate, **kwargs
         )
         found.is_conditional = self.is_conditional

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import families
-from probnn.predictive import Predictive
+from probnn.predictive.predictive import Predictive
 
 
 class PooledPredictive(Predictive):
@@ -28,7 +28,7 @@ class PooledPredictive(Predictive):
     Examples
     --------
     >>> import probnn as pn
-    >>> from probnn.pooled import PooledPredictive
+    >>> from probnn.predictive.pooled import PooledPredictive
     >>> members = [pn.Predictive("normal", {"loc": [m], "scale": [1.0]}) for m in (0.0, 2.0)]
     >>> d = PooledPredictive(members)
     >>> d.mean().tolist(), d.aleatoric_variance().tolist(), d.epistemic_variance().tolist()

@@ -2,9 +2,9 @@
 
 import keras
 
-from probnn._probabilistic import Probabilistic, check_no_inner
 from probnn.backend.keras_private import Functional, inner_layers, makes_functional, node_of
-from probnn.heads import Head
+from probnn.models.probabilistic import Probabilistic, check_no_inner
+from probnn.networks.heads import Head
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from probnn.heads import Head
 from probnn.models import Sequential
+from probnn.networks.heads import Head
 
 
 def from_results(results):

@@ -2,7 +2,7 @@
 
 import inspect
 
-from probnn.families._base import Family
+from probnn.families.base import Family
 from probnn.links import same_class
 
 FAMILIES = {}

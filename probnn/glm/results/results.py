@@ -7,10 +7,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from probnn import backend
-from probnn.glm import covariance, rows
-from probnn.glm.goodness import GoodnessOfFit
-from probnn.glm.hypotheses import Hypotheses
-from probnn.glm.wrap import Labels
+from probnn.glm.results import covariance, rows
+from probnn.glm.results.goodness import GoodnessOfFit
+from probnn.glm.results.hypotheses import Hypotheses
+from probnn.glm.results.wrap import Labels
 
 SCALARS = (
     *("llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "scale", "scale_ml"),
@@ -318,30 +318,30 @@ class Results(GoodnessOfFit, Hypotheses):
         **kwargs
             `offset`, `exposure`, `designs`: as for the model; `which`: "mean" or "linear".
         """
-        from probnn.glm.prediction import predict
+        from probnn.glm.results.prediction import predict
 
         return predict(self, exog, **kwargs)
 
     def predict_distribution(self, exog=None, **kwargs):
         """Return a `probnn.Predictive` of new rows, at the estimates and `scale`."""
-        from probnn.glm.prediction import predict_distribution
+        from probnn.glm.results.prediction import predict_distribution
 
         return predict_distribution(self, exog, **kwargs)
 
     def get_prediction(self, exog=None, **kwargs):
         """Return means with confidence intervals, and prediction intervals: a `Prediction`."""
-        from probnn.glm.prediction import Prediction
+        from probnn.glm.results.prediction import Prediction
 
         return Prediction(self, exog, **kwargs)
 
     def get_margeff(self, at="overall", method="dydx", dummy=False, count=False):
-        """Return marginal effects with standard errors: a `probnn.glm.margins.Margins`."""
-        from probnn.glm.margins import Margins
+        """Return marginal effects with standard errors: a `probnn.glm.results.margins.Margins`."""
+        from probnn.glm.results.margins import Margins
 
         return Margins(self, at, method, dummy, count)
 
     def get_influence(self, observed=True):
-        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.influence.Influence`.
+        """Return leverage, Cook's distance, dfbetas: a `probnn.glm.results.influence.Influence`.
 
         Parameters
         ----------
@@ -349,26 +349,26 @@ class Results(GoodnessOfFit, Hypotheses):
             Whether leverages come from the observed information, as in statsmodels, or the
             expected.
         """
-        from probnn.glm.influence import Influence
+        from probnn.glm.results.influence import Influence
 
         return Influence(self, observed)
 
     def bootstrap(self, nrep=1000, seed=None, verbose="auto"):
-        """Return estimates from resampled rows: a `probnn.glm.bootstrap.Bootstrap`."""
-        from probnn.glm.bootstrap import Bootstrap
+        """Return estimates from resampled rows: a `probnn.glm.results.bootstrap.Bootstrap`."""
+        from probnn.glm.results.bootstrap import Bootstrap
 
         return Bootstrap(self, nrep, seed, verbose)
 
     def summary(self, alpha=0.05, title=None):
         """Return the table as statsmodels' `Summary`: text, `as_html()`, `as_latex()`."""
-        from probnn.glm.summary import summary
+        from probnn.glm.results.summary import summary
 
         return summary(self, alpha, title, self._summary)
 
     @property
     def network(self):
         """A Keras model with these coefficients, whose `predict(X)` gives the same means."""
-        from probnn.glm.as_network import from_results
+        from probnn.glm.results.as_network import from_results
 
         return from_results(self)
 
@@ -406,33 +406,3 @@ class Results(GoodnessOfFit, Hypotheses):
         )
         more = ", ..." if len(self.coef) > 4 else ""
         return f"<{type(self).__name__} {self.family.label}: {shown}{more}; llf={self.llf:.6g}>"
-
-
-# Where classes live now that saved results of version 0.1 look for elsewhere.
-_MOVED = {
-    ("probnn.glm.newton", "Optimum"): ("probnn.fitting.optimum", "Optimum"),
-    ("probnn.glm.data", "Observations"): ("probnn.glm.observations", "Observations"),
-    ("probnn.glm.batches", "BatchedGLM"): ("probnn.glm.model", "GLM"),
-    ("probnn.glm.formula", "Spec"): ("probnn.glm.formula", "Encoding"),
-    ("probnn.glm.batches", "Batches"): ("probnn.data.batches", "Batches"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        return super().find_class(*_MOVED.get((module, name), (module, name)))
-
-
-def load(path):
-    """Return results from a file that `Results.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file. It is a pickle, which can run code: load what you trust.
-    """
-    with open(path, "rb") as file:
-        found = _Unpickler(file).load()
-    if not isinstance(found, Results):
-        raise ValueError(f"Expected a file of Results. Received: a {type(found).__name__}.")
-    return found

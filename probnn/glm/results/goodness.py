@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from probnn.fitting.solve import solve
-from probnn.glm import rows
+from probnn.glm.results import rows
 
 
 class GoodnessOfFit:

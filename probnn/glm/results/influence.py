@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from probnn.glm import covariance, rows
+from probnn.glm.results import covariance, rows
 
 
 class Influence:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import families
-from probnn._integrals import numeric_crps, sum_over_counts
+from probnn.predictive.integrals import numeric_crps, sum_over_counts
 
 
 class ParameterDomainError(ValueError):

@@ -4,8 +4,8 @@ import numpy as np
 
 from probnn.data.frames import index_of
 from probnn.families._frozen import FrozenMixture
-from probnn.glm import delta, rows
-from probnn.glm.wrap import Labels
+from probnn.glm.results import delta, rows
+from probnn.glm.results.wrap import Labels
 from probnn.predictive import Predictive
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from probnn.fitting.likelihood import Likelihood
-from probnn.glm import delta
+from probnn.glm.results import delta
 
 _AT = ("overall", "mean", "median", "zero", "all")
 _METHODS = {"dydx": "dy/dx", "eyex": "d(lny)/d(lnx)", "dyex": "dy/d(lnx)", "eydx": "d(lny)/dx"}

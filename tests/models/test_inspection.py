@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 
 import probnn as pn
-from probnn.inspection import check_gradients, collapse_linear, layer_outputs
+from probnn.models.inspection import check_gradients, collapse_linear, layer_outputs
 
 layers = keras.layers
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn.fitting.curvature import Curvature
-from probnn.glm.rows import variances
+from probnn.glm.results.rows import variances
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows

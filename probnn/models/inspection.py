@@ -9,9 +9,9 @@ import numpy as np
 from probnn import backend, data
 from probnn.backend import keras_private
 from probnn.fitting.objective import Objective
-from probnn.heads import Head
-from probnn.losses import NegativeLogLikelihood
 from probnn.networks.affine import compose
+from probnn.networks.heads import Head
+from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.copies import give_weights
 
 ops, _tree = keras.ops, keras.tree

@@ -1,0 +1,63 @@
+"""The weights of a head at the exact optimum of its likelihood."""
+
+import warnings
+
+from probnn.bridge.head_model import NO_OPTIMUM, HeadModel
+from probnn.fitting.optimum import ConvergenceWarning
+from probnn.networks.layers import is_penalised
+
+
+def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
+    """Take the weights of a network's head to the exact optimum, in place.
+
+    Parameters
+    ----------
+    model, x, y, sample_weight
+        As for `inference`. Hidden layers keep their weights; linear layers before the head change
+        only where the head alone cannot reach the optimum.
+    maxiter, tol
+        As for `GLM.fit`.
+    **kwargs
+        As for `inference`.
+
+    Returns
+    -------
+    Results
+        What `inference` returns at the new weights.
+
+    Raises
+    ------
+    ValueError
+        As `inference`; if the head has a `kernel_regularizer`, whose optimum is another; or if no
+        optimum exists (`PerfectSeparationError`). The weights are then as they were.
+    RuntimeError
+        If no optimum was reached; the weights are as they were.
+    """
+    head_model = HeadModel(model, x, y, sample_weight)
+    linear = [] if head_model.chain is None else head_model.chain.layers
+    for layer in (head_model.head, *linear):
+        if is_penalised(layer):
+            raise ValueError(
+                "Expected layers without a penalty: polish finds the maximum of the likelihood. "
+                f"Received: kernel_regularizer={layer.kernel_regularizer} of {layer.name!r}. Make "
+                "it without, or fit the penalised model: GLM(...).fit_regularized(alpha=...)."
+            )
+    best = head_model.optimum(head_model.coef(), maxiter, tol)
+    if not best.converged:
+        raise RuntimeError(f"{NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
+    head_model.results(
+        best.coef, None, kwargs
+    )  # raises what there is to raise before weights change
+    head_model.assign(best.coef)
+    coef = head_model.coef()  # as rounded to the weights' precision
+    certificate = head_model.certify(coef, best)
+    if not certificate.converged:
+        warnings.warn(
+            f"The head's {head_model.head.variable_dtype} weights cannot hold the optimum: "
+            f"{certificate.largest:.2g} standard errors, Newton decrement "
+            f"{certificate.decrement:.2g}. Standardise x: put keras.layers.Normalization before "
+            "the head.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return head_model.results(coef, certificate, kwargs)
