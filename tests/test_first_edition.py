@@ -34,6 +34,8 @@ def test_results(name):
         np.testing.assert_allclose(getattr(loaded, value), getattr(want, value), rtol=1e-8)
     assert {*lines(loaded)} <= {*lines(want), ""}  # all but tests of an OLS's residuals
     assert repr(loaded) == repr(want)
+    assert (loaded.method, loaded.penalty) == (want.method, want.penalty)
+    assert str(loaded.optimum.penalty) == str(want.optimum.penalty)
     new = pd.DataFrame({"x": [0.5, -1.0], "const": 1.0, "group": ["a", "d"]})
     new = new if name in ("formula", "classes") else new[["x", "const"]]
     new = new[["const", "x"]] if name == "inference" else new

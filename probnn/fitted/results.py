@@ -31,10 +31,10 @@ class FittedResults(FittedModel):
         self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
         self.fixed = self._glm.fixed
         self.constants = {self._glm.dispersion, *self._glm.constants.values(), *self.fixed} - {None}
-        if results.penalty is not None or results.method == "firth":
+        if results.optimum.penalty is not None:
             self.penalised = "the model is penalised"
-        if results.penalty is None:
-            self.convergence = results.converged, results._optimum.decrement
+        if results.optimum.has_covariance:
+            self.convergence = results.converged, results.optimum.decrement
 
     @property
     def label(self):
@@ -73,7 +73,7 @@ class FittedResults(FittedModel):
 
     def half_width(self, x, parts, of, level):
         """Return half the widths by the delta method; NaN if the model is penalised."""
-        if self.model.penalty is not None:  # it has no covariance
+        if not self.model.optimum.has_covariance:
             return np.full(parts, np.nan)
         factor = quantile(0.5 + level / 2.0, _df(self.model))
         return factor * error_of_means(self.model, x, parts, of)
@@ -101,13 +101,7 @@ def fit_of(results, name):
     """Return the `Fit` of results, with the names of their own columns."""
     model, family = results.model, results.family
     data, dispersed = model.data.rows, model.dispersion is not None
-    se, penalty = {}, ""
-    if results.penalty is not None and np.any(results.penalty["alpha"]):
-        penalty = ", ".join(f"{key}={value}" for key, value in results.penalty.items())
-    elif results.method == "firth":
-        penalty = "Firth"
-    if results.penalty is None:
-        se = _standard_errors(results)
+    se = _standard_errors(results)
     found = Fit(
         name=name,
         family=family.name,
@@ -122,7 +116,7 @@ def fit_of(results, name):
         scale=results.scale if dispersed else np.nan,
         cov_type=results.cov_type if se else None,
         information=None if family.is_canonical else results.information,
-        penalty=penalty,
+        penalty=str(results.optimum.penalty or ""),
         dropped=model.n_missing,
         stopped="" if results.converged else "Newton's method ended before the optimum",
         maximised=not (dispersed and not model.is_linear),
@@ -161,7 +155,9 @@ def _df(results):
 
 
 def _standard_errors(results):
-    """Return name -> standard error: none where the information is not positive definite."""
+    """Return name -> standard error: none where the likelihood does not tell them."""
+    if not results.optimum.has_covariance:
+        return {}
     try:
         return dict(zip(results.model.parameter_names, _flat(results.bse), strict=True))
     except SingularInformationError:

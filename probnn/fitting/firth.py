@@ -1,5 +1,7 @@
 """Firth's penalty, which keeps the estimates of a logistic regression finite."""
 
+import copy
+
 import numpy as np
 
 from probnn.fitting.penalties import Penalty
@@ -10,11 +12,6 @@ _EXACT = 10_000_000_000  # numbers n p^3 up to which the Hessian is computed
 class Firth(Penalty):
     """-log det I(b) / 2, I = X'WX the Fisher information of a logistic regression.
 
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Of a binary family with the logit link.
-
     Notes
     -----
     It removes the bias of order 1 / n, and the maximum is finite even where the classes are
@@ -23,9 +20,27 @@ class Firth(Penalty):
     """
 
     keeps_covariance = True
+    label = "Firth"
 
-    def __init__(self, likelihood):
-        self.likelihood, self.x = likelihood, likelihood.designs[0]
+    def on(self, objective):
+        """Return the penalty of the rows of a `Likelihood`, binary, with the logit link.
+
+        Raises
+        ------
+        ValueError
+            For another family than the Bernoulli, another link than the logit, or rows in batches.
+        """
+        family = objective.family
+        if not (objective.in_memory and family.kind == "binary" and family.is_canonical):
+            raise ValueError(
+                "Expected the bernoulli family with the logit link, and rows that are not in "
+                f"batches, for method='firth'. Received: {family!r}"
+                f"{', in batches' * (not objective.in_memory)}. Choose method='newton', or "
+                "penalise otherwise: fit_regularized(alpha=...)."
+            )
+        found = copy.copy(self)
+        found.likelihood, found.x = objective, objective.designs[0]
+        return found
 
     def __call__(self, coef, second=True):
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients.

@@ -63,6 +63,7 @@ class Sum(Objective):
     def __init__(self, parts, rows, sample):
         self._parts, self._rows, self._sample = parts, rows, sample
         self.size, self.slices, self.predicted = sample.size, sample.slices, sample.predicted
+        self.family = sample.family
 
     def __len__(self):
         return self._rows

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from probnn.fitting.penalties import Penalty
+
 
 def no_iterations():
     """Return the history of a solver that has not begun."""
@@ -45,6 +47,8 @@ class Optimum:
         That inverse itself, likewise.
     ssr : float, optional
         The sum of squared residuals of a linear model, where it is known to more digits.
+    penalty : Penalty, optional
+        What was added to the likelihood.
     """
 
     coef: np.ndarray
@@ -58,6 +62,7 @@ class Optimum:
     inverse_root: np.ndarray | None = None
     inverse: np.ndarray | None = None
     ssr: float | None = None
+    penalty: Penalty | None = None
 
     @classmethod
     def in_one_step(cls, objective, coef, **known):
@@ -71,6 +76,11 @@ class Optimum:
     def iterations(self):
         """The number of steps."""
         return len(self.history["nll"])
+
+    @property
+    def has_covariance(self):
+        """Whether the likelihood tells the covariance of the estimates: a penalty may bias them."""
+        return self.penalty is None or self.penalty.keeps_covariance
 
 
 class ConvergenceWarning(UserWarning):

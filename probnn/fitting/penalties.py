@@ -1,5 +1,7 @@
 """Penalties: the protocol of what may be added to a likelihood, and the elastic net."""
 
+import copy
+
 import numpy as np
 
 from probnn.fitting.objective import Objective, added
@@ -14,7 +16,10 @@ class Penalty:
        and Hessian (p, p), or None in its place where `second` is false;
     2. where there is a part with kinks, sum_j lasso_j |b_j|, set `lasso`;
     3. set `keeps_covariance`, if the inverse of the information is still the covariance of the
-       estimates; where they are biased, none is known.
+       estimates; where they are biased, none is known;
+    4. where it depends on the rows, take them in `on(objective)`: the penalty itself has none, as
+       it is saved with results, and penalises resamples as well;
+    5. set `label`; and where there is more to say, `given` and `__str__`.
 
     A quadratic one, b'Sb / 2, such as a smooth term has, is these lines with S b and S.
 
@@ -24,10 +29,30 @@ class Penalty:
         The weights of the absolute values.
     keeps_covariance : bool
         Whether standard errors come from the likelihood alone.
+    label : str
+        What a fit with it is called.
+    given : dict or None
+        Name -> argument, where it has some.
     """
 
     lasso = None
     keeps_covariance = False
+    label = "Penalised"
+    given = None
+
+    def on(self, objective):
+        """Return the penalty of an objective's rows, which has a value and derivatives.
+
+        Raises
+        ------
+        ValueError
+            If it is none of such an objective.
+        """
+        return self
+
+    def __str__(self):
+        """Return in words what penalises; nothing, if it adds nothing."""
+        return self.label
 
     def __call__(self, coef, second=True):
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
@@ -55,17 +80,54 @@ class Penalty:
 
 
 class ElasticNet(Penalty):
-    """sum_j ridge_j b_j^2 / 2 + lasso_j |b_j|: with one of them None, a ridge or a lasso alone.
+    """n sum_j alpha_j (L1_wt |b_j| + (1 - L1_wt) b_j^2 / 2), n the number of rows.
 
     Parameters
     ----------
-    ridge, lasso : numpy.ndarray, shape (p,), optional
-        Weights, not negative.
+    alpha : float or array_like, shape (p,)
+        The weight of the penalty, or of each coefficient's; not negative.
+    L1_wt : float
+        The share of the lasso, from 0 (ridge) to 1.
+    free : sequence of int
+        Coefficients that one number alpha leaves free, as a dispersion.
+
+    Raises
+    ------
+    ValueError
+        If L1_wt is outside [0, 1]; of `on`, if alpha is negative, not finite or of another length.
     """
 
-    def __init__(self, ridge=None, lasso=None):
-        self.ridge = np.zeros(len(lasso)) if ridge is None else ridge
-        self.lasso = lasso if lasso is not None and lasso.any() else None
+    label = "Elastic net"
+
+    def __init__(self, alpha, L1_wt=0.0, free=()):
+        if not (np.ndim(L1_wt) == 0 and 0.0 <= L1_wt <= 1.0):
+            raise ValueError(f"Expected L1_wt to be a number from 0 to 1. Received: {L1_wt!r}.")
+        self.alpha, self.L1_wt, self.free = alpha, L1_wt, list(free)
+
+    @property
+    def given(self):
+        """The arguments of `GLM.fit_regularized`."""
+        return {"alpha": self.alpha, "L1_wt": self.L1_wt}
+
+    def __str__(self):
+        """Return the arguments; nothing, if all weights are 0."""
+        told = ", ".join(f"{name}={value}" for name, value in self.given.items())
+        return told if np.any(self.alpha) else ""
+
+    def on(self, objective):
+        """Return the penalty with the weights of the rows: `ridge` and `lasso`, (p,)."""
+        total = len(objective) * np.asarray(self.alpha, dtype="float64").ravel(order="F")
+        if np.ndim(self.alpha) == 0:
+            total = np.where(np.isin(np.arange(objective.size), self.free), 0.0, total)
+        if total.shape != (objective.size,) or not (np.isfinite(total) & (total >= 0.0)).all():
+            raise ValueError(
+                f"Expected alpha to be one number or {objective.size}, one for each coefficient, "
+                f"finite and not negative. Received: {self.alpha!r}."
+            )
+        found = copy.copy(self)
+        found.ridge, lasso = total * (1.0 - self.L1_wt), total * self.L1_wt
+        found.lasso = lasso if lasso.any() else None
+        return found
 
     def __call__(self, coef, second=True):
         """Return the ridge's value, its gradient (p,), and its Hessian (p, p) or None."""

@@ -45,6 +45,11 @@ def solve(
     Optimum
         Value, gradient and Hessian are those of the objective alone; `history` has the penalty.
 
+    Raises
+    ------
+    ValueError
+        If the penalty is none of such an objective.
+
     Notes
     -----
     A lasso takes the proximal Newton method. Linear models are solved by an orthogonal
@@ -55,14 +60,15 @@ def solve(
         return LeastAbsolute().solve(objective)
     if penalty is None and near is None and objective.is_quadratic and objective.in_memory:
         return LeastSquares().solve(objective)
+    added = None if penalty is None else penalty.on(objective)
     start = start() if callable(start) else start
     options = {"max_iterations": max_iterations, "tol": tol, "on_iteration": on_iteration}
     if penalty is not None:
-        smooth = penalty.lasso is None
-        solver = Newton(**options) if smooth else ProximalNewton(penalty.lasso, **options)
-        found = solver.solve(Penalised(objective, penalty), start)
+        smooth = added.lasso is None
+        solver = Newton(**options) if smooth else ProximalNewton(added.lasso, **options)
+        found = solver.solve(Penalised(objective, added), start)
         value, gradient, hessian = objective(found.coef)
-        return replace(found, value=value, gradient=gradient, hessian=hessian)
+        return replace(found, value=value, gradient=gradient, hessian=hessian, penalty=penalty)
     if near is None and objective.in_memory and _on_device(objective, engine):
         from probnn.fitting.device import DeviceLikelihood
 

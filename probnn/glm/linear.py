@@ -25,7 +25,7 @@ class OLSResults(Results):
         Mean squares.
     """
 
-    _summary = "ols"
+    _summary, _t_by_default = "ols", True
 
     @property
     def _constants_in_df(self):
@@ -188,7 +188,6 @@ class OLS(GLM):
     ([1.0, 2.0], 1.0)
     """
 
-    _use_t = True
     results_class = OLSResults
 
     def __init__(self, y, X, *, family="normal", **kwargs):

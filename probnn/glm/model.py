@@ -10,11 +10,12 @@ from probnn.data.missing import drop_missing
 from probnn.data.tables import constant_columns, is_labelled
 from probnn.design.rank import check_rank
 from probnn.fitting import separation
+from probnn.fitting.firth import Firth
 from probnn.fitting.objective import Sum
 from probnn.fitting.optimum import ConvergenceWarning, warn_unless
+from probnn.fitting.penalties import ElasticNet
 from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
-from probnn.glm import penalised
 from probnn.glm.observations import as_bernoulli
 from probnn.glm.results import Results, covariance
 from probnn.glm.specification import Origin, Specification
@@ -82,7 +83,6 @@ class GLM(Specification):
     [2.0, 2.0]
     """
 
-    _use_t = False
     results_class = Results
 
     def __init__(
@@ -284,7 +284,7 @@ class GLM(Specification):
         optimum = solve(
             self.likelihood(),
             lambda: self._start(start_params),
-            penalised.firth(self) if method == "firth" else None,
+            Firth() if method == "firth" else None,
             max_iterations=maxiter,
             tol=tol,
             engine=engine,
@@ -301,7 +301,6 @@ class GLM(Specification):
             use_t=use_t,
             scale=scale,
             information=information,
-            method=method,
         )
 
     def _warn_at_boundary(self, optimum):
@@ -408,11 +407,15 @@ class GLM(Specification):
         Results
             Without standard errors: the penalty makes them meaningless.
         """
-        added, start = penalised.elastic_net(self, alpha, L1_wt), self._start(start_params)
-        optimum = solve(self.likelihood(), start, added, max_iterations=maxiter, tol=tol)
+        optimum = solve(
+            self.likelihood(),
+            lambda: self._start(start_params),
+            ElasticNet(alpha, L1_wt, free=self.constants),
+            max_iterations=maxiter,
+            tol=tol,
+        )
         warn_unless(optimum, maxiter)
-        penalty = {"alpha": alpha, "L1_wt": L1_wt}
-        return self.results_class(self, optimum, method="elastic net", penalty=penalty)
+        return self.results_class(self, optimum)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.family!r}: n={len(self)}, p={self.p}>"

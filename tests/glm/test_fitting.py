@@ -58,11 +58,11 @@ def test_absolute_deviations_are_those_of_the_median(rng):
 def test_ridge_and_its_degrees_of_freedom(rng):
     """Hastie, Tibshirani and Friedman, equations 3.44 and 3.50, by singular values."""
     x, y, objective = linear(rng)
-    penalty = ElasticNet(ridge=np.full(6, 3.0))
+    penalty = ElasticNet(3.0 / len(objective))
     found = solve(objective, np.zeros(6), penalty)
     u, d, v = np.linalg.svd(x, full_matrices=False)
     np.testing.assert_allclose(found.coef, v.T @ (d / (d**2 + 3.0) * (u.T @ y)), rtol=1e-10)
-    df = penalty.degrees_of_freedom(found.coef, found.hessian)
+    df = penalty.on(objective).degrees_of_freedom(found.coef, found.hessian)
     np.testing.assert_allclose(df, np.sum(d**2 / (d**2 + 3.0)), rtol=1e-10)
     np.testing.assert_allclose(found.gradient, x.T @ (x @ found.coef - y), atol=1e-10)
 
@@ -74,11 +74,11 @@ def test_lasso_of_orthogonal_columns_is_soft_thresholding(rng):
     objective = Likelihood(families.get("normal"), y, [x, None], np.array([np.nan, 0.0]))
     projected = x.T @ y
     weight = np.median(np.abs(projected))
-    penalty = ElasticNet(lasso=np.full(6, weight))
+    penalty = ElasticNet(weight / len(objective), L1_wt=1.0)
     found = solve(objective, np.zeros(6), penalty)
     want = np.sign(projected) * np.maximum(np.abs(projected) - weight, 0.0)
     np.testing.assert_allclose(found.coef, want, atol=1e-12)
-    df = penalty.degrees_of_freedom(found.coef, found.hessian)
+    df = penalty.on(objective).degrees_of_freedom(found.coef, found.hessian)
     np.testing.assert_allclose(df, 3.0, rtol=1e-12)
 
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegresso
 from probnn import families
 from probnn.fitting import firth, likelihood
 from probnn.fitting.penalties import Penalised
-from probnn.glm import GLM, OLS, ConvergenceWarning, Logit
+from probnn.glm import GLM, OLS, ConvergenceWarning, Logit, load
 
 
 def binary(rng, n=60, p=4, strength=1.0):
@@ -79,7 +79,7 @@ def test_firth_hessian_is_the_derivative_of_its_gradient(rng):
     x, y = binary(rng)
     weights = rng.uniform(0.5, 2.0, len(y))
     own = Logit(y, x, var_weights=weights).likelihood()
-    function = Penalised(own, firth.Firth(own))
+    function = Penalised(own, firth.Firth().on(own))
     coef, step = rng.normal(scale=0.5, size=4), 1e-5 * np.eye(4)
     ends = [[function(coef + sign * e) for sign in (1, -1)] for e in step]
     _, gradient, hessian = function(coef)
@@ -288,6 +288,23 @@ def test_results_keep_names_and_have_no_standard_errors(rng):
     np.testing.assert_allclose(fit.llf, Logit(y, x).likelihood()(fit.coef)[0] * -1, rtol=1e-12)
     with pytest.raises(AttributeError, match="A penalised fit has no standard errors"):
         _ = fit.bse
+
+
+@pytest.mark.parametrize("name", ["firth", "elastic net"])
+def test_saved_results_keep_the_penalty_without_the_rows(rng, name, tmp_path):
+    x, y = binary(rng)
+    model = Logit(y, x)
+    fit = model.fit(method="firth") if name == "firth" else model.fit_regularized(0.01, 0.5)
+    fit.save(tmp_path / "r.pickle")
+    assert x[:, 1].tobytes()[:64] not in (tmp_path / "r.pickle").read_bytes()
+    assert x.tobytes()[:64] not in (tmp_path / "r.pickle").read_bytes()
+    loaded = load(tmp_path / "r.pickle")
+    assert (loaded.method, loaded.penalty) == (name, fit.penalty)
+    ready = loaded.optimum.penalty.on(model.likelihood())
+    objective = Penalised(model.likelihood(), ready)
+    assert ready.lasso is not None or np.abs(objective(fit.coef)[1]).max() < 1e-8
+    total = objective(fit.coef)[0] + (0 if ready.lasso is None else ready.lasso @ abs(fit.coef))
+    np.testing.assert_allclose(total, fit.fit_history["nll"][-1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

@@ -8,7 +8,6 @@ import numpy as np
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import ConvergenceWarning
 from probnn.fitting.solve import solve
-from probnn.glm import penalised
 
 _ITERATIONS, _TOLERANCE = 25, 1e-6  # Newton's last step squares what is left
 _FLAT = 1e6  # times the variance of an estimate: the likelihood of a resample has no maximum
@@ -92,16 +91,12 @@ class Bootstrap:
 
     def _refit(self, model):
         """Return the coefficients of a resample; None if it has none."""
-        results, penalty = self._results, None
-        if results.penalty is not None:
-            penalty = penalised.elastic_net(model, **results.penalty)
-        elif results.method == "firth":
-            penalty = penalised.firth(model)
+        found = self._results.optimum
         options = {"max_iterations": _ITERATIONS, "tol": _TOLERANCE, "near": self._hessian}
         try:
-            optimum = solve(model.likelihood(), results.coef, penalty, **options)
+            optimum = solve(model.likelihood(), found.coef, found.penalty, **options)
             flat = _variances(optimum.hessian) > self._largest
-            if penalty is None and np.delete(flat, list(model.constants)).any():
+            if found.penalty is None and np.delete(flat, list(model.constants)).any():
                 return None  # a dispersion may tend to 0
         except (ArithmeticError, RuntimeError):
             return None

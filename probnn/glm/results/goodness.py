@@ -33,8 +33,8 @@ class GoodnessOfFit:
     @cached_property
     def deviance(self):
         """Twice the log-likelihood lacking to a perfect fit, at dispersion 1."""
-        if self._optimum.ssr is not None:
-            return self._optimum.ssr
+        if self.optimum.ssr is not None:
+            return self.optimum.ssr
         return self._sum_of_deviances()
 
     @cached_property
@@ -48,8 +48,8 @@ class GoodnessOfFit:
     @cached_property
     def pearson_chi2(self):
         """The sum of squared Pearson residuals."""
-        if self._optimum.ssr is not None:
-            return self._optimum.ssr
+        if self.optimum.ssr is not None:
+            return self.optimum.ssr
         return self._total(lambda data, raw: rows.residuals("pearson", self.family, data, raw) ** 2)
 
     @cached_property
@@ -111,7 +111,7 @@ class GoodnessOfFit:
 
     def _check_maximum(self, what):
         """Raise if the estimates do not maximise the likelihood, as a penalised fit's do not."""
-        if self.penalty is not None or self.method == "firth":
+        if self.optimum.penalty is not None:
             raise AttributeError(
                 f"{what} supposes the maximum of the likelihood. This fit is penalised: compare "
                 "such fits on held-out rows."

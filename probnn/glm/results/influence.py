@@ -331,7 +331,7 @@ def _check(results):
             f"{', '.join(results.model.parameter_names)}. Fix the other parameters, fixed=..., or "
             "leave rows out and fit again."
         )
-    if results.penalty is not None:
+    if not results.optimum.has_covariance:
         raise ValueError(
             "Expected a fit without a penalty, for influence. Received: "
             f"{results.method!r}. Fit without it: fit()."

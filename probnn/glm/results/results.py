@@ -58,6 +58,14 @@ class Results(GoodnessOfFit, Hypotheses):
         Whether the optimum was reached.
     fit_history : dict
         The iterations: `nll`, `decrement`, `score_norm`, `step`.
+    use_t : bool
+        Whether tests use Student's t and F in place of the normal and chi-squared.
+    method : str
+        "newton", "network", or the penalty: "firth" or "elastic net".
+    penalty : dict or None
+        The `alpha` and `L1_wt` of `fit_regularized`.
+    optimum : probnn.fitting.optimum.Optimum
+        Where the solver stopped, and with which `Penalty`.
     """
 
     def __init__(
@@ -71,7 +79,6 @@ class Results(GoodnessOfFit, Hypotheses):
         scale=None,
         information=None,
         method="newton",
-        penalty=None,
         certificate=None,
     ):
         covariance.check(cov_type, cov_kwds)
@@ -84,15 +91,14 @@ class Results(GoodnessOfFit, Hypotheses):
             raise ValueError(
                 f"Expected scale 'X2', 'dev', 'ml' or a positive number. Received: {scale!r}."
             )
-        self.model, self.method, self.penalty = model, method, penalty
-        self.family = model.family
+        self.model, self.family, self.optimum = model, model.family, optimum
+        self.method = method if optimum.penalty is None else optimum.penalty.label.lower()
         self.coef = np.asarray(optimum.coef)  # on the raw scale
         self.cov_type, self.cov_kwds = cov_type, dict(cov_kwds or {})
         self.scale_type, self.converged = scale, optimum.converged
         self.fit_history, self.certificate = optimum.history, certificate
         self.is_conditional = False
         self.k_constant, self.nobs = model.k_constant, len(model)
-        self._optimum = optimum
         self._labels = Labels(model, model.index)
         # Models of the mean alone are GLMs; the likelihood of several parameters is its own.
         is_mean = self.family.of_mean and set(model.predicted) == {self.family.location}
@@ -107,20 +113,22 @@ class Results(GoodnessOfFit, Hypotheses):
         intercepts = sum(name not in self.family.no_intercept for name in model.predicted)
         self.df_model = float(len(self.coef) - self._constants_in_df * intercepts)
         self.df_resid_inference = self.df_resid
-        self._use_t = use_t if use_t is not None else model._use_t and cov_type == "nonrobust"
+        by_default = self._t_by_default and cov_type == "nonrobust"
+        self.use_t = by_default if use_t is None else use_t
         if cov_type != "nonrobust":
             _ = self._cov  # clusters decide on degrees of freedom, and bad options raise now
 
     _summary = "glm"  # whose table: statsmodels has one for each of these
+    _t_by_default = False
 
     @property
     def _constants_in_df(self):  # statsmodels' GLM counts one whether X has a constant or not
         return 1
 
     @property
-    def use_t(self):
-        """Whether tests use Student's t and F in place of the normal and chi-squared."""
-        return self._use_t
+    def penalty(self):
+        """The arguments of the penalty, name -> value, if it has some; else None."""
+        return None if self.optimum.penalty is None else self.optimum.penalty.given
 
     # ---- estimates --------------------------------------------------------------------------
 
@@ -141,16 +149,16 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def normalized_cov_params(self):
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
-        known = self._optimum.inverse
+        known = self.optimum.inverse
         return self._root @ self._root.T if known is None else known
 
     @cached_property
     def _root(self):
         """A square root of `normalized_cov_params`: products of roots keep more digits."""
-        if self._optimum.inverse_root is not None:
-            return self._optimum.inverse_root
+        if self.optimum.inverse_root is not None:
+            return self.optimum.inverse_root
         if self.information == "observed" or self.family.is_canonical:
-            return self._inverse_root(self._optimum.hessian)
+            return self._inverse_root(self.optimum.hessian)
         total, weights = 0.0, None
         for data in self.model.data.parts():
             likelihood = data.likelihood(self.family, self.model.known)
@@ -166,7 +174,7 @@ class Results(GoodnessOfFit, Hypotheses):
     @cached_property
     def _cov(self):
         """The covariance of the coefficients, (p, p), constants in natural units."""
-        if self.penalty is not None:
+        if not self.optimum.has_covariance:
             raise AttributeError(
                 "A penalised fit has no standard errors: the penalty biases the estimates. Fit "
                 "without it, or use bootstrap()."
@@ -190,7 +198,7 @@ class Results(GoodnessOfFit, Hypotheses):
         """A square root of the inverse of the observed information, the sandwich's bread."""
         if self.information == "observed" or self.family.is_canonical:
             return self._root
-        return self._inverse_root(self._optimum.hessian)
+        return self._inverse_root(self.optimum.hessian)
 
     def _meat(self, root):
         """Return the middle of the sandwich between roots; clusters settle df too."""
@@ -386,7 +394,7 @@ class Results(GoodnessOfFit, Hypotheses):
             # What is for numbers has no value of classes, and a deviance is that of a mean.
             with contextlib.suppress(ValueError, AttributeError):
                 getattr(self, name)
-        _ = self._cov if self.penalty is None else None
+        _ = self._cov if self.optimum.has_covariance else None
         with open(path, "wb") as file:
             pickle.dump(self, file)
 

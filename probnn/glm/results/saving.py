@@ -2,6 +2,8 @@
 
 import pickle
 
+from probnn.fitting.firth import Firth
+from probnn.fitting.penalties import ElasticNet
 from probnn.glm.results.results import Results
 
 # Where classes live now that saved results of version 0.1 look for elsewhere.
@@ -33,4 +35,17 @@ def load(path):
         found = _Unpickler(file).load()
     if not isinstance(found, Results):
         raise ValueError(f"Expected a file of Results. Received: a {type(found).__name__}.")
+    if "_optimum" in vars(found):
+        _convert(found)
     return found
+
+
+def _convert(results):
+    """Let the optimum of results of version 0.1 say what they themselves said of a penalty."""
+    state = vars(results)
+    results.optimum, results.use_t = state.pop("_optimum"), state.pop("_use_t")
+    given = state.pop("penalty")
+    if given is not None:
+        results.optimum.penalty = ElasticNet(**given, free=results.model.constants)
+    elif results.method == "firth":
+        results.optimum.penalty = Firth()

@@ -15,7 +15,7 @@ def summary(results, alpha=0.05, title=None, kind="glm"):
     flat = _flat(results, alpha)
     table = Summary()
     table.add_table_2cols(flat, gleft=left, gright=right, title=title or titled)
-    if results.penalty is None:
+    if results.optimum.has_covariance:
         table.add_table_params(flat, alpha=alpha, use_t=results.use_t)
     else:
         table.tables.append(_coefficients(results))
@@ -41,7 +41,7 @@ def _flat(results, alpha):
     flat = {"model": type(type(results.model).__name__, (), vars(names))(), "params": natural}
     for name in ("nobs", "df_model", "df_resid", "llf", "use_t"):
         flat[name] = getattr(results, name)
-    if results.penalty is None:
+    if results.optimum.has_covariance:
         flat["bse"] = np.sqrt(np.diag(results._cov))
         flat["tvalues"] = natural / flat["bse"]
         flat["pvalues"] = 2.0 * results._reference.sf(np.abs(flat["tvalues"]))
@@ -71,7 +71,7 @@ def _ols(results):
         ("Prob (F-statistic):", [f"{results.f_pvalue:#6.3g}"]),
         ("Log-Likelihood:", None),
     ]
-    if results.penalty is None:
+    if results.optimum.penalty is None:
         top += [("AIC:", [f"{results.aic:#8.4g}"]), ("BIC:", [f"{results.bic:#8.4g}"])]
     return [*left, *right, _covariance(results)], top, "OLS Regression Results"
 
@@ -83,7 +83,7 @@ def _logit(results):
         ("Log-Likelihood:", None),
         ("LL-Null:", [f"{results.llnull:#8.5g}"]),
     ]
-    if results.penalty is None and results.method != "firth":
+    if results.optimum.penalty is None:
         right.append(("LLR p-value:", [f"{results.llr_pvalue:#6.4g}"]))
     left += [("converged:", [str(results.converged)]), _covariance(results)]
     return left, right, "Logit Regression Results"
@@ -109,9 +109,9 @@ _TOPS = {"glm": _glm, "ols": _ols, "logit": _logit}
 
 
 def _method(results):
-    return {"newton": "MLE", "firth": "Firth", "elastic net": "Elastic net"}.get(
-        results.method, results.method
-    )
+    if results.optimum.penalty is not None:
+        return results.optimum.penalty.label
+    return "MLE" if results.method == "newton" else results.method
 
 
 def _covariance(results):
@@ -141,7 +141,7 @@ def _residual_tests(results):
 
 def _notes(results):
     notes = []
-    if results.penalty is not None:
+    if not results.optimum.has_covariance:
         notes.append(f"Penalised, {results.penalty}: no standard errors.")
     elif results.cov_type == "nonrobust":
         notes.append("Standard errors assume that the model is right.")
