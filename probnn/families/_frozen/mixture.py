@@ -6,6 +6,7 @@ from probnn._quadrature import integral
 from probnn.families._frozen.base import Frozen
 
 _CHUNK = 1_000_000  # densities held at once in an integral
+_WORTH = 2_000  # densities from which on it pays to make SciPy's distributions anew without them
 
 # Levels whose quantiles, from either end, cut the line into panels on which every component's cdf
 # is smooth; what lies outside of them is nothing to float64.
@@ -44,6 +45,8 @@ class FrozenMixture(Frozen):
 
     def _flat(self, rows):
         """Return the mixtures of some rows, numbered as in a raveled array."""
+        if self.weights.ndim == 2 and np.array_equal(rows, np.arange(len(self.weights))):
+            return self
         weights, *values = (
             v.reshape(-1, v.shape[-1])[rows] for v in (self.weights, *self.params.values())
         )
@@ -121,20 +124,16 @@ class FrozenMixture(Frozen):
         part = self._flat(rows)
         return part._count(level, upper, other) if self.discrete else part._root(level, upper)
 
-    def _bracket(self, level, upper):
-        """Return the least and the largest of the components' quantiles: the mixture's is between.
+    def _ends(self, level, upper, share=1.0):
+        """Return the least and the largest quantile of the components: the mixture's is between.
 
-        And where it is if one component alone makes the tail: a bound as well, and near in tails.
+        Or those at the level over a share (n, K).
         """
         quantile = self.components.isf if upper else self.components.ppf
         with np.errstate(all="ignore"):
-            ends = quantile(np.broadcast_to(level[:, None], self.weights.shape))
-            alone = quantile(np.minimum(level[:, None] / self.weights, 1.0))
-        ends = np.where((self.weights > 0) & np.isfinite(ends), ends, np.nan)
-        alone = np.where((self.weights > 0) & np.isfinite(alone), alone, np.nan)
-        low, high = np.fmin.reduce(ends, axis=-1), np.fmax.reduce(ends, axis=-1)
-        start = (np.fmax if upper else np.fmin).reduce(alone, axis=-1)
-        return low, high, np.where(np.isnan(start), high, np.clip(start, low, high))
+            found = quantile(np.minimum(level[:, None] / share, np.ones(self.weights.shape)))
+        found = np.where((self.weights > 0) & np.isfinite(found), found, np.nan)
+        return np.fmin.reduce(found, axis=-1), np.fmax.reduce(found, axis=-1)
 
     def _count(self, level, upper, other):
         """Return the smallest counts at which the cdf is at least, or the sf at most, a level.
@@ -148,7 +147,7 @@ class FrozenMixture(Frozen):
             by_sf = self.sf(k) <= q if other or upper else False
             return by_cdf | by_sf
 
-        low, high, _ = self._bracket(level, upper)
+        low, high = self._ends(level, upper)
         first = self.support()[0]
         low = np.where(np.isnan(low), first, low) - 1.0
         high = np.where(np.isnan(high), first, high)
@@ -162,7 +161,10 @@ class FrozenMixture(Frozen):
 
     def _root(self, level, upper):
         """Return where a tail has a probability: Newton's steps in its logarithm, or bisection."""
-        low, high, x = self._bracket(level, upper)
+        low, high = self._ends(level, upper)
+        # If one component alone makes the tail: a bound as well, and near in tails.
+        x = self._ends(level, upper, self.weights)[1 if upper else 0]
+        x = np.where(np.isnan(x), high, np.clip(x, low, high))
         bound = self.support()[0]
         margin = 1e-9 * np.maximum(np.maximum(abs(low), abs(high)), high - low)
         low, high = np.maximum(low - margin, bound), high + margin
@@ -188,7 +190,8 @@ class FrozenMixture(Frozen):
             if done.all():
                 break
             last, x = abs(new - x), new
-            if 2 * np.count_nonzero(done) > len(done):  # to take rows out costs more than some rows
+            out = np.count_nonzero(done)
+            if 2 * out > len(done) and out * self.weights.shape[-1] > _WORTH:
                 left = ~done
                 last, x, low, high, level, bound, rows = (
                     values[left] for values in (last, x, low, high, level, bound, rows)

@@ -137,8 +137,7 @@ class Prediction:
         if not 0.0 < alpha < 1.0:
             raise ValueError(f"Expected alpha between 0 and 1. Received: {alpha}.")
         if obs:
-            lower, upper = (self._quantile(p) for p in (alpha / 2.0, 1.0 - alpha / 2.0))
-            return np.column_stack([lower, upper])
+            return self._quantiles([[alpha / 2.0], [1.0 - alpha / 2.0]]).T
         results = self.results
         factor = results._reference.ppf(1.0 - alpha / 2.0)
         if not self._by_link:
@@ -151,8 +150,8 @@ class Prediction:
             ends.append(rows.means(results.family, moved))
         return np.sort(np.column_stack(ends), axis=1)
 
-    def _quantile(self, p):
-        """Return the quantile at p of each row's new response."""
+    def _quantiles(self, p):
+        """Return the quantiles (m, n) of each row's new response at probabilities (m, 1)."""
         results = self.results
         precision = 1.0 if self._data.var_weights is None else self._data.var_weights
         scale = results.scale / precision
