@@ -5,13 +5,13 @@ Everything else in probnn is written with `keras.ops` and with what this package
 ==================  ============================================================================
 `name`              the backend's name
 `distributions`     `tfp.distributions`, its JAX substrate, or `torch.distributions`
-`math(x)`           elementwise functions for `x`: NumPy and SciPy for host arrays, else tensors
+`math(x)`           functions for `x`: NumPy's and SciPy's, with derivatives, or tensors'
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
 `compiled(f)`       a function of tensors as one compiled program, where that is possible
 `row_derivatives`   a function of rows of tensors, with its gradient and Hessian in each row
 `has_gpu()`         whether tensors live on a GPU
-`derivatives(f)`    a compiled function of rows, with its gradient and Hessian in each, in float64
+`derivatives(f)`    a function of rows on the host, with its gradient and Hessian in each
 `float64()`         a context in which float64 arrays become float64 tensors
 `train_step(model)` the model's training step, as a function of a batch that assigns variables
 `test_step(model)`  its test step
@@ -27,11 +27,14 @@ Everything else in probnn is written with `keras.ops` and with what this package
 ==================  ============================================================================
 """
 
+import functools
 import importlib
 
 import keras
 
 from probnn.backend import host as _host
+from probnn.backend import jet_math as _jet_math
+from probnn.backend import jets as _jets
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -65,18 +68,20 @@ members_value_and_grad = _module.members_value_and_grad
 
 
 def math(x):
-    """Return the elementwise functions that suit `x`: NumPy's for host arrays, else tensor ones."""
-    return _host if _host.is_host(x) else _module
+    """Return the functions that suit `x`: NumPy's for host arrays, jets' or else tensors'."""
+    if _host.is_host(x):
+        return _host
+    return _jet_math if isinstance(x, _jets.Jet) else _module
 
 
 def derivatives(function, second=True):
-    """Return a compiled function of host arrays: a function of rows, and its derivatives.
+    """Return a function of host arrays: a function of rows, and its derivatives.
 
     Parameters
     ----------
     function : callable
-        `function(*others, x)` takes tensors, the last x of shape (n, k), and returns (n,), each
-        row by itself.
+        `function(*others, x)` takes arrays, the last x of shape (n, k), and returns (n,), each row
+        by itself.
     second : bool
         Whether the Hessians are wanted.
 
@@ -85,13 +90,28 @@ def derivatives(function, second=True):
     callable
         Of float64 arrays as `function` takes; returns the value (n,), the gradients (n, k) in the
         rows of x, and the Hessians (n, k, k) or None, by automatic differentiation.
+
+    Notes
+    -----
+    A function that is written with `math(x)` is called with jets, and nothing is compiled. One that
+    takes tensors alone, as of a library's distribution, is compiled by the backend.
     """
-    compiled = _module.compiled(_module.row_derivatives(function, second))
+    takes_jets = True
+
+    @functools.cache
+    def compiled():
+        return _module.compiled(_module.row_derivatives(function, second))
 
     def on_host(*arrays):
+        nonlocal takes_jets
+        if takes_jets:
+            try:
+                return _jets.derivatives(function, arrays, second)
+            except (AttributeError, TypeError, ValueError):  # if it is wrong, tensors say it too
+                takes_jets = False
         n = len(arrays[-1])
         with float64():
-            found = compiled(*_module.padded(arrays))
+            found = compiled()(*_module.padded(arrays))
             return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
 
     return on_host

@@ -28,6 +28,16 @@ from jax.scipy.special import gammaln as lgamma  # noqa: F401
 from jax.scipy.special import i0e, log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
 from probnn.backend import keras_private
+from probnn.backend.last_axis import (  # noqa: F401
+    after_zero,
+    concatenate,
+    like,
+    log_softmax,
+    logsumexp,
+    pick,
+    stack,
+    total,
+)
 
 
 def maximum(x, bound):
@@ -95,11 +105,11 @@ def row_derivatives(function, second):
         *others, x = arguments
         hessian = None
 
-        def total(x):
+        def summed(x):
             values = function(*others, x)
             return values.sum(), values
 
-        gradient_of = jax.grad(total, has_aux=True)
+        gradient_of = jax.grad(summed, has_aux=True)
         gradient, value = gradient_of(x)
         if second:
             units = jax.numpy.eye(x.shape[-1], dtype=x.dtype)

@@ -5,6 +5,17 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from probnn.backend.last_axis import (  # noqa: F401
+    after_zero,
+    concatenate,
+    like,
+    log_softmax,
+    logsumexp,
+    pick,
+    stack,
+    total,
+)
+
 arctan2 = tf.math.atan2
 cumsum = tf.math.cumsum
 exp = tf.math.exp

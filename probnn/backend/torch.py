@@ -24,6 +24,17 @@ from torch import (  # noqa: F401
 )
 from torch.special import i0e, ndtri  # noqa: F401
 
+from probnn.backend.last_axis import (  # noqa: F401
+    after_zero,
+    concatenate,
+    like,
+    log_softmax,
+    logsumexp,
+    pick,
+    stack,
+    total,
+)
+
 
 def maximum(x, bound):
     """Return the larger of each element and a number."""

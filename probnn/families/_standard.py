@@ -7,9 +7,6 @@ argument is finite.
 import math
 from abc import ABC, abstractmethod
 
-import keras
-import numpy as np
-
 from probnn import backend
 from probnn._quadrature import gauss_legendre
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
@@ -186,12 +183,9 @@ class Mirrored(Standard):
 
 def _mean_over(function, width):
     """Return the mean of function(t), t along a last axis, over t from -width / 2 to width / 2."""
-    if isinstance(width, np.ndarray):
-        return (_WEIGHTS * function(width[..., None] * (_NODES - 0.5))).sum(axis=-1)
-    nodes, weights = (
-        keras.ops.convert_to_tensor(each, dtype=width.dtype) for each in (_NODES - 0.5, _WEIGHTS)
-    )
-    return keras.ops.sum(weights * function(width[..., None] * nodes), axis=-1)
+    m = backend.math(width)
+    nodes, weights = m.like(_NODES - 0.5, width), m.like(_WEIGHTS, width)
+    return m.total(weights * function(width[..., None] * nodes))
 
 
 def _log1mexp_of_exp(t):

@@ -1,6 +1,5 @@
 """The categorical distribution."""
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -30,12 +29,8 @@ class MultinomialLogit(Link):
 
     def log_inverse(self, eta):
         """Return the logarithms of the (..., C) probabilities."""
-        first = [(0, 0)] * (len(eta.shape) - 1) + [(1, 0)]  # a column of zeros before the others
-        if isinstance(eta, np.ndarray):
-            from scipy.special import log_softmax
-
-            return log_softmax(np.pad(eta, first), axis=-1)
-        return keras.ops.log_softmax(keras.ops.pad(eta, first))
+        m = backend.math(eta)
+        return m.log_softmax(m.after_zero(eta))
 
 
 @register
@@ -93,11 +88,7 @@ class Categorical(Family):
         return backend.distributions.Categorical(logits=probs.log)
 
     def _log_prob(self, y, probs):
-        if isinstance(probs.raw, np.ndarray):
-            index = np.asarray(y, dtype=int)[..., None]
-            return np.take_along_axis(probs.log, index, axis=-1)[..., 0]
-        chosen = keras.ops.one_hot(keras.ops.cast(y, "int32"), self.classes, dtype=probs.raw.dtype)
-        return keras.ops.sum(chosen * probs.log, axis=-1)
+        return backend.math(probs.raw).pick(probs.log, y)
 
     def _derivatives(self, y, raw):
         log_probs = self.links["probs"].log_inverse(raw)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -89,9 +88,9 @@ class Dirichlet(Family):
         log_n, log_y = precision.log, m.log(y)
         return (
             log_gamma_excess(log_n)
-            - _total(log_gamma_excess(log_n[..., None] + mean.log))
+            - m.total(log_gamma_excess(log_n[..., None] + mean.log))
             - m.exp(log_n) * _divergence(mean, log_y - mean.log)
-            - _total(log_y)
+            - m.total(log_y)
         )
 
     def _start(self, y):
@@ -157,10 +156,10 @@ class FrozenDirichlet(FrozenVector):
         from probnn.families.beta import _polygamma_excess
 
         n, a = self.precision, self.alpha
-        constant = log_gamma_excess(np.log(n)) - _total(log_gamma_excess(np.log(a)))
+        constant = log_gamma_excess(np.log(n)) - log_gamma_excess(np.log(a)).sum(axis=-1)
         # The mean of n KL(mean || Y), and that of the sum of log(Y_i).
-        spread = _total(_polygamma_excess(a)[0]) - _polygamma_excess(n)[0]
-        return spread - constant + _total(digamma(a) - digamma(n)[..., None])
+        spread = _polygamma_excess(a)[0].sum(axis=-1) - _polygamma_excess(n)[0]
+        return spread - constant + (digamma(a) - digamma(n)[..., None]).sum(axis=-1)
 
     def mean(self):
         """Return the mean shares."""
@@ -191,20 +190,15 @@ class FrozenDirichlet(FrozenVector):
         return 0.0, 1.0
 
 
-def _total(values):
-    """Return the sum over the last axis."""
-    return values.sum(axis=-1) if isinstance(values, np.ndarray) else keras.ops.sum(values, axis=-1)
-
-
 def _divergence(mean, d):
     """Return KL(mean || y) with d = log(y / mean): where all d are small, without cancelling."""
     m = backend.math(d)
     near = m.minimum(m.maximum(d, -0.2), 0.2)
     shares = m.exp(mean.log)
     # The sum of mean (exp(d) - 1) is that of y, less 1: nothing.
-    small = _total(shares * log1p_minus(m.expm1(near)))
-    far = _total(m.where(near == d, 0.0 * d, 0.0 * d + 1.0))
-    return -m.where(far > 0, _total(shares * d), small)
+    small = m.total(shares * log1p_minus(m.expm1(near)))
+    far = m.total(m.where(near == d, 0.0 * d, 0.0 * d + 1.0))
+    return -m.where(far > 0, m.total(shares * d), small)
 
 
 def _maximum(mean_log, alpha):

@@ -2,7 +2,6 @@
 
 from numbers import Integral
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -81,11 +80,11 @@ class Discretized(Wrapper):
         if isinstance(params[self.location], np.ndarray):
             return self.frozen(**params).mean()
         first = params[self.location]
-        cuts = np.arange(self.low, self.high) + 0.5
-        cuts = keras.ops.convert_to_tensor(cuts, dtype=first.dtype)
+        m = backend.math(first)
+        cuts = m.like(np.arange(self.low, self.high) + 0.5, first)
         linked = self.family.linked_to({name: each[..., None] for name, each in params.items()})
         above = self.family._log_sf(cuts, **linked)
-        return self.low + keras.ops.sum(backend.math(above).exp(above), axis=-1)
+        return self.low + m.total(m.exp(above))
 
     def _log_prob(self, y, **linked):
         base, m = self.family, backend.math(y)

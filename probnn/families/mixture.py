@@ -3,7 +3,6 @@
 from dataclasses import replace
 from numbers import Integral
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -99,7 +98,7 @@ class Mixture(Wrapper):
     def mean(self, weights, **params):
         """Return the mean, from arrays or tensors of parameters."""
         terms = weights * self.family.mean(**params)
-        return terms.sum(axis=-1) if isinstance(terms, np.ndarray) else keras.ops.sum(terms, -1)
+        return backend.math(terms).total(terms)
 
     def _log_prob(self, y, weights, **linked):
         return _log_mean(weights, self.family._log_prob(y[..., None], **linked))
@@ -177,6 +176,4 @@ def _mixable(base):
 def _log_mean(weights, logs):
     """Return the logarithm of the mean over components of what has these logarithms."""
     terms = weights.log + logs
-    if isinstance(terms, np.ndarray):
-        return np.logaddexp.reduce(terms, axis=-1)
-    return keras.ops.logsumexp(terms, axis=-1)
+    return backend.math(terms).logsumexp(terms)

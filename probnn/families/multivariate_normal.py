@@ -73,7 +73,7 @@ class CholeskyFactor(Link):
             m.log(diagonal[i]) if place == self.diagonal[i] else mu[..., place] / diagonal[i]
             for place, i in enumerate(self.row)
         ]
-        return _stacked(columns)
+        return m.stack(columns)
 
     def inverse(self, eta):
         """Return the packed triangles of raw values."""
@@ -83,17 +83,11 @@ class CholeskyFactor(Link):
             diagonal[i] if place == self.diagonal[i] else eta[..., place] * diagonal[i]
             for place, i in enumerate(self.row)
         ]
-        return _stacked(columns)
+        return m.stack(columns)
 
     def get_config(self):
         """Return the name and the number of rows."""
         return {"name": self.name, "units": self.units}
-
-
-def _stacked(columns):
-    if isinstance(columns[0], (np.ndarray, np.generic)):
-        return np.stack(columns, axis=-1)
-    return keras.ops.stack(columns, axis=-1)
 
 
 @register

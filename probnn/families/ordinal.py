@@ -50,11 +50,12 @@ class Ordered(Link):
     def forward(self, mu):
         """Return the first number, and the logarithms of the gaps."""
         m = backend.math(mu)
-        return _joined(mu[..., :1], m.log(mu[..., 1:] - mu[..., :-1]))
+        return m.concatenate([mu[..., :1], m.log(mu[..., 1:] - mu[..., :-1])])
 
     def inverse(self, eta):
         """Return the increasing numbers."""
-        return backend.math(eta).cumsum(_joined(eta[..., :1], self.gaps(eta)), axis=-1)
+        m = backend.math(eta)
+        return m.cumsum(m.concatenate([eta[..., :1], self.gaps(eta)]), axis=-1)
 
     def raw_label(self, param, j):
         """Return the classes on both sides of a cutpoint; but for the first, its gap is told."""
@@ -136,16 +137,16 @@ class Ordinal(Family):
             width = cutpoints[..., 1:] - cutpoints[..., :-1]
             tiny = m.maximum(width, by_precision(width, 1e-30, 1e-300))
             terms.insert(1, self.standard.log_between(z[..., :-1], tiny))
-        return m.exp(_joined(*terms))
+        return m.exp(m.concatenate(terms))
 
     def _log_prob(self, y, loc, cutpoints):
         standard, link, raw = self.standard, self.links["cutpoints"], cutpoints.raw
         m = backend.math(raw)
-        low = _chosen(cutpoints.value, y - 1.0) - loc.value
+        low = m.pick(cutpoints.value, y - 1.0) - loc.value
         first, last = standard.log_cdf(low), standard.log_sf(low)
         if self.classes == 2:
             return m.where(y < 1, first, last)
-        width = _chosen(link.gaps(raw), y - 1.0)
+        width = m.pick(link.gaps(raw), y - 1.0)
         middle = standard.log_between(low, width)
         return m.where(y < 1, first, m.where(y > self.classes - 2, last, middle))
 
@@ -180,23 +181,3 @@ class Ordinal(Family):
 
     def __repr__(self):
         return f"<family ordinal: {self.classes} classes, {self.link}>"
-
-
-def _joined(*parts):
-    """Return parts side by side, along the last axis."""
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts, axis=-1)
-    return keras.ops.concatenate(parts, axis=-1)
-
-
-def _chosen(values, index):
-    """Return the value with this number in each row; of a number outside the nearest value."""
-    last = values.shape[-1] - 1
-    if isinstance(values, np.ndarray):
-        index = np.clip(np.asarray(index, dtype=int), 0, last)
-        rows = np.broadcast_shapes(index.shape, values.shape[:-1])
-        values = np.broadcast_to(values, (*rows, last + 1))
-        return np.take_along_axis(values, np.broadcast_to(index, rows)[..., None], -1)[..., 0]
-    index = keras.ops.clip(keras.ops.cast(index, "int32"), 0, last)
-    mask = keras.ops.one_hot(index, last + 1, dtype=values.dtype)
-    return keras.ops.sum(mask * values, axis=-1)

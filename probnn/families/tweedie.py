@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -106,7 +105,7 @@ class Tweedie(Family):
         wide = peak > bound
         width = m.exp(0.5 * (fixed + math.log(w)))  # of the bell
         nodes = max(42, math.ceil(75.0 * w) + 10)
-        index = _like(np.arange(nodes), fixed)
+        index = m.like(np.arange(nodes), fixed)
         step = width / 1.5
         held = m.minimum(peak, bound)
         first = m.maximum(m.floor(held - 8.5 * m.minimum(width, math.sqrt(bound * w))), 1.0)
@@ -129,11 +128,7 @@ class Tweedie(Family):
         terms = m.where(
             valid, exponent - m.stop_gradient(stirling) + log_step, 0.0 * exponent - 1e30
         )
-        if isinstance(terms, np.ndarray):
-            from scipy.special import logsumexp
-
-            return logsumexp(terms, axis=-1)
-        return keras.ops.logsumexp(terms, axis=-1)
+        return m.logsumexp(terms)
 
     def with_dispersion(self, phi):
         """Return the dispersion, which is a GLM's."""
@@ -158,10 +153,3 @@ def _excess(x):
     near = m.maximum(m.minimum(x, 0.2), -0.2)
     # -log1p_minus(expm1(x)), for log(1 + expm1(x)) is x.
     return m.where(near == x, -log1p_minus(m.expm1(near)), m.expm1(x) - x)
-
-
-def _like(values, x):
-    """Return an array as what x is, in the dtype of x."""
-    if isinstance(x, np.ndarray):
-        return values.astype(x.dtype)
-    return keras.ops.convert_to_tensor(values, dtype=keras.backend.standardize_dtype(x.dtype))
