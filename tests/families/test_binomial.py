@@ -47,11 +47,7 @@ def test_log_prob_of_two_columns_equals_scipy(name, dtype, rtol, rng):
     np.testing.assert_allclose(family.log_prob(y, raw.astype("float64")), expected, rtol=1e-9)
 
 
-# On JAX the derivatives of the beta-binomial take a minute to compile.
-_MARKS = {"binomial": pytest.mark.backend, "beta_binomial": pytest.mark.slow}
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=_MARKS[n]) for n in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_two_columns_and_one_agree(name, rng):
     one, two = pn.families.get(name, trials=30), pn.families.get(name)
     successes = np.arange(31.0)

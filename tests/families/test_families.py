@@ -168,8 +168,7 @@ def differences(function, x, step=1e-4):
     return np.stack(columns, axis=-1)
 
 
-@pytest.mark.backend
-@every_compiled_family
+@every_family
 @pytest.mark.parametrize("known", [True, False], ids=["closed form", "automatic"])
 def test_row_derivatives_equal_differences(case, known, monkeypatch):
     if not known:
@@ -187,8 +186,7 @@ def test_row_derivatives_equal_differences(case, known, monkeypatch):
     np.testing.assert_allclose(hessian, curve, rtol=1e-6, atol=1e-9 * np.abs(curve).max())
 
 
-@pytest.mark.backend
-@each([c for c in FAMILIES if c.name not in ("categorical", "ordinal")], compiles=True)
+@each([c for c in FAMILIES if c.name not in ("categorical", "ordinal")])
 def test_mean_derivatives_equal_differences(case):
     raw = raw_of(case, case.arrays())
 
@@ -203,7 +201,6 @@ def test_mean_derivatives_equal_differences(case):
     np.testing.assert_allclose(curve, want, rtol=1e-6, atol=1e-9 * size)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog", "cauchit"])
 def test_bernoulli_takes_proportions(link):
     family = pn.families.Bernoulli(link=link)

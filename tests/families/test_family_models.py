@@ -33,7 +33,7 @@ def simulated(case, rng):
 
 
 # The likelihoods of these two have kinks, and many maxima.
-@each([c for c in FAMILIES + SEVERAL if c.name not in ("laplace", "mixture")], compiles=True)
+@each([c for c in FAMILIES + SEVERAL if c.name not in ("laplace", "mixture")])
 def test_estimates_and_errors_are_those_of_the_likelihood(case, rng):
     family = case.family
     y, x = simulated(case, rng)

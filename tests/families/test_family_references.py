@@ -43,7 +43,7 @@ def test_zero_inflated_poisson_of_the_fish(read_data):
     ("base", "theirs"),
     [
         ("poisson", sm.ZeroInflatedPoisson),
-        pytest.param("negative_binomial", sm.ZeroInflatedNegativeBinomialP, marks=pytest.mark.slow),
+        ("negative_binomial", sm.ZeroInflatedNegativeBinomialP),
     ],
 )
 def test_zero_inflated_as_statsmodels(base, theirs):
@@ -65,9 +65,7 @@ def test_zero_inflated_as_statsmodels(base, theirs):
     np.testing.assert_allclose(ours.bse[list(x)], errors, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "base", ["poisson", pytest.param("negative_binomial", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("base", ["poisson", "negative_binomial"])
 def test_hurdle_as_statsmodels(base):
     y, x = data("randhie")
     x = x.iloc[:, :4]
@@ -86,9 +84,7 @@ def test_hurdle_as_statsmodels(base):
     np.testing.assert_allclose(ours.llf, zero.llf + counts.llf, rtol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "link", ["logit", pytest.param("probit", marks=pytest.mark.slow), "cloglog"]
-)
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
 def test_ordinal_as_ordered_model(link):
     from scipy import stats
 
@@ -109,7 +105,6 @@ def test_ordinal_as_ordered_model(link):
     np.testing.assert_allclose(ours.predict(x[:20]), theirs.predict(x[:20]), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_ordinal_with_a_formula(rng):
     n = 500
     frame = pd.DataFrame({"dose": rng.normal(size=n), "group": rng.choice(list("abc"), n)})
@@ -283,8 +278,8 @@ def test_multivariate_normal_is_regression_of_each_column(rng):
 @pytest.mark.parametrize(
     ("family", "simpler"),
     [
-        pytest.param("beta_binomial", "binomial", marks=pytest.mark.slow),
-        pytest.param("negative_binomial", "poisson", marks=pytest.mark.slow),
+        ("beta_binomial", "binomial"),
+        ("negative_binomial", "poisson"),
         ("zero_inflated", "poisson"),
     ],
 )

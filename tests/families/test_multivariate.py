@@ -19,11 +19,7 @@ FAMILIES = [
     pn.families.Dirichlet(units=3),
     pn.families.Dirichlet(units=5),
 ]
-each_family = pytest.mark.parametrize(
-    "family",
-    [pytest.param(f, marks=[pytest.mark.slow] * (f.units > 3)) for f in FAMILIES],
-    ids=repr,
-)
+each_family = pytest.mark.parametrize("family", FAMILIES, ids=repr)
 
 
 def tensor(values, dtype="float64"):
@@ -99,7 +95,6 @@ def test_raw_and_params_are_inverse(family, rng):
         assert family.params[name].domain.contains(values).all()
 
 
-@pytest.mark.backend
 @each_family
 def test_derivatives_equal_differences(family, rng):
     raw, y = rows(family, 10, rng)

@@ -24,7 +24,7 @@ SAME = [
     [
         ("poisson", None, {}),
         ("poisson", None, {"cov_type": "HC1"}),
-        pytest.param("negative_binomial", None, {}, marks=pytest.mark.slow),
+        ("negative_binomial", None, {}),
         ("poisson", "sqrt", {"cov_type": "HC0"}),
     ],
 )

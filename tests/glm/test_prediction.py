@@ -163,7 +163,6 @@ def test_classes_are_predicted_as_probabilities():
         found.get_prediction(x[:5])
 
 
-@pytest.mark.slow
 def test_intervals_of_proportions_without_trials(rng):
     y = np.column_stack([rng.integers(0, 10, 80), np.full(80, 9)])
     found = pn.glm.GLM(y, np.ones((80, 1)), "beta_binomial").fit().get_prediction()
