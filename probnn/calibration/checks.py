@@ -23,7 +23,7 @@ def rows(y, d, censored=False, several=False):
 
     `censored` says whether bounds of y will do, `several` whether more than one response will.
     """
-    given_d, given = predictive(d)._checked(y)
+    given_d, given = predictive(d).conditioned(y, check=True)
     if not several and np.prod(d.shape[1:]) > 1:  # of one row they depend on each other
         raise ValueError(
             f"Expected one response in each row. Received: {d!r}, of shape {d.shape}. Take one "

@@ -57,7 +57,7 @@ class Rows:
             )
         if family is not None:
             self.d = Predictive(family, self.d.params)
-        self.d, self.y = self.d._at(self.given)
+        self.d, self.y = self.d.conditioned(self.given)
 
     def __len__(self):
         return len(self.given)
@@ -250,7 +250,7 @@ class Evidence:
     def marginal_of(self, rows):
         """Return the intercept-only fit's distributions of rows."""
         raw = np.tile(self.marginal, (len(rows), 1))
-        return Predictive(self.family, self.family.to_params(raw))._at(rows.given)[0]
+        return Predictive(self.family, self.family.to_params(raw)).conditioned(rows.given)[0]
 
 
 def _believed(model, x, what):

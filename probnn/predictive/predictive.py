@@ -228,8 +228,8 @@ class Predictive:
         ValueError
             If y has another shape.
         """
-        d, y = self._at(y)
-        return np.asarray(d.frozen.cdf(d._exact(y)))
+        d, y = self.conditioned(y, exact=True)
+        return np.asarray(d.frozen.cdf(y))
 
     def log_prob(self, y):
         """Return the log-density, or log-probability, of y in each row; -inf outside the support.
@@ -243,7 +243,7 @@ class Predictive:
         ValueError
             If y has another shape.
         """
-        d, y = self._at(y)
+        d, y = self.conditioned(y)
         return np.asarray(self.family.frozen_log_prob(d.frozen, y))
 
     def pit(self, y, seed=None):
@@ -266,7 +266,7 @@ class Predictive:
         Smith (1985), doi:10.1002/for.3980040305; for counts, Czado, Gneiting and Held (2009),
         doi:10.1111/j.1541-0420.2009.01191.x.
         """
-        d, y = self._at(y)
+        d, y = self.conditioned(y)
         lower, upper = (np.asarray(end) for end in self.family.cdf_range(d.frozen, y))
         return lower + np.random.default_rng(seed).random(upper.shape) * (upper - lower)
 
@@ -293,8 +293,8 @@ class Predictive:
         doi:10.1198/016214506000001437. In closed form where the family has one, else by quadrature
         over probabilities, or an exact sum over counts.
         """
-        d, y = self._checked(y)
-        return d._crps(d._exact(y))
+        d, y = self.conditioned(y, check=True, exact=True)
+        return d._crps(y)
 
     def _crps(self, y):
         score = self.family._crps(y, **self.params, **self.given)
@@ -322,47 +322,61 @@ class Predictive:
         rng = np.random.default_rng(seed)
         return np.asarray(self.frozen.rvs(size=(size, *self.shape), random_state=rng), dtype=float)
 
-    def _at(self, y):
-        """Return the distributions with what y tells of them, and y; raise: never broadcast."""
-        y, columns = numbers(y), self.family.y_columns
-        if columns and not self.family.vector and y.shape == (*self.shape, columns):
-            y, given = self.family.conditioned(y)
-            d = Predictive(self.family, {**self.params, **given}) if given else self
-            return d, y
-        if y.shape == (*self._y_shape, 1):
-            y = y[..., 0]
-        if y.ndim == 0:
-            y = np.broadcast_to(y, self._y_shape)
-        if y.shape != self._y_shape:
-            hint = ""
-            if self.family.classes is not None:
-                hint = " Give classes as codes: indicator columns become codes by argmax(axis=1)."
-            raise ValueError(
-                f"Expected y of shape {self._y_shape}, one value for each row, or one number for "
-                f"all rows. Received: shape {y.shape}.{hint}"
-            )
-        return self, y
+    def conditioned(self, y, *, check=False, exact=False):
+        """Return the distributions given what y tells of them, and what of y is random.
 
-    def _checked(self, y):
-        """Return what `_at` does, or raise if a value is none that the family supports."""
-        y = numbers(y)
-        d, seen = self._at(y)
-        if self.family.vector:
-            self.family.check(seen)
-        elif y.shape == (*self.shape, self.family.y_columns):
-            self.family.check(y)
+        Parameters
+        ----------
+        y : array_like, shape (n,) or (n, 1), or (n, y_columns) of the family; or a number
+            Responses, or one number for all rows.
+        check : bool
+            Whether to raise if a value is none that the family supports.
+        exact : bool
+            Whether to raise if some rows are known by bounds alone.
+
+        Returns
+        -------
+        d : Predictive
+            Of successes and trials, that of so many trials; else these distributions.
+        y : numpy.ndarray, shape (n,)
+            Of successes and trials, the successes; (n, 2) of bounds that differ, (n, d) of vectors.
+
+        Raises
+        ------
+        ValueError
+            If y has another shape, or for what `check` and `exact` say.
+
+        Examples
+        --------
+        >>> import probnn as pn
+        >>> d, y = pn.Predictive("binomial", {"probs": [0.5]}).conditioned([[3, 10]])
+        >>> d.mean().tolist(), y.tolist()
+        ([5.0], [3.0])
+        """
+        d, family, y = self, self.family, numbers(y)
+        if not family.vector and y.shape == (*self.shape, family.y_columns):
+            if check:
+                family.check(y)
+            y, given = family.conditioned(y)
+            d = Predictive(family, {**self.params, **given}) if given else self
         else:
-            d.family.check_seen(seen, **d.given)
-        return d, seen
-
-    def _exact(self, y):
-        """Return y of one number a row, or raise if some are known by bounds alone."""
-        if y.shape != self._y_shape:
+            y = y[..., 0] if y.shape == (*self._y_shape, 1) else y
+            y = y if y.ndim else np.broadcast_to(y, self._y_shape)
+            if y.shape != self._y_shape:
+                codes = "Give classes as codes: indicator columns become codes by argmax(axis=1)."
+                raise ValueError(
+                    f"Expected y of shape {self._y_shape}, one value for each row, or one number "
+                    f"for all rows. Received: shape {y.shape}."
+                    f"{'' if family.classes is None else ' ' + codes}"
+                )
+            if check:
+                family.check_seen(y, **self.given)
+        if exact and y.shape != self._y_shape:
             raise ValueError(
                 "Expected a y that was seen in every row. Received: bounds that differ. log_prob "
                 "and pit take censored y."
             )
-        return y
+        return d, y
 
     # ---- a container of rows ----------------------------------------------------------------
 

@@ -120,7 +120,7 @@ def _measure(y, d):
     """Return whether what the log score takes the logarithm of are densities or probabilities."""
     if d.family.discrete:
         return "probabilities"
-    mixed = d.family.atom and (d._at(y)[1] == d.family.support.low).any()
+    mixed = d.family.atom and (d.conditioned(y)[1] == d.family.support.low).any()
     return "densities with probabilities" if mixed else "densities"
 
 
@@ -173,7 +173,7 @@ def _default(predictives, comparable, y):
         found |= {"brier": brier}
         return {**found, "ranked_probability": ranked_probability} if ordered else found
     # Of a y that is known by bounds there is the likelihood alone.
-    seen = all(d._at(y)[1].shape == d.shape for d in predictives.values())
+    seen = all(d.conditioned(y)[1].shape == d.shape for d in predictives.values())
     return {**found, "crps": crps} if seen or not found else found
 
 

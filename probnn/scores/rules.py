@@ -75,13 +75,13 @@ def crps(y, predictive):
     >>> pn.scores.crps([0.0], d).round(6).tolist()
     [0.233695]
     """
-    d, y = _seen(y, predictive)
-    if d.family.vector:
+    check_predictive(predictive)
+    if predictive.family.vector:
         raise ValueError(
-            f"Expected a family of one number. Received: {d.family!r}. Scores of vectors: "
+            f"Expected a family of one number. Received: {predictive.family!r}. Scores of vectors: "
             "log_score, energy."
         )
-    return d._crps(d._exact(y))
+    return predictive.crps(y)
 
 
 def brier(y, predictive):
@@ -160,13 +160,13 @@ def ranked_probability(y, predictive):
     >>> pn.scores.ranked_probability([2], d).round(6).tolist()
     [0.53]
     """
-    predictive, y = _seen(y, predictive)
+    check_predictive(predictive)
     if not predictive.family.discrete:
         raise ValueError(
             "Expected a family of counts or classes. Received: "
             f"{predictive.family!r}. scores.crps is the same of continuous y."
         )
-    return predictive._crps(predictive._exact(y))
+    return predictive.crps(y)
 
 
 def interval(y, predictive, *, level=0.9):
@@ -328,7 +328,7 @@ def energy(y, predictive, *, draws=1000, seed=0):
         raise ValueError(f"Expected at least 2 draws. Received: draws={draws!r}.")
     predictive, y = _seen(y, predictive)
     if y.ndim == 1:
-        return predictive._crps(predictive._exact(y))
+        return predictive.crps(y)
     rng = np.random.default_rng(seed)
     found = np.empty(len(y))
     size = max(1, _DRAWN // (draws * y.shape[-1]))
@@ -343,19 +343,19 @@ def energy(y, predictive, *, draws=1000, seed=0):
 def _seen(y, predictive):
     """Return what the Predictive believes given y, and y; or raise if y is none that it can be."""
     check_predictive(predictive)
-    return predictive._checked(y)
+    return predictive.conditioned(y, check=True)
 
 
 def _number(y, predictive):
     """Return the distributions and y, of numbers on a line that were seen, or raise."""
-    predictive, y = _seen(y, predictive)
+    check_predictive(predictive)
     family = predictive.family
     if family.classes is not None or family.vector or family.circular:
         raise ValueError(
             f"Expected a family of numbers on a line. Received: {family!r}. Scores of classes: "
             "log_score, brier; of vectors: log_score, energy; of angles: log_score, crps."
         )
-    return predictive, predictive._exact(y)
+    return predictive.conditioned(y, check=True, exact=True)
 
 
 SCORES = {

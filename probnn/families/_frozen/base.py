@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from probnn import _quadrature
+from probnn._quadrature import tanh_sinh
 
 _CHUNK = 4_000_000  # numbers held at once in a sum over counts
 _REST = 1e-16  # probability beyond either end of a sum
@@ -117,7 +117,7 @@ class Frozen(ABC):
 
             return self._sum(lambda k: entr(self.pmf(k)))
         total = 0.0
-        for level, _, weight in zip(*_quadrature.tanh_sinh(), strict=True):
+        for level, _, weight in zip(*tanh_sinh(), strict=True):
             tail = max(0.5 * level, _REST)  # either half from its own
             for end in (self.ppf(tail), self.isf(tail)):
                 total = total - 0.5 * weight * self.logpdf(end)
