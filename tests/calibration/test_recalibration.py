@@ -15,8 +15,8 @@ from tables.peers import NEWTON
 
 import probnn as pn
 from probnn import calibration
-from probnn.calibration import recalibrated
 from probnn.fitted import adapt
+from probnn.predictive import recalibrated
 from probnn.predictive.pooled import PooledPredictive
 
 CONTINUOUS = [
