@@ -7,6 +7,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `distributions`     `tfp.distributions`, its JAX substrate, or `torch.distributions`
 `math(x)`           functions for `x`: NumPy's and SciPy's, with derivatives, or tensors'
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
+`has_rank(x)`       whether the number of its axes is known
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
 `compiled(f)`       a function of tensors as one compiled program, where that is possible
 `row_derivatives`   a function of rows of tensors, with its gradient and Hessian in each row
@@ -48,6 +49,7 @@ if name not in BACKENDS:
 _module = importlib.import_module(f"probnn.backend.{name}")
 
 distributions = _module.distributions
+has_rank = _module.has_rank
 is_concrete = _module.is_concrete
 value_and_grad = _module.value_and_grad
 float64 = _module.float64

@@ -74,6 +74,11 @@ def log_ndtr(x):
     return where(x > 0, log1p(-ndtr(-maximum(x, 0.0))), far)
 
 
+def has_rank(x):
+    """Return whether the number of axes of `x` is known now."""
+    return x.shape.rank is not None
+
+
 def is_concrete(x):
     """Return whether the values of `x` can be read now."""
     return tf.executing_eagerly() and hasattr(x, "numpy")

@@ -78,6 +78,11 @@ def is_double(x):
     return x.dtype == torch.float64
 
 
+def has_rank(x):
+    """Return whether the number of axes of `x` is known now."""
+    return True
+
+
 def is_concrete(x):
     """Return whether the values of `x` can be read now."""
     return x.device.type != "meta" and not torch.compiler.is_compiling()

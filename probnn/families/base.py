@@ -12,8 +12,8 @@ from probnn.families.facts import Facts
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(family, what, second):
-    """Return the compiled derivatives of the negative log-likelihood or the mean of a family."""
+def _derivatives_of(family, what, second):
+    """Return the derivatives of the negative log-likelihood or the mean of a family."""
     functions = {
         "nll": lambda y, raw: -family.log_prob(y, raw),
         "mean": lambda raw: family.mean(**family.to_params(raw)),
@@ -208,7 +208,7 @@ class Family(Facts):
             terms that depend on y alone.
         """
         known = self._derivatives(y, raw)
-        return _compiled(self, "nll", second)(y, raw) if known is None else known
+        return _derivatives_of(self, "nll", second)(y, raw) if known is None else known
 
     def mean_derivatives(self, raw, second=True):
         """Return the mean of each row, and its derivatives in the raw values.
@@ -225,7 +225,7 @@ class Family(Facts):
         value, gradient, hessian : numpy.ndarray
             As `derivatives`.
         """
-        return _compiled(self, "mean", second)(raw)
+        return _derivatives_of(self, "mean", second)(raw)
 
     def to_distribution(self, raw):
         """Return the backend's distribution that raw outputs (..., size) stand for: tensors."""

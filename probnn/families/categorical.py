@@ -105,8 +105,10 @@ class Categorical(Family):
         return {"probs": counts / counts.sum()}
 
     def _crps(self, y, probs):
-        reached = np.arange(self.classes) >= np.asarray(y)[..., None]
-        return np.sum((np.cumsum(probs, axis=-1) - reached) ** 2, axis=-1)
+        reached = np.arange(self.classes - 1) >= np.asarray(y)[..., None]
+        after = np.cumsum(probs[..., :0:-1], axis=-1)[..., ::-1]  # 1 - P(Y <= k) would cancel
+        below = np.cumsum(probs[..., :-1], axis=-1)
+        return np.sum(np.where(reached, after, below) ** 2, axis=-1)
 
     def _support_hint(self):
         return (

@@ -107,6 +107,11 @@ class NegativeLogLikelihood(keras.losses.Loss):
     def _align(self, y, raw, units):
         """Return y with the shape of its raw output less the columns, or raise: never broadcast."""
         tail = ((units,) if units > 1 else ()) + self.family.y_shape
+        # A reshape to the very shape of the output fails where a batch size unknown until now
+        # differs, where arithmetic would broadcast.
+        lead = keras.ops.shape(raw)[:-1]
+        if not backend.has_rank(y):  # one program has seen (n,) and (n, 1)
+            return keras.ops.reshape(y, (*lead, *tail))
         expected = (*raw.shape[:-1], *tail)
         shape = tuple(y.shape)
         if not tail and len(shape) == len(expected) + 1 and shape[-1] == 1:
@@ -125,9 +130,6 @@ class NegativeLogLikelihood(keras.losses.Loss):
             )
         if tuple(y.shape) == expected and None not in expected:
             return y
-        # A reshape to the very shape of the output fails where a batch size unknown until now
-        # differs, where arithmetic would broadcast.
-        lead = keras.ops.shape(raw)[:-1]
         return keras.ops.reshape(y, (*lead, *tail))
 
     def get_config(self):

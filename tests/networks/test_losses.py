@@ -171,6 +171,34 @@ def test_in_a_compiled_step_of_plain_keras_no_weight_is_lost(case, rng):
         assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("cls", [keras.Sequential, pn.Sequential])
+def test_streams_may_give_y_a_last_axis_that_arrays_have_not(cls, rng):
+    x = rng.normal(size=(40, 2)).astype("float32")
+    y = (x @ [1.0, 2.0]).astype("float32")
+
+    class Stream(keras.utils.PyDataset):
+        def __init__(self, y):
+            super().__init__()
+            self.y = y
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            rows = slice(10 * i, 10 * i + 10)
+            return x[rows], self.y[rows]
+
+    head = pn.Head("normal")
+    model = cls([keras.Input((2,)), head])
+    model.compile("sgd", pn.NegativeLogLikelihood(head.family))
+    found = [
+        model.evaluate(*data, verbose=0)
+        for data in ((x, y), (Stream(y),), (Stream(y[:, None]),), (x, y[:, None]), (Stream(y),))
+    ]
+    np.testing.assert_allclose(found, found[0], rtol=1e-5)
+
+
 def test_config_round_trip():
     loss = pn.NegativeLogLikelihood(
         pn.families.Bernoulli(link="probit"), reduction="sum", check=False, dtype="float64"

@@ -78,6 +78,13 @@ def test_ranked_probability_of_classes(rng, classes):
     close(scores.ranked_probability(y, classes), sr.rps_score(y + 1, classes.mean()))
 
 
+def test_ranked_probability_of_a_near_certain_class_keeps_its_digits():
+    rare = np.array([3e-12, 2e-12])
+    d = pn.Predictive(pn.families.Categorical(3), {"probs": [[1.0 - rare.sum(), *rare]]})
+    found = scores.ranked_probability([0], d)
+    np.testing.assert_allclose(found, [rare.sum() ** 2 + rare[1] ** 2], rtol=1e-12)
+
+
 def test_ranked_probability_of_ordinal_classes(rng):
     family = pn.families.Ordinal(3)
     d = pn.Predictive(
