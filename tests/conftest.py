@@ -1,12 +1,22 @@
 """What all tests share."""
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# There is a worker for each core: further threads of torch and BLAS would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# JAX keeps what it compiled for tests that trace the same program again; it does not lock the
+# files, so each worker has a folder of its own.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="probnn-")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import keras
 import numpy as np
@@ -15,6 +25,10 @@ import pytest
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 DATA = Path(os.environ.setdefault("PROBNN_DATA", str(DATA)))  # for the examples too
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -29,11 +29,24 @@ def neuron(head, p=2, optimizer="adam", **kwargs):
     return model
 
 
+@pytest.fixture(scope="module")
+def counter(rewinding):
+    """Return a function that returns a neuron for counts as it was before it trained."""
+    model = neuron(pn.Head("poisson"))
+    rewind = rewinding(model)
+
+    def anew():
+        rewind()
+        return model
+
+    return anew
+
+
 @pytest.fixture
 def binary(rng):
     """Return x and y of a logistic regression."""
-    x = rng.normal(size=(400, 2)).astype("float32")
-    return x, (rng.random(400) < special.expit(x @ [1.0, -2.0] + 0.5)).astype("int64")
+    x = rng.normal(size=(384, 2)).astype("float32")
+    return x, (rng.random(384) < special.expit(x @ [1.0, -2.0] + 0.5)).astype("int64")
 
 
 class Same(keras.utils.PyDataset):
@@ -122,7 +135,7 @@ def test_fit_is_keras_fit(binary):
     x, y = binary
     model = neuron(pn.Head("bernoulli"), metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=1.0)
-    history = model.fit(x, y, 50, 10, 0, [stop], validation_data=(x[:50], y[:50]))
+    history = model.fit(x, y, 32, 10, 0, [stop], validation_data=(x[:96], y[:96]))
     assert isinstance(history, keras.callbacks.History)
     assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert len(history.epoch) == 2  # patience 1
@@ -145,7 +158,7 @@ def test_progress_bar_is_shown(binary, capsys):
 
 @pytest.mark.parametrize("shape", [(-1,), pytest.param((-1, 1), marks=pytest.mark.slow)])
 def test_metrics_compare_means(shape, rng):
-    x = rng.normal(size=(300, 2))
+    x = rng.normal(size=(320, 2))
     y = rng.poisson(np.exp(x[:, 0])).reshape(shape)
     model = neuron(pn.Head("poisson"), metrics=["root_mean_squared_error", "mae"])
     model.fit(x, y, epochs=3, verbose=0)
@@ -159,12 +172,12 @@ def test_metrics_compare_means(shape, rng):
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 def test_accuracy_of_classes(shape, rng):
-    x = rng.normal(size=(300, 2))
+    x = rng.normal(size=(320, 2))
     y = np.digitize(x[:, 0], [-0.5, 0.5])
     model = neuron(pn.Head(pn.families.Categorical(3)), metrics=["accuracy"])
-    model.fit(x, y.reshape(shape), epochs=20, verbose=0)
+    model.fit(x, y.reshape(shape), epochs=5, verbose=0)
     probs = model.predict(x, verbose=0)
-    assert probs.shape == (300, 3)
+    assert probs.shape == (320, 3)
     np.testing.assert_allclose(probs.sum(axis=1), 1.0, rtol=1e-12)
     found = model.evaluate(x, y.reshape(shape), verbose=0, return_dict=True)["accuracy"]
     np.testing.assert_allclose(found, np.mean(probs.argmax(axis=1) == y), rtol=1e-6)
@@ -222,7 +235,7 @@ def test_predict_on_batch_gives_means(rng):
     np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), rtol=1e-6)
 
 
-def test_frames_in_all_kinds_give_the_same_fit(rng, rewinding):
+def test_frames_in_all_kinds_give_the_same_fit(rng, counter):
     x = rng.normal(size=(60, 2))
     y = rng.poisson(2.0, size=60)
     frame = pd.DataFrame(x, columns=["a", "b"], index=np.arange(60)[::-1])
@@ -235,13 +248,12 @@ def test_frames_in_all_kinds_give_the_same_fit(rng, rewinding):
         "tensor": (keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y)),
         "lists": (x.tolist(), y.tolist()),
     }
-    model, losses = neuron(pn.Head("poisson")), {}
-    rewind = rewinding(model)
+    losses = {}
     for kind, data in kinds.items():
-        rewind()
+        model = counter()
         keras.utils.set_random_seed(3)
         losses[kind] = model.fit(*data, epochs=3, batch_size=20, verbose=0).history["loss"]
-        losses[kind].append(model.evaluate(*data, verbose=0))
+        losses[kind].append(model.evaluate(*data, batch_size=20, verbose=0))
     for kind, found in losses.items():
         np.testing.assert_allclose(found, losses["numpy"], rtol=1e-6, err_msg=kind)
 
@@ -282,14 +294,14 @@ def test_a_head_does_not_adapt_to_rows_held_out():
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-4)
 
 
-def test_sample_weight_is_that_of_keras(rng):
-    x, y = rng.normal(size=(60, 2)), rng.poisson(2.0, size=60)
-    w = rng.uniform(size=60)
-    model = neuron(pn.Head("poisson"))
+def test_sample_weight_is_that_of_keras(rng, counter):
+    x, y = rng.normal(size=(64, 2)), rng.poisson(2.0, size=64)
+    w = rng.uniform(size=64)
+    model = counter()
     model.heads.adapt(y)
     nll = -model.predict_distribution(x, verbose=0).log_prob(y)
     for weight in (w, w[:, None], pd.Series(w)):
-        found = model.evaluate(x, y, sample_weight=weight, batch_size=60, verbose=0)
+        found = model.evaluate(x, y, sample_weight=weight, verbose=0)
         np.testing.assert_allclose(found, np.mean(w * nll), rtol=1e-5)
     model = two_heads()
     model.compile("adam")
@@ -353,13 +365,12 @@ STREAMS = ["tf.data", "DataLoader", "PyDataset", "generator"]
 
 @pytest.mark.parametrize("kind", STREAMS)
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
-def test_a_stream_gives_the_fit_of_the_arrays(kind, shape, rng):
+def test_a_stream_gives_the_fit_of_the_arrays(kind, shape, rng, counter):
     x = rng.normal(size=(60, 2)).astype("float32")
     y = rng.poisson(2.0, size=60).astype("float32").reshape(shape)
     losses = []
     for source in ("arrays", kind):
-        keras.utils.set_random_seed(3)
-        model = neuron(pn.Head("poisson"))
+        model = counter()
         model.heads.adapt(y)
         steps = {"steps_per_epoch": 3} if source == "generator" else {}
         data = (x, y) if source == "arrays" else (stream(kind, x, y),)
@@ -450,8 +461,8 @@ class TwoHeads(pn.Model):
 
 @pytest.mark.parametrize("make", [two_heads, pytest.param(TwoHeads, marks=pytest.mark.slow)])
 def test_two_heads_each_have_their_loss(make, rng):
-    x = rng.normal(size=(50, 2))
-    y = {"size": 100.0 + rng.normal(size=50), "count": rng.poisson(3.0, size=50)}
+    x = rng.normal(size=(32, 2))
+    y = {"size": 100.0 + rng.normal(size=32), "count": rng.poisson(3.0, size=32)}
     model = make()
     model.compile("adam", metrics={"size": ["mae"], "count": ["mae"]})
     history = model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y)).history
@@ -459,7 +470,7 @@ def test_two_heads_each_have_their_loss(make, rng):
     predictive = model.predict_distribution(x, verbose=0)
     nll = {key: -predictive[key].log_prob(y[key]).mean() for key in y}
     # In one batch: Keras averages the losses of outputs over batches of whatever size.
-    found = model.evaluate(x, y, batch_size=50, verbose=0, return_dict=True)
+    found = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
     np.testing.assert_allclose(found["loss"], sum(nll.values()), rtol=1e-5)
     np.testing.assert_allclose(found["size_loss"], nll["size"], rtol=1e-4)
     np.testing.assert_allclose(
@@ -470,8 +481,8 @@ def test_two_heads_each_have_their_loss(make, rng):
 
 
 def test_a_list_of_heads(rng):
-    x = rng.normal(size=(50, 2))
-    y = [100.0 + rng.normal(size=50), rng.poisson(3.0, size=50)]
+    x = rng.normal(size=(32, 2))
+    y = [100.0 + rng.normal(size=32), rng.poisson(3.0, size=32)]
     model = two_heads(list)
     model.compile("adam")
     model.fit(x, y, epochs=1, verbose=0)
@@ -480,8 +491,8 @@ def test_a_list_of_heads(rng):
 
 
 def test_two_heads_in_plain_keras(rng):
-    x = rng.normal(size=(50, 2))
-    y = {"size": rng.normal(size=50), "count": rng.poisson(3.0, size=50)}
+    x = rng.normal(size=(32, 2))
+    y = {"size": rng.normal(size=32), "count": rng.poisson(3.0, size=32)}
     inputs = keras.Input((2,))
     outputs = {
         "size": pn.Head("normal", name="size")(inputs),
@@ -542,14 +553,14 @@ def test_subclass_of_model_refuses_inputs_and_outputs():
 
 
 def test_subclassed_model(rng):
-    x = rng.normal(size=(80, 2))
-    y = rng.gamma(2.0, 1e6, size=80)
+    x = rng.normal(size=(96, 2))
+    y = rng.gamma(2.0, 1e6, size=96)
     model = Net()
     model.compile("adam")
     history = model.fit(x, y, epochs=2, verbose=0)
     expected = -stats.gamma.logpdf(y, *stats.gamma.fit(y, floc=0)).mean()
     assert abs(history.history["loss"][0] - expected) < 0.1
-    assert model.predict(x, verbose=0).shape == (80,)
+    assert model.predict(x, verbose=0).shape == (96,)
 
 
 @pytest.mark.parametrize("units", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -559,9 +570,9 @@ def test_functional_model_is_saved(units, rng, tmp_path):
     model = pn.Model(inputs, outputs)
     assert isinstance(model, pn.Model)
     model.compile("adam", metrics=["mae"])
-    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, units))
+    x, y = rng.normal(size=(32, 2)), rng.normal(size=(32, units))
     model.fit(x, y, epochs=1, verbose=0)
-    assert model.predict(x, verbose=0).shape == ((40,) if units == 1 else (40, 2))
+    assert model.predict(x, verbose=0).shape == ((32,) if units == 1 else (32, 2))
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert isinstance(loaded, pn.Model)
@@ -757,9 +768,9 @@ def test_fit_before_compile():
         model.fit(np.zeros((3, 2)), np.zeros(3))
 
 
-def test_pandas_nullable_and_sparse_input(rng):
+def test_pandas_nullable_and_sparse_input(rng, counter):
     x, y = rng.normal(size=(60, 2)), rng.poisson(2.0, size=60)
-    model = neuron(pn.Head("poisson"))
+    model = counter()
     frame = pd.DataFrame(x, columns=["a", "b"]).convert_dtypes()
     model.fit(frame, pd.Series(y, dtype="Int64"), epochs=1, verbose=0)
     with pytest.raises(ValueError, match="nan in row 3"):

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.backend
 @pytest.fixture(scope="module")
 def waves():
     rng = np.random.default_rng(7)
-    x = rng.normal(size=(200, 3))
-    return x, np.sin(x[:, 0]) + 0.3 * rng.normal(size=200)
+    x = rng.normal(size=(192, 3))  # full batches, where a test does not split them
+    return x, np.sin(x[:, 0]) + 0.3 * rng.normal(size=192)
 
 
 def network(head="normal", optimizer=None, extra=(), metrics=None, **options):
@@ -144,19 +144,22 @@ def test_bootstrap_rows_are_drawn_with_replacement():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("restore", [True, False])
-def test_early_stopping_of_each_member_alone(restore, waves):
+def test_early_stopping_of_each_member_alone(waves, rewinding):
     x, y = waves
     model = network(optimizer=keras.optimizers.Adam(0.03))
-    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=restore)
-    options = dict(epochs=40, verbose=0, shuffle=False, validation_split=0.3, callbacks=[stop])
+    options = dict(epochs=40, verbose=0, shuffle=False, validation_split=1 / 3)
     at_once, alone = (pn.DeepEnsemble(model, members=4, seed=2) for _ in range(2))
-    ours = at_once.fit(x, y, at_once=True, **options)
-    theirs = alone.fit(x, y, at_once=False, **options)
-    lengths = [len(history.epoch) for history in ours]
-    assert lengths == [len(history.epoch) for history in theirs]
-    assert len(set(lengths)) > 1
-    assert_same(at_once, alone, rtol=1e-4)
+    rewinds = [rewinding(member) for each in (at_once, alone) for member in each.members]
+    for restore in (True, False):
+        for rewind in rewinds:
+            rewind()
+        stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=restore)
+        ours = at_once.fit(x, y, at_once=True, callbacks=[stop], **options)
+        theirs = alone.fit(x, y, at_once=False, callbacks=[stop], **options)
+        lengths = [len(history.epoch) for history in ours]
+        assert lengths == [len(history.epoch) for history in theirs]
+        assert len(set(lengths)) > 1
+        assert_same(at_once, alone, rtol=1e-4)
 
 
 OBSTACLES = {
@@ -186,7 +189,7 @@ def test_what_stands_in_the_way_is_named(what, waves, tmp_path, monkeypatch):
 
 def test_a_member_that_diverges_gets_its_weights_back(waves):
     x, y = waves
-    ensemble = pn.DeepEnsemble(network(optimizer=keras.optimizers.SGD(1e4)), members=2)
+    ensemble = pn.DeepEnsemble(network(optimizer=keras.optimizers.SGD(1e6)), members=2)
     with pytest.raises(pn.training.DivergenceError, match="of member 0, 1, with a learning rate"):
         ensemble.fit(x, y, epochs=3, verbose=0, at_once=True)
     assert all(np.isfinite(w).all() for w in weights(ensemble))
@@ -330,7 +333,7 @@ BAD = {
     "at_once to be": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y, at_once="yes"),
     "same number of rows": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y[1:]),
     "every value of x to be finite": lambda model, x, y: pn.DeepEnsemble(model).fit(x * np.nan, y),
-    "2 to 200 folds": lambda model, x, y: pn.training.cross_val_score(model, x, y, cv=1),
+    "2 to 192 folds": lambda model, x, y: pn.training.cross_val_score(model, x, y, cv=1),
     "folds with at least one row": lambda model, x, y: pn.training.cross_val_score(
         model, x, y, cv=[(np.arange(5), np.arange(0))]
     ),
@@ -347,10 +350,10 @@ def test_bad_input(message, waves):
 
 
 def test_folds_are_those_of_models_trained_alone(waves):
-    x, y = waves
+    x, y = (a[:191] for a in waves)
     model = network()
     before = model.get_weights()
-    folds = KFold(3, shuffle=True, random_state=0)  # folds of 67 and of 66 rows
+    folds = KFold(3, shuffle=True, random_state=0)  # folds of 64 and of 63 rows
     options = dict(epochs=3, batch_size=32, shuffle=False, seed=6)
     scores = pn.training.cross_val_score(model, x, y, folds, at_once=True, **options)
     for i, (train, test) in enumerate(folds.split(x)):
