@@ -28,6 +28,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 ==================  ============================================================================
 """
 
+import contextlib
 import functools
 import importlib
 
@@ -107,13 +108,12 @@ def derivatives(function, second=True):
     def on_host(*arrays):
         nonlocal takes_jets
         if takes_jets:
-            try:
+            with contextlib.suppress(AttributeError, TypeError, ValueError):
                 return _jets.derivatives(function, arrays, second)
-            except (AttributeError, TypeError, ValueError):  # if it is wrong, tensors say it too
-                takes_jets = False
         n = len(arrays[-1])
         with float64():
             found = compiled()(*_module.padded(arrays))
-            return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
+        takes_jets = False  # and not because something was wrong, which tensors would have said too
+        return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
 
     return on_host
