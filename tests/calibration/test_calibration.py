@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from tables.families import FAMILIES
+from tables.predictives import bernoulli, categorical, normal
 
 import probnn as pn
 from probnn import calibration
@@ -15,18 +16,6 @@ from probnn.predictive.pooled import PooledPredictive
 each_family = pytest.mark.parametrize(
     "case", [case for case in FAMILIES if not case.family.vector], ids=lambda case: case.name
 )
-
-
-def normal(loc, scale=1.0):
-    return pn.Predictive("normal", {"loc": np.asarray(loc, dtype=float), "scale": scale})
-
-
-def bernoulli(probs):
-    return pn.Predictive("bernoulli", {"probs": probs})
-
-
-def categorical(probs):
-    return pn.Predictive(pn.families.Categorical(len(probs[0])), {"probs": probs})
 
 
 def drawn(probs, rng):

@@ -12,6 +12,7 @@ import statsmodels.api as sm
 from scipy import integrate, optimize, special, stats
 from tables.families import FAMILIES
 from tables.peers import NEWTON
+from tables.predictives import bernoulli, categorical, normal
 
 import probnn as pn
 from probnn import calibration
@@ -26,18 +27,6 @@ CONTINUOUS = [
     and case.family.y_columns is None
 ]
 each_continuous = pytest.mark.parametrize("case", CONTINUOUS, ids=lambda case: case.name)
-
-
-def normal(loc, scale=1.0):
-    return pn.Predictive("normal", {"loc": np.asarray(loc, dtype=float), "scale": scale})
-
-
-def bernoulli(probs):
-    return pn.Predictive("bernoulli", {"probs": probs})
-
-
-def categorical(probs):
-    return pn.Predictive(pn.families.Categorical(len(probs[0])), {"probs": probs})
 
 
 def network(head, rng, compiled=True):
