@@ -12,6 +12,7 @@ from probnn.backend.jets import (
     joined,
     products,
     scaled,
+    squares,
     value_of,
 )
 
@@ -107,7 +108,7 @@ def arctan2(y, x):
     """Return the angle of (x, y)."""
     y, x = constant(y, x), constant(x, y)
     u, v = y.value, x.value
-    # d = (v dy - u dx) / (u^2 + v^2): by the derivatives of a quotient of jets.
+    # The imaginary part of log(x + iy), whose real part has the gradient -norm.
     size = u * u + v * v
     first = added(scaled(y.first, v / size), scaled(x.first, -u / size))
     second = None
@@ -230,12 +231,8 @@ def logsumexp(x):
     if x.second is not None:
         second = {ij: (share * part).sum(axis=-1) for ij, part in x.second.items()}
         apart = {i: part - first[i][..., None] for i, part in x.first.items()}
-        columns = sorted(apart)
-        for a, i in enumerate(columns):
-            bent = share * apart[i]
-            for j in columns[a:]:
-                part = (bent * apart[j]).sum(axis=-1)
-                second[i, j] = second[i, j] + part if (i, j) in second else part
+        spread = squares(apart, share)
+        second = added(second, {ij: part.sum(axis=-1) for ij, part in spread.items()})
     return Jet(value, first, second)
 
 

@@ -5,8 +5,6 @@ columns of a table: those that are not zero everywhere. Functions have the names
 Derivatives go forwards: Griewank and Walther (2008), doi:10.1137/1.9780898717761, chapter 13.
 """
 
-import operator
-
 import numpy as np
 
 _BLOCK = 16_384  # rows whose arrays a core's cache holds
@@ -33,8 +31,6 @@ class Jet:
         self.value, self.first, self.second = value, first, second
 
     shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    dtype = property(lambda self: self.value.dtype)
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Expected the functions of backend.math(x), for a Jet, which is no array.")
@@ -52,7 +48,10 @@ class Jet:
         return each(self, lambda part, _: sign * part, whole=False)
 
     def __add__(self, other):
-        return merged(self, other, operator.add)
+        if not isinstance(other, Jet):
+            return Jet(self.value + other, self.first, self.second)
+        second = None if self.second is None else added(dict(self.second), other.second)
+        return Jet(self.value + other.value, added(dict(self.first), other.first), second)
 
     __radd__ = __add__
 
@@ -205,12 +204,11 @@ def products(one, other):
     return found
 
 
-def merged(a, b, combine):
-    """Return a linear combination of the values and derivatives of two jets or numbers."""
-    if not isinstance(b, Jet):
-        return Jet(combine(a.value, b), a.first, a.second)
-    second = None if a.second is None else added(dict(a.second), b.second)
-    return Jet(combine(a.value, b.value), added(dict(a.first), b.first), second)
+def squares(one, factor):
+    """Return the table, by pairs of columns, of one_i one_j times a factor."""
+    columns = sorted(one)
+    bent = scaled(one, factor)
+    return {(i, j): bent[i] * one[j] for a, i in enumerate(columns) for j in columns[a:]}
 
 
 def chained(x, value, slope, curve):
@@ -219,12 +217,7 @@ def chained(x, value, slope, curve):
         return Jet(value, {}, x.second)
     f1, second = slope(), None
     if x.second is not None:
-        second, f2, columns = scaled(x.second, f1), curve(), sorted(x.first)
-        for a, i in enumerate(columns):
-            bent = f2 * x.first[i]
-            for j in columns[a:]:
-                part = bent * x.first[j]
-                second[i, j] = second[i, j] + part if (i, j) in second else part
+        second = added(scaled(x.second, f1), squares(x.first, curve()))
     return Jet(value, scaled(x.first, f1), second)
 
 

@@ -45,9 +45,8 @@ def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
     best = head_model.optimum(head_model.coef(), maxiter, tol)
     if not best.converged:
         raise RuntimeError(f"{NO_OPTIMUM.format(best.iterations)} The weights are as they were.")
-    head_model.results(
-        best.coef, None, kwargs
-    )  # raises what there is to raise before weights change
+    # What there is to raise is raised before weights change.
+    head_model.results(best.coef, None, kwargs)
     head_model.assign(best.coef)
     coef = head_model.coef()  # as rounded to the weights' precision
     certificate = head_model.certify(coef, best)
