@@ -1,9 +1,9 @@
 """Rows shared out to threads: each runs on blocks that stay in its core's cache."""
 
-import contextlib
 import functools
 import itertools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 _NUMBERS = 1_000_000  # below which threads cost more than they gain
@@ -47,11 +47,37 @@ def _pool(workers):
     return ThreadPoolExecutor(workers, thread_name_prefix="probnn")
 
 
-@contextlib.contextmanager
+class _OneThread:
+    """A limit of BLAS to one thread that many threads hold at once: the last one restores it."""
+
+    def __init__(self):
+        self._lock, self._holders, self._limit = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._holders:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._holders += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                self.restore()
+
+    def restore(self):
+        """Give BLAS the threads that it had."""
+        if self._limit is not None:
+            self._limit.restore_original_limits()
+        self._limit = None
+
+
+_one_thread = _OneThread()
+
+
 def one_blas_thread():
     """Return a context in which BLAS has one thread, as suits small matrices."""
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
+    return _one_thread
 
 
 @functools.cache
@@ -59,3 +85,15 @@ def _controller():
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _after_fork():
+    """Forget, in a child process, the threads that only its parent has."""
+    global _one_thread
+    _pool.cache_clear()
+    _one_thread.restore()
+    _one_thread = _OneThread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
