@@ -48,8 +48,15 @@ def parquet(path, response, columns=None, constant=True, **by_row):
         `offset`, `exposure`, `freq_weights`, `var_weights`: names of columns.
     """
     import pandas as pd
-    import pyarrow.dataset
-    from pyarrow.parquet import ParquetFile
+
+    try:
+        import pyarrow.dataset
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files are read by pyarrow, which is not installed. Install it: "
+            'pip install "probnn[parquet]".'
+        ) from error
 
     if response is None:
         raise ValueError("Expected response=, the column of y in the parquet files.")

@@ -92,4 +92,8 @@ class Bernoulli(Family):
         return (probs - y) ** 2
 
     def _support_hint(self):
-        return "Recode y as 0 and 1, or use the categorical family for more classes."
+        return (
+            "Recode y as 0 and 1, or use the categorical family for more classes. Shares of "
+            "successes become two columns: of a GLM, the numbers of successes and of failures; of "
+            "a network with the binomial family, those of successes and of trials."
+        )

@@ -19,6 +19,7 @@ class Facts(ABC):
     """
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple] = ()  # its other names in the field; those of a parent are not its own
     parameters: ClassVar[dict[str, Param]]
     support: ClassVar[domains.Domain]
     discrete: ClassVar[bool] = False

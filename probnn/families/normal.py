@@ -32,6 +32,7 @@ class Normal(LocationScale):
     """
 
     name = "normal"
+    aliases = ("gaussian",)
     parameters = {
         "loc": Param("identity", domains.REAL),
         "scale": Param("log", domains.NON_NEGATIVE),

@@ -1,11 +1,13 @@
 """The families by their names."""
 
+import difflib
 import inspect
 
 from probnn.families.base import Family
 from probnn.links import same_class
 
 FAMILIES = {}
+ALIASES = {}  # other names of the field -> names
 
 
 def register(cls):
@@ -39,6 +41,7 @@ def register(cls):
     if taken is not None and not same_class(taken, cls):
         raise ValueError(f"A family named {cls.name!r} is registered already: choose another name.")
     FAMILIES[cls.name] = cls
+    ALIASES.update(dict.fromkeys(cls.__dict__.get("aliases", ()), cls.name))
     return cls
 
 
@@ -48,7 +51,8 @@ def get(identifier, **options):
     Parameters
     ----------
     identifier : str, dict or Family
-        A name from `FAMILIES`; or what `Family.get_config` returned; or a family.
+        A name from `FAMILIES` ("gaussian" is "normal"); or what `Family.get_config` returned; or a
+        family.
     **options
         Arguments of the family: `link`, `links`, and those of its own (`classes`).
 
@@ -70,20 +74,23 @@ def get(identifier, **options):
     """
     if isinstance(identifier, Family):
         if options:
+            shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
             raise ValueError(
                 f"Options go with a family's name. Received: {identifier!r}, which is made "
-                f"already, and {options}."
+                f"already, and {options}. Give them where it is made: "
+                f"{type(identifier).__name__}(..., {shown})."
             )
         return identifier
     name = identifier
     if isinstance(identifier, dict):
         options = {**identifier, **options}
         name = options.pop("name")
-    if name not in FAMILIES:
+    name = ALIASES.get(name, name) if isinstance(name, str) else name
+    if not isinstance(name, str) or name not in FAMILIES:
         raise ValueError(
             f"Unknown family. Expected one of {', '.join(FAMILIES)}, or a Family. "
-            f"Received: {name!r}. A family of your own is made known by the decorator "
-            "`@probnn.families.register`, before a model that uses it is loaded."
+            f"Received: {identifier!r}.{_nearest(name)} A family of your own is made known by the "
+            "decorator `@probnn.families.register`, before a model that uses it is loaded."
         )
     cls = FAMILIES[name]
     allowed = [*inspect.signature(cls).parameters]
@@ -94,3 +101,15 @@ def get(identifier, **options):
             f"Received: {', '.join(map(repr, unknown))}."
         )
     return cls(**options)
+
+
+def _nearest(name):
+    """Say which name may be meant: by a slip, another spelling, or another library's object."""
+    said = name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
+
+    def plain(text):
+        return text.lower().translate(str.maketrans("", "", "-_. "))
+
+    known = {plain(one): ALIASES.get(one, one) for one in (*FAMILIES, *ALIASES)}
+    close = difflib.get_close_matches(plain(said), known, n=1, cutoff=0.75)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""

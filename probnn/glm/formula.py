@@ -1,6 +1,7 @@
 """Formulas: models from data frames, with categories, interactions and splines (formulaic)."""
 
 import contextlib
+import functools
 import re
 import warnings
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from probnn import families
 from probnn.data.frames import frame_of, to_numpy
+from probnn.glm import dialects
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
@@ -211,10 +213,13 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     for name, column in frame.items():  # levels that no row has would be columns of zeros
         if isinstance(column.dtype, pd.CategoricalDtype):
             frame[name] = column.cat.remove_unused_categories()
-    with _as_value_error("a formula, as 'y ~ x'", formula):
+    hint = functools.partial(dialects.hint, formula, list(frame.columns))
+    with _as_value_error("a formula, as 'y ~ x'", formula, hint):
         parsed = Formula(formula)
-    if not hasattr(parsed, "lhs"):
-        raise ValueError(f"Expected a formula 'y ~ x'. Received: {formula!r}, without a left side.")
+        if not hasattr(parsed, "lhs"):
+            raise ValueError("it has no left side")
+        if isinstance(parsed.rhs, tuple):
+            raise ValueError("it has several right sides")
     classes = None
     response = str(parsed.lhs)
     is_text = response in frame and frame[response].dtype.kind not in "biuf"
@@ -246,7 +251,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         if callable(value) or name not in TRANSFORMS
     }
     na_action = "drop" if missing == "drop" else "ignore"
-    with _as_value_error(f"a formula of the columns {list(frame.columns)}", formula):
+    with _as_value_error(f"a formula of the columns {list(frame.columns)}", formula, hint):
         matrices = Formula(**sides).get_model_matrix(frame, na_action=na_action, context=context)
     kept = matrices["y"].index
     if missing == "drop":
@@ -294,13 +299,15 @@ def _others(family, formulas, kwargs):
 
 
 @contextlib.contextmanager
-def _as_value_error(expected, received):
-    """Turn what formulaic raises into an error of ours."""
+def _as_value_error(expected, received, hint=str):
+    """Turn what formulaic raises into an error of ours, with what to write instead, if known."""
     try:
         yield
     except Exception as error:
         said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
-        raise ValueError(f"Expected {expected}. Received: {received!r}: {said}") from error
+        raise ValueError(
+            f"Expected {expected}. Received: {received!r}: {said.rstrip('.')}. {hint()}".rstrip()
+        ) from error
 
 
 def _by_row(name, values, frame):

@@ -93,7 +93,7 @@ def as_bernoulli(family, y):
     if values.ndim != 1 + len(family.y_shape):
         raise ValueError(
             "Expected y of shape (n, 2), successes and trials, or with trials= of the family (n,). "
-            f"Received: shape {values.shape}."
+            f"Received: shape {values.shape}. A y of 0 and 1 is of family='bernoulli'."
         )
     family.check(values)
     successes, trials = values.T if family.trials is None else (values, float(family.trials))

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import optimize, stats
 from tables.families import FAMILIES, SEVERAL, each
 
@@ -372,18 +373,44 @@ def test_links_are_changed_by_name():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pn.families.get("gaussian"), r"Unknown family\. Expected one of .*normal.*gaussi"),
+        (lambda: pn.families.get("maxwell"), r"Unknown family\. Expected one of .*'maxwell'\. A f"),
         (lambda: pn.families.Normal(links={"sigma": "log"}), "loc, scale. Received: 'sigma'"),
         (lambda: pn.families.Normal(link="log", links={"loc": "log"}), "give it once"),
         (lambda: pn.families.Bernoulli(link="logistic"), r"Unknown link.*logit.*'logistic'"),
         (lambda: pn.families.Categorical(classes=1), "whole number >= 2. Received: 1"),
         (lambda: pn.families.Normal().start([]), "zero rows"),
-        (lambda: pn.families.get(pn.families.Normal(), link="log"), "made already"),
+        (
+            lambda: pn.families.get(pn.families.Tweedie(1.2), link="log"),
+            r"Tweedie\(..., link='log'\)",
+        ),
     ],
 )
 def test_bad_families_get_a_clear_error(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("gausian", "normal"),
+        ("Normal", "normal"),
+        ("NegativeBinomial", "negative_binomial"),
+        ("inverse.gaussian", "inverse_gaussian"),
+        (sm.families.Gaussian(), "normal"),
+        (sm.families.InverseGaussian, "inverse_gaussian"),
+    ],
+)
+def test_the_family_that_was_meant_is_named(said, meant):
+    with pytest.raises(ValueError, match=f"Did you mean '{meant}'"):
+        pn.families.get(said)
+
+
+def test_other_names_of_the_field():
+    assert pn.families.get("gaussian") == pn.families.Normal()
+    assert pn.Head("gaussian").family == pn.families.Normal()
+    with pytest.raises(ValueError, match="family='bernoulli'"):
+        pn.glm.GLM([0.0, 1.0, 1.0, 0.0], np.ones((4, 1)), "binomial")
 
 
 def test_a_name_that_is_taken_is_refused():

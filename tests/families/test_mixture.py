@@ -375,7 +375,7 @@ def test_config_links_and_equality():
         (lambda: Mixture("bernoulli"), r'probnn\.Head\("bernoulli"\)'),
         (lambda: Mixture(pn.families.Categorical(3)), r'probnn\.Head\("categorical"\)'),
         (lambda: Mixture(Mixture("normal")), "parameters are numbers.*more components"),
-        (lambda: Mixture("gaussian"), "Unknown family.*'gaussian'"),
+        (lambda: Mixture("gausian"), "Unknown family.*'gausian'"),
         (lambda: Mixture("normal", links={"weights": "log"}), "loc, scale. Received: 'weights'"),
         (lambda: Mixture("normal", link="log", links={"loc": "log"}), "give it once"),
         (lambda: Mixture("poisson").start([1.5]), "support of the mixture family.*1.5"),
