@@ -26,19 +26,19 @@ CHECKS = {  # causes come before what follows from them
 }
 
 
-def diagnose(model, x, y, *, validation_data=None):
+def diagnose(model, x=None, y=None, *, validation_data=None):
     """Say what is wrong with a fitted model, each time with a number and a remedy.
 
     Parameters
     ----------
     model : probnn.Sequential, probnn.Model, DeepEnsemble or Results
         Trained; with one head.
-    x : array_like, shape (n, p)
+    x : array_like, shape (n, p), optional
         The training rows, as the model takes them: for `Results` as `results.predict` does, or
         None for the rows that it was fitted to. It must be None for `Results` with an offset, an
         exposure or `designs`, which x does not hold.
-    y : array_like, shape (n,)
-        Their responses.
+    y : array_like, shape (n,), optional
+        Their responses; None, as x, for those that `Results` were fitted to.
     validation_data : tuple, optional
         (x, y) of rows that the model has not seen; not for `Results` that need x=None. The spread,
         zeros, tails and calibration are then judged by these, and over-fitting is looked for.
@@ -68,7 +68,7 @@ def diagnose(model, x, y, *, validation_data=None):
     >>> x = np.column_stack([np.ones(500), rng.normal(size=500)])
     >>> mean = np.exp(1.0 + 0.3 * x[:, 1])
     >>> y = rng.poisson(mean * rng.gamma(2.0, 0.5, size=500))
-    >>> diagnosis = pn.diagnose(pn.glm.GLM(y, x, "poisson").fit(), x, y)
+    >>> diagnosis = pn.diagnose(pn.glm.GLM(y, x, "poisson").fit())
     >>> "overdispersed counts" in diagnosis
     True
     >>> print(diagnosis["overdispersed counts"].remedy)

@@ -107,6 +107,10 @@ class Evidence:
             )
         self.model = model = adapt(model)
         _check_complete(model, x, validation_data)
+        if y is None:
+            if x is not None:
+                raise ValueError("Expected y, the responses of the rows of x. Received: None.")
+            y = model.observed()
         self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
         read = self._read if model.trials is None else _reader_of_trials(model, y)
         self.train = Rows(model, read, x, y)
@@ -281,7 +285,7 @@ def _check_complete(model, x, validation_data):
             "Expected x, the training rows. Received: None, which stands for those of a model "
             "of probnn.glm alone."
         )
-    here = "Call diagnose(results, None, y)."
+    here = "Call diagnose(results)."
     if not model.holds_rows:
         here = "Fit the model to rows in memory: batches and files of results do not keep them."
         if x is None:

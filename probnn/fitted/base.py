@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import data, families
+from probnn.predictive import Predictive, numbers
 
 
 class FittedModel:
@@ -90,6 +91,24 @@ class FittedModel:
         if not self.predicts:
             raise self.predicts_none()
         return self.model.predict_distribution(x)
+
+    def observed(self):
+        """Return y of the training rows, (n,) or as many columns as it was fitted to."""
+        raise ValueError(
+            "Expected results that hold the rows that they were fitted to. Received: "
+            f"{type(self.model).__name__}. Give the rows, x and y."
+        )
+
+    def of_trials(self, y, d):
+        """Return y and d; of a model of proportions, successes and trials, and what they follow."""
+        if self.trials is None or y is None or np.shape(y)[1:] != (2,):
+            return y, d
+        y = numbers(y)
+        if np.array_equal(y.sum(axis=1), self.trials) and not np.array_equal(y[:, 1], self.trials):
+            y = np.column_stack([y[:, 0], self.trials])  # it was fitted to successes and failures
+        binomial = families.Binomial(links={"probs": d.family.links["probs"]})
+        binomial.check(y)
+        return y, Predictive(binomial, d.params)
 
     def predicts_none(self):
         """Return the error that a model predicts no distribution."""

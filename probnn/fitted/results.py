@@ -51,6 +51,16 @@ class FittedResults(FittedModel):
         """A head of the family, which reads y."""
         return Head(self.family, dtype="float64")
 
+    def observed(self):
+        """Return y of the rows in memory; of proportions, successes and failures."""
+        if not self.holds_rows:
+            return super().observed()
+        y = self._glm.data.rows.y
+        if self.trials is None:
+            return y
+        successes = np.round(y * self.trials)
+        return np.column_stack([successes, self.trials - successes])
+
     def read(self, name, table=None, y=None):
         """Return the `Fit`."""
         return renamed(fit_of(self.model, name), table)

@@ -8,10 +8,8 @@ import pandas as pd
 from probnn.data import features, to_numpy
 from probnn.data.frames import frame_of
 from probnn.data.tables import is_labelled
-from probnn.families import Binomial
 from probnn.fitted import adapt
 from probnn.fitted.tables import to_table
-from probnn.predictive import Predictive, numbers
 
 _MOST_NAMED = 4  # columns whose medians are written out
 _WIDE = 60  # characters in a line of a title
@@ -88,18 +86,6 @@ class Inputs:
     def half_width(self, table, *options):
         """Return `FittedModel.half_width` of rows in a table like that of x."""
         return self.model.half_width(self.exog(table), *options)
-
-    def seen(self, y, d):
-        """Return y and d; of a model of proportions, successes and trials, and what they follow."""
-        trials = self.model.trials
-        if trials is None or y is None or np.shape(y)[1:] != (2,):
-            return y, d
-        y = numbers(y)
-        if np.array_equal(y.sum(axis=1), trials) and not np.array_equal(y[:, 1], trials):
-            y = np.column_stack([y[:, 0], trials])  # it was fitted to successes and failures
-        binomial = Binomial(links={"probs": d.family.links["probs"]})
-        binomial.check(y)
-        return y, Predictive(binomial, d.params)
 
 
 def _check_inputs(model):

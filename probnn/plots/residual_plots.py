@@ -6,21 +6,22 @@ from scipy import stats
 from probnn.calibration import checks
 from probnn.calibration._groups import grouped
 from probnn.calibration.residuals import quantile_residuals
+from probnn.fitted import adapt
 from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top, on_axes
 
 _MOST_POINTS = 5000  # of a cloud, or of a curve through sorted residuals
 
 
 @on_axes
-def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
+def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
     """Draw residuals that have the same distribution for any family, if the model is right.
 
     Parameters
     ----------
-    y : array_like, shape (n,) or (n, 1)
-        What was observed.
-    d : Predictive
-        What the model believes about it.
+    y : array_like, shape (n,) or (n, 1); or Results
+        What was observed; or results that hold the rows that they were fitted to.
+    d : Predictive, optional
+        What the model believes about it; of results, what they say of their rows.
     kind : {"worm", "qq", "fitted", "binned"}
         "worm": sorted quantile residuals, less what they should be, against what they should be.
         "qq": the same, not less. "fitted": quantile residuals against the mean, and a smooth curve.
@@ -58,6 +59,9 @@ def residuals(y, d, *, kind="worm", level=0.95, seed=0, ax=None):
     """
     checks.known("`kind`", kind, _KINDS)
     level = checks.fraction(level)
+    if d is None:
+        model = adapt(y)
+        y, d = model.of_trials(model.observed(), model.predict_distribution(None))
     d, y = checks.rows(y, d, censored=kind != "binned")
     if kind == "fitted" and d.mean().ndim > len(d.shape):
         raise ValueError(

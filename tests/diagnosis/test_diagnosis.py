@@ -720,6 +720,22 @@ def test_results_whose_x_does_not_say_all_are_judged_by_the_fitted_rows(rng):
         diagnose(results, None, y, validation_data=(x, y))
 
 
+def test_results_alone_are_judged_by_the_fitted_rows(rng):
+    x = design(rng, 400)
+    y = rng.poisson(poisson_mean(x) * rng.gamma(1.0, 1.0, size=400))
+    results = pn.glm.GLM(y, x, "poisson").fit()
+    found, expected = diagnose(results), diagnose(results, x, y)
+    assert "overdispersed counts" in found
+    assert str(found) == str(expected)
+    trials = rng.integers(5, 9, size=400)
+    pairs = np.column_stack([rng.binomial(trials, 0.4), trials])
+    pairs[:, 1] -= pairs[:, 0]
+    results = pn.glm.GLM(pairs, x, "bernoulli").fit()
+    assert str(diagnose(results)) == str(diagnose(results, x, pairs))
+    with pytest.raises(ValueError, match="Expected y, the responses"):
+        diagnose(results, x)
+
+
 def test_results_that_do_not_hold_their_rows(rng):
     x = design(rng, 200)
     y = rng.poisson(poisson_mean(x)).astype(float)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 from statsmodels.nonparametric.smoothers_lowess import lowess
@@ -233,6 +234,25 @@ def test_rows_of_equal_forecasts_are_one_group(rng):
         middle, gap = line(residuals(y[rows], d, kind="binned"), "groups of rows")
         np.testing.assert_allclose(middle, [0.1, 0.3, 0.6, 0.8])
         np.testing.assert_allclose(gap, 0.0, atol=1e-12)
+
+
+def test_results_stand_for_the_rows_that_they_were_fitted_to():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(80), rng.normal(size=80)])
+    trials = rng.integers(3, 9, size=80)
+    won = rng.binomial(trials, expit(x[:, 1]))
+    results = pn.glm.GLM(np.column_stack([won, trials - won]), x, "bernoulli").fit()
+    pairs = np.column_stack([won, trials])
+    d = pn.Predictive("binomial", {"probs": results.predict(x)})
+    found = line(residuals(results, seed=1), "residuals")
+    np.testing.assert_allclose(found, line(residuals(pairs, d, seed=1), "residuals"), rtol=1e-9)
+    y = rng.poisson(np.exp(x[:, 1])).astype(float)
+    results = pn.glm.GLM(y, x, "poisson", exposure=trials).fit()
+    d = results.predict_distribution(x, exposure=trials)
+    found = line(residuals(results), "residuals")
+    np.testing.assert_allclose(found, line(residuals(y, d), "residuals"), rtol=1e-9)
+    with pytest.raises(ValueError, match="Expected results that hold the rows"):
+        residuals(pn.glm.GLM.from_batches([(y, x)], "poisson").fit())
 
 
 def test_a_saturated_model_has_no_binned_residuals():
