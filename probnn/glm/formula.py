@@ -271,8 +271,19 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         classes=classes,
         formula=Encoding(specs, family.location, own),
         n_missing=len(frame) - len(kept),
+        frame=_read_by(specs.values(), frame).loc[kept].reset_index(drop=True),
     )
     return cls(y, X, family=family, **by_row, **kwargs, _origin=origin)
+
+
+def _read_by(specs, frame):
+    """Return the columns of a frame that formulas read, in the order of their terms."""
+    read = {}
+    for spec in specs:
+        for term in spec.terms:
+            names = {str(v.root) for v in spec.term_variables[term] if v.source == "data"}
+            read |= dict.fromkeys(name for name in frame if name in names)
+    return frame[[*read]]
 
 
 def _others(family, formulas, kwargs):

@@ -24,6 +24,8 @@ class Observations(Source):
         Raw column -> array (n,).
     freq_weights, var_weights, trials : numpy.ndarray, shape (n,), or None
         How many rows each row stands for; how precise it is; of how many trials y is a proportion.
+    frame : pandas.DataFrame, or None
+        What formulas read of these rows.
     """
 
     y: np.ndarray
@@ -32,6 +34,7 @@ class Observations(Source):
     freq_weights: np.ndarray | None = None
     var_weights: np.ndarray | None = None
     trials: np.ndarray | None = None
+    frame: object = None
 
     def __len__(self):
         return len(self.y)

@@ -41,6 +41,8 @@ class Origin:
         Batches of all rows; y and X are then a sample of them.
     likelihood_weights : numpy.ndarray, shape (n,), optional
         Factors of the rows' log-likelihoods, as sample weights of a network are.
+    frame : pandas.DataFrame, optional
+        What the formula reads of the rows.
     """
 
     y_name: str | None = None
@@ -50,6 +52,7 @@ class Origin:
     n_missing: int = 0
     source: Source | None = None
     likelihood_weights: np.ndarray | None = None
+    frame: object = None
 
 
 class Specification:
@@ -160,6 +163,7 @@ class Specification:
         self.has_offset = any(np.any(values) for values in rows.offsets.values())
         if origin.likelihood_weights is not None:
             rows.var_weights = origin.likelihood_weights
+        rows.frame = origin.frame
         self.data, self.nobs = rows, rows.nobs
         if origin.source is not None:
             self.data, self.nobs = origin.source.map(self._of_batch), 0

@@ -122,7 +122,8 @@ def test_every_row_equals_statsmodels():
 
 def test_tables_equal_statsmodels():
     ours, theirs = (results.get_margeff() for results in fitted("logit"))
-    assert ours.summary().as_text() == theirs.summary().as_text()
+    text = ours.summary().as_text().split("\n\nEach column of X")[0]
+    assert text == theirs.summary().as_text()
     pd.testing.assert_frame_equal(ours.summary_frame(), theirs.summary_frame(), rtol=1e-8)
     ours, theirs = (results.get_margeff(dummy=True) for results in fitted("classes"))
     assert ours.summary(0.1).tables[1].as_text() == theirs.summary(0.1).tables[1].as_text()

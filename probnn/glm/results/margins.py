@@ -1,39 +1,48 @@
-"""Marginal effects: what a change of a column does to the mean."""
+"""Marginal effects: what a change of a variable does to the mean."""
 
 import warnings
 from functools import cached_property
 
 import numpy as np
 
-from probnn.fitting.likelihood import Likelihood
 from probnn.glm.results import delta
+from probnn.glm.results.variables import variables
 
 _AT = ("overall", "mean", "median", "zero", "all")
 _METHODS = {"dydx": "dy/dx", "eyex": "d(lny)/d(lnx)", "dyex": "dy/d(lnx)", "eydx": "d(lny)/dx"}
 
 
 class Margins:
-    """Effects of the columns on the mean, with standard errors by the delta method.
+    """Effects of the variables on the mean, with standard errors by the delta method.
 
-    Made by `Results.get_margeff`, with statsmodels' names. The constant is left out. Of class
-    probabilities each array has a column, and the table a block, for every class.
+    Made by `Results.get_margeff`, with statsmodels' names. Of class probabilities each array has a
+    column, and the table a block, for every class.
+
+    A variable of a formula is a column of the data frame, in all terms that read it: "x * z" and
+    "x + I(x**2)" have one effect of x. One of arrays is a column of the design but the constant,
+    because arrays do not tell that one column is the square or the product of others.
 
     Parameters
     ----------
     results : probnn.glm.results.Results
-        The fitted model.
+        The fitted model, with its training rows.
     at : {"overall", "mean", "median", "zero", "all"}
         The mean of the rows' effects; the effects in a row of means, medians, or zeros; those of
-        every row, which come without standard errors.
+        every row, which come without standard errors. A category has its most frequent level in
+        the row of means and of medians, its reference in that of zeros.
     method : {"dydx", "eyex", "dyex", "eydx"}
-        The derivative; "ey" takes the logarithm of the mean, "ex" that of the column.
+        The derivative; "ey" takes the logarithm of the mean, "ex" that of the variable, and leaves
+        out categories.
     dummy : bool
-        Whether columns of 0 and 1 are changed from 0 to 1, instead of differentiated.
+        Whether variables of 0 and 1 are changed from 0 to 1, instead of differentiated.
     count : bool
-        Whether columns of counts are changed by 1 in both directions, and the change halved.
+        Whether variables of counts are changed by 1 in both directions, and the change halved.
 
     Attributes
     ----------
+    names : list of str
+        What has an effect: variables, and for each level of a category but its reference, as
+        "group[T.b]", the change from the reference to that level in every row.
     margeff, margeff_se : (p,), or (p, C) of C classes
         The effects and their standard errors; with at="all" the effects are (n, p) or (n, p, C).
     margeff_cov : (p, p), or (C p, C p)
@@ -44,8 +53,10 @@ class Margins:
     Raises
     ------
     ValueError
-        For unknown options, options that discrete changes exclude, or the logarithm of a mean that
-        is not positive.
+        For unknown options, options that discrete changes exclude, the logarithm of a mean that
+        is not positive, or a formula that has no derivative in a variable at a row.
+    AttributeError
+        For results that were loaded from a file, or fitted in batches: the rows are not there.
 
     Warns
     -----
@@ -54,11 +65,14 @@ class Margins:
 
     Notes
     -----
-    The effect of column j on the mean m at raw values r = X B is dm/dr B_j. The covariance of the
-    effects is J V J', with V that of the coefficients and J the derivative of the effects in them,
-    in closed form from the first two derivatives of m: Greene (2012), *Econometric Analysis*, 7th
-    ed., section 17.3. Offsets stay in the raw values, and have their mean or median where columns
-    have theirs. Columns in designs of other parameters keep their values.
+    The effect of x on the mean m at raw values r = X B is the sum over columns of dm/dr dX/dx B.
+    The derivative of X is 1 for the column that is x, and exact where x enters terms as a factor;
+    else, as of powers and splines, it is by differences, whose relative error is some 1e-11. The
+    covariance of the effects is J V J', with V that of the coefficients and J the derivative of the
+    effects in them, in closed form from the first two derivatives of m: Greene (2012), *Econometric
+    Analysis*, 7th ed., section 17.3. Offsets stay in the raw values, and have their mean or median
+    where variables have theirs. Further designs of arrays keep their values; the formulas of
+    further parameters do not.
 
     Examples
     --------
@@ -66,84 +80,123 @@ class Margins:
     >>> results = pn.glm.Logit([0, 1, 0, 1, 0, 1], [[1, 0]] * 3 + [[1, 1]] * 3).fit()
     >>> results.get_margeff(dummy=True).margeff.round(6).tolist()  # 2/3 - 1/3
     [0.333333]
+    >>> squares = pn.glm.ols("y ~ x + I(x**2)", {"y": [0, 1, 4, 9], "x": [0.0, 1, 2, 3]}).fit()
+    >>> squares.get_margeff().margeff.round(6).to_dict()  # of x**2 it is 2 x, 3 on average
+    {'x': 3.0}
     """
 
     def __init__(self, results, at="overall", method="dydx", dummy=False, count=False):
         _check(at, method, dummy or count)
         self.results, self.at, self.method = results, at, method
-        model, data = results.model, results._data
         self.family = results.family
         if self.family.vector:
             raise ValueError(
                 f"Expected a model of numbers or classes. Received: {self.family!r}, whose means "
                 "are vectors: their effects are the coefficients."
             )
-        locations = self.family.params[self.family.location].columns
-        self._slopes = results.coef[: model.p * locations].reshape(-1, model.p)
-        self._kept = [j for j in range(model.p) if j != model.constant_index]
-        self._changes = {**_dummies(model.X, dummy), **_counts(model.X, count)}
-        if data.freq_weights is not None and at in ("overall", "mean", "median"):
+        self._variables = variables(results, at)
+        if results._data.freq_weights is not None and at in ("overall", "mean", "median"):
             warnings.warn(
                 "Marginal effects count each row once, whatever its freq_weights: repeat the rows "
                 "for effects that weigh them.",
                 stacklevel=3,
             )
-        self._likelihood = _likelihood_at(model, data, at)
-        found = [self._block(block) for block in self._likelihood.blocks()]
-        if at == "all":
-            self._effects = np.concatenate([effects for effects, _ in found])[:, self._kept]
-        else:
-            n = len(self._likelihood)
-            self._effects = sum(effects.sum(axis=0) for effects, _ in found)[self._kept] / n
-            self._jacobian = sum(jacobian for _, jacobian in found)[self._kept] / n
+        found = self._discrete(dummy, count)
+        slopes = [name for name in self._variables.names if name not in found]
+        found |= zip(slopes, self._derivatives(slopes), strict=True)
+        found = [each for name in self._variables.names for each in found[name]]
+        if not found:
+            raise ValueError(
+                f"Expected a variable that is a number, for method={method!r}. Received: "
+                f"{self._variables.names or 'none'}."
+            )
+        self.names = [name for name, *_ in found]
+        self._effects = np.stack([effects for _, effects, _ in found], axis=1)
+        if at != "all":
+            self._effects = self._effects.mean(axis=0)
+            self._jacobian = np.stack([jacobian for *_, jacobian in found])
 
     # ---- computing --------------------------------------------------------------------------
+    # An effect is a name, values (m, C) of m rows, and the mean of their Jacobians (C, size).
 
-    def _block(self, block):
-        """Return the effects (m, p, C) of m rows, and the sum of their Jacobians (p, C, size)."""
-        likelihood, log = self._likelihood, "ey" in self.method
-        x = likelihood.designs[0].toarray(block)
-        raw = likelihood.raw(self.results.coef, block)
-        lift = x if "ex" in self.method else np.ones_like(x)
-        _, slope, curvature = delta.mean_derivatives(self.family, raw, log)
-        effects = self._effects_of(slope, lift)
-        jacobian = np.zeros((*effects.shape[1:], likelihood.size))
-        for a in likelihood.predicted:
-            where = likelihood.slices[a]
-            turn = self._effects_of(curvature[:, :, a], lift)
-            jacobian[:, :, where] += np.tensordot(
-                turn, likelihood.designs[a].toarray(block), (0, 0)
+    def _discrete(self, dummy, count):
+        """Return variable -> the effects of its changes, of those that are not differentiated."""
+        found, variables = {}, self._variables
+        for name in variables.names:
+            levels = variables.levels(name)
+            if levels is not None:
+                labels = [f"{name}[T.{level}]" for level in levels[1:]]
+                pairs = [(level, levels[0]) for level in levels[1:]]
+                found[name] = [] if "ex" in self.method else self._changes(labels, pairs, name, 1.0)
+            elif dummy and _is_dummy(variables.training(name)):
+                found[name] = self._changes([name], [(1.0, 0.0)], name, 1.0)
+            elif count and _is_count(variables.training(name)):
+                x = variables.values(name)
+                found[name] = self._changes([name], [(x + 1.0, x - 1.0)], name, 2.0)
+        return found
+
+    def _changes(self, labels, pairs, name, width):
+        """Return the effects of changing a variable between pairs of values, over a width."""
+        found, known = [], {}
+        for label, pair in zip(labels, pairs, strict=True):
+            for value in pair:
+                if id(value) not in known:
+                    known[id(value)] = self._means(self._variables.moved(name, value))
+            (up, up_jacobian), (down, down_jacobian) = (known[id(value)] for value in pair)
+            found.append((label, (up - down) / width, (up_jacobian - down_jacobian) / width))
+        return found
+
+    def _likelihood(self, rows):
+        return rows.likelihood(self.family, self.results.model.known)
+
+    def _means(self, rows):
+        """Return the means (m, C) of rows, and the mean of their Jacobians (C, size)."""
+        likelihood, means, jacobian = self._likelihood(rows), [], 0.0
+        for block in likelihood.blocks():
+            raw = likelihood.raw(self.results.coef, block)
+            mean, slope, _ = delta.mean_derivatives(
+                self.family, raw, "ey" in self.method, second=False
             )
-            if a < len(self._slopes):  # the effect has the coefficient itself as a factor
-                j = np.arange(x.shape[1])
-                jacobian[j, :, where.start + j] += lift.T @ slope[:, a]
-        for j, (low, high, width) in self._changes.items():
-            up, up_jacobian = self._moved(block, raw, j, high(x[:, j]))
-            down, down_jacobian = self._moved(block, raw, j, low(x[:, j]))
-            effects[:, j] = (up - down) / width
-            jacobian[j] = (up_jacobian - down_jacobian) / width
-        return effects, jacobian
+            part = np.zeros((mean.shape[1], likelihood.size))
+            for a in likelihood.predicted:
+                part[:, likelihood.slices[a]] = slope[:, a].T @ likelihood.designs[a].toarray(block)
+            means.append(mean)
+            jacobian = jacobian + part
+        return np.concatenate(means), jacobian / len(likelihood)
 
-    def _effects_of(self, slope, lift):
-        """Return effects (m, p, C) from derivatives (m, k, C) in the raw values."""
-        slope = slope[:, : len(self._slopes)]
-        return lift[:, :, None] * np.einsum("mkc,kp->mpc", slope, self._slopes)
+    def _derivatives(self, names):
+        """Return, for each variable, a list of its one effect: the derivative."""
+        likelihood, coef = self._likelihood(self._variables.rows), self.results.coef
+        moves = [self._moves(name) for name in names]
+        values, jacobians = [[] for _ in names], [0.0] * len(names)
+        for block in likelihood.blocks() if names else ():
+            raw = likelihood.raw(coef, block)
+            _, slope, curvature = delta.mean_derivatives(self.family, raw, "ey" in self.method)
+            designs = {a: likelihood.designs[a].toarray(block) for a in likelihood.predicted}
+            for i, each in enumerate(moves):
+                effect = np.zeros((len(raw), slope.shape[2]))
+                jacobian = np.zeros((slope.shape[2], likelihood.size))
+                turn = np.zeros_like(slope)
+                for a, (columns, change) in each.items():
+                    columns = likelihood.slices[a].start + np.asarray(columns)
+                    path = change[block] @ coef[columns]  # what the raw value moves by
+                    effect += path[:, None] * slope[:, a]
+                    turn += path[:, None, None] * curvature[:, a]
+                    jacobian[:, columns] += slope[:, a].T @ change[block]
+                for a, x in designs.items():
+                    jacobian[:, likelihood.slices[a]] += turn[:, a].T @ x
+                values[i].append(effect)
+                jacobians[i] = jacobians[i] + jacobian / len(likelihood)
+        effects = map(np.concatenate, values)
+        return [[one] for one in zip(names, effects, jacobians, strict=True)]
 
-    def _moved(self, block, raw, j, values):
-        """Return the means (m, C) with other values in column j, and their summed Jacobian."""
-        likelihood, locations = self._likelihood, len(self._slopes)
-        x = likelihood.designs[0].toarray(block)
-        raw, moved = raw.copy(), x.copy()
-        raw[:, :locations] += (values - x[:, j])[:, None] * self._slopes[:, j]
-        moved[:, j] = values
-        means, slope, _ = delta.mean_derivatives(
-            self.family, raw, "ey" in self.method, second=False
-        )
-        jacobian = np.zeros((means.shape[1], likelihood.size))
-        for a in likelihood.predicted:
-            design = moved if a < locations else likelihood.designs[a].toarray(block)
-            jacobian[:, likelihood.slices[a]] = slope[:, a].T @ design
-        return means, jacobian
+    def _moves(self, name):
+        """Return raw column -> columns of its design, and how they move with a variable."""
+        slopes = self._variables.slopes(name)
+        if "ex" not in self.method:
+            return slopes
+        lift = self._variables.values(name)[:, None]
+        return {a: (columns, lift * change) for a, (columns, change) in slopes.items()}
 
     @cached_property
     def _cov(self):
@@ -178,16 +231,17 @@ class Margins:
 
     # ---- what is asked for ------------------------------------------------------------------
 
-    @property
-    def names(self):
-        """The names of the columns that have effects."""
-        return [self.results.model.x_names[j] for j in self._kept]
-
     def _named(self, values):
         labels = self.results._labels
         if self.family.classes is None:
             return labels.series(values[:, 0], self.names)
-        return labels.frame(values, self.names, range(values.shape[1]))
+        return labels.frame(values, self.names, self._levels)
+
+    @property
+    def _levels(self):
+        """The labels of the classes."""
+        known = self.results.model.classes
+        return range(self.family.classes) if known is None else list(known)
 
     @property
     def margeff(self):
@@ -209,7 +263,7 @@ class Margins:
         """The covariance of the effects."""
         names = self.names
         if self.family.classes is not None:
-            names = [f"{name} [{c}]" for c in range(self.family.classes) for name in names]
+            names = [f"{name} [{c}]" for c in self._levels for name in names]
         return self.results._labels.frame(self._cov, names, names)
 
     @property
@@ -241,7 +295,7 @@ class Margins:
         name = self.results.model.y_name
         if self.family.classes is None:
             return [name]
-        return [f"{name}={c}" for c in range(self.family.classes)]
+        return [f"{name}={c}" for c in self._levels]
 
     def summary_frame(self, alpha=0.05):
         """Return all of it as a data frame, with the names that statsmodels gives the columns."""
@@ -283,7 +337,21 @@ class Margins:
         summary.tables.append(
             tables[0] if len(tables) == 1 else table_extend(tables, keep_headers=True)
         )
+        summary.add_extra_txt(self._notes())
         return summary
+
+    def _notes(self):
+        if self.results.model.formula is None:
+            return ["Each column of X but the constant is a variable of its own."]
+        notes = ["Of variables, in all terms of the formulas that read them."]
+        levels = {name: self._variables.levels(name) for name in self._variables.names}
+        levels = {name: found for name, found in levels.items() if found is not None}
+        if "ex" in self.method and levels:
+            notes.append(f"Categories have no logarithm, and are left out: {', '.join(levels)}.")
+        elif levels:
+            from_ = ", ".join(f"{name}: {found[0]}" for name, found in levels.items())
+            notes.append(f"[T.level]: the change to it from the reference ({from_}).")
+        return notes
 
     def __repr__(self):
         return f"<Margins at={self.at!r}, method={self.method!r}: {', '.join(self.names)}>"
@@ -304,34 +372,8 @@ def _check(at, method, discrete):
 
 
 def _is_dummy(x):
-    return (x.min(axis=0) == 0) & (x.max(axis=0) == 1) & (x % 1 == 0).all(axis=0)
+    return x.min() == 0 and x.max() == 1 and not (x % 1).any()
 
 
-def _dummies(x, wanted):
-    """Return column -> functions from its values to the ones before and after, and their gap."""
-    change = np.zeros_like, np.ones_like, 1.0
-    return dict.fromkeys(np.flatnonzero(_is_dummy(x)), change) if wanted else {}
-
-
-def _counts(x, wanted):
-    """Return what `_dummies` does, of columns of counts."""
-    if not wanted:
-        return {}
-    counts = (x % 1 == 0).all(axis=0) & (x >= 0).all(axis=0) & (x != x[0]).any(axis=0)
-    change = (lambda values: values - 1.0), (lambda values: values + 1.0), 2.0
-    return dict.fromkeys(np.flatnonzero(counts & ~_is_dummy(x)), change)
-
-
-def _likelihood_at(model, data, at):
-    """Return the `Likelihood` of the rows where effects are taken: of all, or of one."""
-    if at in ("overall", "all"):
-        return model.likelihood()
-    place = {"mean": np.mean, "median": np.median, "zero": _zero}[at]
-    designs = [None if x is None else place(x.toarray(), axis=0)[None] for x in data.designs]
-    offsets = {a: place(offset, axis=0)[None] for a, offset in data.offsets.items()}
-    return Likelihood(model.family, data.y[:1], designs, model.known, offsets)
-
-
-def _zero(x, axis):
-    """Return 0 for each column, but the value of a constant one."""
-    return np.where((x == x[0]).all(axis=axis), x[0], 0.0)
+def _is_count(x):
+    return x.min() >= 0 and not (x % 1).any() and (x != x[0]).any() and not _is_dummy(x)

@@ -343,7 +343,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return Prediction(self, exog, **kwargs)
 
     def get_margeff(self, at="overall", method="dydx", dummy=False, count=False):
-        """Return marginal effects with standard errors: a `probnn.glm.results.margins.Margins`."""
+        """Return effects of the variables on the mean: a `probnn.glm.results.margins.Margins`."""
         from probnn.glm.results.margins import Margins
 
         return Margins(self, at, method, dummy, count)
