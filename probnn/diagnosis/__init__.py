@@ -4,7 +4,7 @@ A new check is one function, of an `Evidence`, in one of the modules here, and o
 """
 
 from probnn.diagnosis import fit, inside, shape
-from probnn.diagnosis.evidence import Evidence, Skip
+from probnn.diagnosis.evidence import Evidence, Skip, Unable
 from probnn.diagnosis.report import Diagnosis, Finding
 from probnn.diagnosis.thresholds import THRESHOLDS
 
@@ -46,7 +46,8 @@ def diagnose(model, x=None, y=None, *, validation_data=None):
     Returns
     -------
     Diagnosis
-        Its findings, as text when printed, and the checks that did not apply in `skipped`.
+        Its findings, as text when printed, with what could not be looked at; the checks that do not
+        apply are in `skipped`.
 
     Raises
     ------
@@ -78,14 +79,15 @@ def diagnose(model, x=None, y=None, *, validation_data=None):
     []
     """
     evidence = Evidence(model, x, y, validation_data)
-    findings, checked, skipped = [], [], {}
+    findings, checked, skipped, unable = [], [], {}, []
     for name, check in CHECKS.items():
         try:
             found = check(evidence)
         except Skip as reason:
             skipped[name] = str(reason)
+            unable += [name] * isinstance(reason, Unable)
             continue
         checked.append(name)
         if found is not None:
             findings.append(Finding(name, *found))
-    return Diagnosis(evidence.subject, findings, checked, skipped)
+    return Diagnosis(evidence.subject, findings, checked, skipped, unable)

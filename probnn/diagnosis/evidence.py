@@ -22,10 +22,20 @@ class Skip(Exception):
     """Why a check does not apply."""
 
 
+class Unable(Skip):
+    """Why a check that applies cannot be made."""
+
+
 def need(condition, reason):
-    """Skip the check unless a condition holds."""
+    """Skip the check unless it applies, as it does where the condition holds."""
     if not condition:
         raise Skip(reason)
+
+
+def able(condition, reason):
+    """Give the check up unless it can be made, as it can where the condition holds."""
+    if not condition:
+        raise Unable(reason)
 
 
 def log_scores(d, y):
@@ -135,13 +145,13 @@ class Evidence:
 
     def need_network(self):
         """Skip the check unless the model is one network, and return it."""
-        why = "diagnose its members one by one" if self.model.members else ""
-        need(self.model.network is not None, why or "the model is no network")
+        able(not self.model.members, "diagnose its members one by one")
+        need(self.model.network is not None, "the model is no network")
         return self.model.network
 
     def need_one_number(self):
         """Skip the check unless each row has one number that was seen; and enough of them."""
-        need(self.held.y.ndim == 1, "rows have several responses, or are known by bounds")
+        able(self.held.y.ndim == 1, "rows have several responses, or are known by bounds")
         self.need_rows()
 
     def need_continuous(self):
@@ -153,7 +163,7 @@ class Evidence:
     def need_rows(self, rows=None):
         """Skip the check if there are too few rows to judge by: the held ones, or others."""
         count = len(self.held if rows is None else rows)
-        need(count >= limit("rows"), f"there are fewer than {limit('rows')} rows")
+        able(count >= limit("rows"), f"there are fewer than {limit('rows')} rows")
 
     # ---- what several checks use ------------------------------------------------------------
 
@@ -162,7 +172,7 @@ class Evidence:
         try:
             return HeadModel(self.model.network, self.train.x, self.train.given)
         except ValueError as error:
-            return Skip(str(error))
+            return Unable(str(error))
 
     @property
     def bridge(self):
@@ -175,13 +185,13 @@ class Evidence:
     @cached_property
     def certificate(self):
         """How far the head is from the optimum of its likelihood; skips the check if unknown."""
-        need(len(self.train) >= limit("rows"), "there are too few rows")
+        able(len(self.train) >= limit("rows"), "there are too few rows")
         try:
             with np.errstate(all="ignore"):
                 found = self.bridge.certify(self.bridge.coef())
         except ValueError as error:
-            raise Skip(str(error)) from None
-        need(not found.problem, found.problem)
+            raise Unable(str(error)) from None
+        able(not found.problem, found.problem)
         return found
 
     @property
@@ -204,7 +214,7 @@ class Evidence:
     def columns_of(self, rows):
         """Return the columns (n, p) of rows that the location is made of; skips if none."""
         x = self.model.columns(rows.x)
-        need(x is not None, "x is not one table")
+        able(x is not None, "x is not one table")
         return x
 
     @cached_property
@@ -242,14 +252,14 @@ class Evidence:
         names = [name for name, _ in self.family.raw_columns]
         for name, value in self.model.fixed.items():
             known[names.index(name)] = self.family.links[name].forward(np.float64(value))
-        need(
+        able(
             self.train.given.ndim == 1 + len(self.family.y_shape),
             "rows have several responses, each with a marginal distribution",
         )
         try:
             return self.family.marginal(self.train.given, known)
         except ValueError as error:
-            raise Skip(str(error)) from None
+            raise Unable(str(error)) from None
 
     def marginal_of(self, rows):
         """Return the intercept-only fit's distributions of rows."""

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from probnn.diagnosis.evidence import IMPOSSIBLE, log_scores, need
+from probnn.diagnosis.evidence import IMPOSSIBLE, able, log_scores, need
 from probnn.diagnosis.thresholds import limit
 from probnn.fitting import separation
 from probnn.predictive import Predictive
@@ -37,7 +37,7 @@ def not_converged(e):
             "raise maxiter, standardise the columns, or leave out those that are nearly dependent.",
         )
     why = e.model.penalised
-    need(not why, f"{why}: its optimum is another than that of the likelihood")
+    able(not why, f"{why}: its optimum is another than that of the likelihood")
     certificate, gap = e.certificate, e.certificate.gap
     if not e.bridge.is_conditional:
         if certificate.largest <= limit("distance"):
@@ -205,9 +205,9 @@ def separable(e):
 
 def over_fitting(e):
     """Compare the mean log score of the training rows with that of validation rows."""
-    need(e.validation is not None, "no validation_data was given")
-    need(min(len(e.train), len(e.validation)) >= limit("rows"), "there are too few rows")
-    need(not e.train.impossible, "y has probability 0 in training rows already")
+    able(e.validation is not None, "no validation_data was given")
+    able(min(len(e.train), len(e.validation)) >= limit("rows"), "there are too few rows")
+    able(not e.train.impossible, "y has probability 0 in training rows already")
     train, held = (rows.log_prob for rows in (e.train, e.validation))
     inside = [np.clip(v - train.mean(), -_FAR, _FAR) for v in (train, held)]
     error = np.sqrt(sum(v.var(ddof=1) / len(v) for v in inside))

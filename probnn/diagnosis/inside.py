@@ -8,7 +8,7 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.data.frames import names_of
-from probnn.diagnosis.evidence import Skip, need
+from probnn.diagnosis.evidence import Unable, able, need
 from probnn.diagnosis.thresholds import limit
 from probnn.networks import layers
 
@@ -19,7 +19,7 @@ _SATURATING = {"tanh": 1.0, "sigmoid": 2.0}  # name -> the slope that makes a ta
 def unscaled(e):
     """Look at the means and standard deviations of the columns that reach the first weights."""
     network = e.need_network()
-    need(e.layers is not None, "the layers do not follow one another")
+    able(e.layers is not None, "the layers do not follow one another")
     x = e.columns_of(e.train)
     first, start = e.head, None
     for layer in [*e.layers, e.head]:
@@ -28,7 +28,7 @@ def unscaled(e):
             first = layer
             break
         start = layer
-    need(layers.is_linear_map(first), f"x goes into {first.name}")
+    able(layers.is_linear_map(first), f"x goes into {first.name}")
     if start is not None:
         (x,) = _outputs(network, [start], x)
     mean, sd = x.mean(axis=0), x.std(axis=0)
@@ -110,7 +110,7 @@ def _outputs(network, chosen, x):
     try:
         model = keras.Model(network.inputs, {layer.name: layer.output for layer in chosen})
     except ValueError:  # Keras knows their outputs in another model
-        raise Skip("its layers belong to several models") from None
+        raise Unable("its layers belong to several models") from None
     with backend.many_programs():
         values = model.predict(x, verbose=0)
     return [np.asarray(values[layer.name]) for layer in chosen]

@@ -46,7 +46,9 @@ class Diagnosis:
     checked : list of str
         The names of the checks that were made.
     skipped : dict
-        The name of a check that does not apply -> why.
+        The name of a check that was not made -> why.
+    unable : list of str
+        Those of them that apply, but could not be made: the report names them.
 
     Examples
     --------
@@ -60,9 +62,9 @@ class Diagnosis:
     - heavy tails: Excess kurtosis 4.2. Remedy: use student_t.
     """
 
-    def __init__(self, subject, findings, checked, skipped):
+    def __init__(self, subject, findings, checked, skipped, unable=()):
         self.subject, self.findings = subject, list(findings)
-        self.checked, self.skipped = list(checked), dict(skipped)
+        self.checked, self.skipped, self.unable = list(checked), dict(skipped), list(unable)
 
     def __len__(self):
         return len(self.findings)
@@ -101,13 +103,24 @@ class Diagnosis:
         """Return the first line: how many findings, and in how many checks."""
         n, found = len(self.checked), len(self)
         checks = f"{n} check{'s' * (n != 1)}"
+        if not n:
+            return "No check could be made."
         if not found:
             return f"No problem found in {checks}: {', '.join(self.checked)}."
         return f"{found} finding{'s' * (found != 1)} in {checks}."
 
+    def _unseen(self):
+        """Return the last line: what could not be looked at, and why; "" if nothing."""
+        reasons = {}
+        for name in self.unable:
+            reasons.setdefault(self.skipped[name].rstrip("."), []).append(name)
+        parts = [f"{', '.join(names)} ({reason})" for reason, names in reasons.items()]
+        return f"Not looked at: {'; '.join(parts)}." if parts else ""
+
     def __str__(self):
         lines = [f"Diagnosis of {self.subject}: {self._summary()}"]
-        return "\n".join([*lines, *(f"- {finding}" for finding in self.findings)])
+        lines += [f"- {finding}" for finding in self.findings]
+        return "\n".join([*lines, self._unseen()]).rstrip()
 
     __repr__ = __str__
 
@@ -118,4 +131,5 @@ class Diagnosis:
             f"<i>Remedy:</i> {html.escape(f.remedy)}</li>"
             for f in self.findings
         )
-        return f"{head}<ul>{items}</ul>" if items else head
+        last = f"<p>{html.escape(self._unseen())}</p>" * bool(self.unable)
+        return head + (f"<ul>{items}</ul>" if items else "") + last

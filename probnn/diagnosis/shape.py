@@ -9,7 +9,7 @@ import numpy as np
 from probnn import calibration
 from probnn.calibration._groups import grouped
 from probnn.calibration.temperatures import best_log_inverse
-from probnn.diagnosis.evidence import need
+from probnn.diagnosis.evidence import able, need
 from probnn.diagnosis.thresholds import limit
 from probnn.fitting.separation import PerfectSeparationError
 from probnn.glm.model import GLM
@@ -176,8 +176,8 @@ def miscalibrated(e):
         return _recalibrated_odds(e)
     if family.classes is not None and e.held.y.ndim == 1:
         return _recalibrated_classes(e)
-    need(not family.vector and e.head.responses == 1, "rows have several responses")
-    need(e.held.given.ndim == 1 + len(family.y_shape), "rows have several responses")
+    able(not family.vector and e.head.responses == 1, "rows have several responses")
+    able(e.held.given.ndim == 1 + len(family.y_shape), "rows have several responses")
     from scipy.stats import kstest
 
     test = kstest(e.held.pit, "uniform")
@@ -209,7 +209,7 @@ def _recalibration(e, *names):
 def _need_fair_rows(e):
     """Skip the check of a slope that a network learned by heart: it would say the opposite."""
     fair = e.held is not e.train or not e.hidden
-    need(
+    able(
         fair, "hidden layers fit the training rows too well to tell by these: give validation_data"
     )
 

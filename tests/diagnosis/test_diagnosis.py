@@ -797,6 +797,18 @@ def test_report():
     )
 
 
+def test_report_names_what_could_not_be_looked_at():
+    why = {"dead units": "glm", "over-fitting": "no rows", "heavy tails": "no rows."}
+    found = Diagnosis("a model", [], ["unscaled inputs"], why, ["over-fitting", "heavy tails"])
+    assert str(found) == (
+        "Diagnosis of a model: No problem found in 1 check: unscaled inputs.\n"
+        "Not looked at: over-fitting, heavy tails (no rows)."
+    )
+    assert found._repr_html_().endswith("<p>Not looked at: over-fitting, heavy tails (no rows).</p>")
+    nothing = Diagnosis("a model", [], [], why, ["heavy tails"])
+    assert "No check could be made." in str(nothing)
+
+
 def test_causes_come_before_what_follows_from_them():
     place = {name: i for i, name in enumerate(CHECKS)}
     for cause, effect in (
