@@ -59,11 +59,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class Simplex(Domain):
-    """The vectors of probabilities, along the last axis, that sum to 1 to six digits."""
+    """The vectors of probabilities, along the last axis, that sum to 1 but for rounding."""
+
+    within: float = 1e-6
 
     def contains(self, values):
         """Return, for each value, whether it is a probability and its vector sums to 1."""
-        total = abs(values.sum(axis=-1, keepdims=True) - 1.0) <= 1e-6
+        total = abs(values.sum(axis=-1, keepdims=True) - 1.0) <= self.within
         return super().contains(values) & total
 
 
@@ -73,6 +75,9 @@ NON_NEGATIVE = Domain("the numbers from 0 on", low=0.0, inside=1.0)
 UNIT = Domain("the numbers between 0 and 1", low=0.0, high=1.0, open=True, inside=0.5)
 PROBABILITY = Domain("the numbers from 0 to 1", low=0.0, high=1.0, inside=0.5)
 SIMPLEX = Simplex("the probabilities that sum to 1", low=0.0, high=1.0, inside=0.5)
+NEAR_SIMPLEX = Simplex(  # as others compute them in float32
+    "the probabilities that sum to 1", low=0.0, high=1.0, inside=0.5, within=1e-4
+)
 COUNTS = Domain("the counts 0, 1, 2, ...", low=0.0, whole=True)
 BINARY = Domain("{0, 1}", low=0.0, high=1.0, whole=True)
 

@@ -143,9 +143,12 @@ class Link(ABC):
             return self.log_inverse(-eta)
         return backend.math(eta).log1p(-self.inverse(eta))
 
-    def raw_label(self, param, j):
-        """Return what tells raw column j of a vector from the others: the number of its value."""
-        return "" if param.size is None else f" [{j + param.shape[0] - param.size}]"
+    def raw_label(self, param, j, classes=None):
+        """Return what tells raw column j of a vector from the others: its number, or its class."""
+        if param.size is None:
+            return ""
+        number = j + param.shape[0] - param.size
+        return f" [{number if classes is None else classes[number]}]"
 
     def get_config(self):
         """Return the name and the arguments of this link, as JSON types."""

@@ -14,7 +14,7 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Class codes; 0 or 1 for the Bernoulli family.
+        Classes: labels where d knows them, else codes; 0 or 1 for the Bernoulli family.
     d : Predictive
         Of the Bernoulli, categorical or ordinal family.
     level : float
@@ -30,7 +30,7 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
         One row for each of the bins that isotonic regression finds: the mean `forecast`, the
         `observed` frequency, the `count`, and the ends `lower` and `upper` of the band in which the
         frequency lies with probability `level`, at each forecast, if the model is right. For
-        classes, each against the others, with the code in a column `class`.
+        classes, each against the others, with its label in a column `class`.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def reliability(y, d, *, level=0.9, resamples=100, seed=0):
         _corp(probs[:, code], y == code, level, resamples, rng) for code in range(probs.shape[1])
     ]
     return (
-        pd.concat(parts, keys=range(len(parts)), names=["class", None])
+        pd.concat(parts, keys=d.classes, names=["class", None])
         .reset_index("class")
         .reset_index(drop=True)
     )
@@ -99,7 +99,7 @@ def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Class codes; 0 or 1 for the Bernoulli family.
+        Classes: labels where d knows them, else codes; 0 or 1 for the Bernoulli family.
     d : Predictive
         Of the Bernoulli family, where P(Y = 1) is compared with the frequency of 1; or of classes,
         where the probability of the most probable class is, with how often it is right.

@@ -91,7 +91,7 @@ class Conformal:
         Returns
         -------
         numpy.ndarray of bool, shape (n, classes)
-            Which classes are in each row's set; some sets may be empty.
+            Which classes are in each row's set, in the order of `d.classes`; some may be empty.
 
         Raises
         ------

@@ -107,20 +107,20 @@ def _numbers(y, d, seed):
 
 
 def _classes(y, d):
-    probs, y = checks.classes(y, d, "this report")
+    d, y = checks.rows(y, d)
+    probs, code = checks.classes(y, d, "this report")
     with np.errstate(divide="ignore"):
         log_score = -np.log(probs)
     brier = 1.0 - 2.0 * probs + np.sum(probs**2, axis=1, keepdims=True)
     brier *= 0.5 if d.family.kind == "binary" else 1.0
-    rows = {"log_score": _score(log_score, probs, y), "brier": _score(brier, probs, y)}
+    rows = {"log_score": _score(log_score, probs, code), "brier": _score(brier, probs, code)}
     if d.family.kind == "ordinal":
-        upto, code = probs.cumsum(axis=1)[:, None, :], np.arange(probs.shape[1])
-        ranked = np.sum((upto - (code[:, None] <= code)) ** 2, axis=2)
-        rows["ranked_probability"] = _score(ranked, probs, y)
-    parts = decompose(y.reshape(d.shape), d)
+        upto, all_ = probs.cumsum(axis=1)[:, None, :], np.arange(probs.shape[1])
+        ranked = np.sum((upto - (all_[:, None] <= all_)) ** 2, axis=2)
+        rows["ranked_probability"] = _score(ranked, probs, code)
+    parts = decompose(y, d)
     rows |= {name: _only(value) for name, value in parts.drop("score").items()}
-    error = expected_calibration_error(y.reshape(d.shape), d)
-    rows["expected_calibration_error"] = _only(error)
+    rows["expected_calibration_error"] = _only(expected_calibration_error(y, d))
     return rows | {each.measure: _only(each.mean) for each in sharpness(d).itertuples()}
 
 

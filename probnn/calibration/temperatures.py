@@ -7,6 +7,7 @@ from scipy import optimize, special
 
 from probnn.calibration import _copies, checks
 from probnn.calibration.recalibrated import RecalibratedModel
+from probnn.data.classes import Classes
 from probnn.fitted import adapt
 from probnn.predictive import Predictive
 
@@ -66,7 +67,8 @@ class TemperatureScaling:
             family = d_or_model.family
             if family.kind == "binary":
                 probs = probs[..., 1]
-            return Predictive(family, {family.location: probs})
+            coding = Classes(d_or_model.classes, d_or_model.ordered)
+            return Predictive(family, {family.location: probs}, classes=coding)
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:
@@ -96,7 +98,7 @@ def temperature_scaling(y, d):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Class codes of rows that the model was not fitted on; 0 or 1 for the Bernoulli family. Of
+        Classes of rows that the model was not fitted on: labels where d knows them, else codes. Of
         several responses, shape (n, d), all logits get the one temperature.
     d : Predictive
         What the model believes about them: of the Bernoulli or the categorical family.

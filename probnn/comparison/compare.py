@@ -198,7 +198,8 @@ class Comparison:
             spread = known and len(c.held_out) > 1
             errors.append(standard_error(c.held_out) if spread else np.nan)
             data[c.name, "value"], data[c.name, "se"] = values, errors
-        frame = pd.DataFrame(data, index=[*names, *_ROWS, _HELD_OUT], dtype="float64")
+        labels = [_labelled(name, self._fits) for name in names]
+        frame = pd.DataFrame(data, index=[*labels, *_ROWS, _HELD_OUT], dtype="float64")
         return frame[frame.notna().any(axis=1)]
 
     def _texts(self):
@@ -242,6 +243,17 @@ class Comparison:
 
     def _repr_html_(self):
         return self.to_html()
+
+
+def _labelled(name, fits):
+    """Return the name of a coefficient with the label of its class, where fits agree on that."""
+    found = {
+        name.removesuffix(code) + label
+        for fit in fits
+        for code, label in fit.classes.items()
+        if name in fit.coef and name.endswith(code)
+    }
+    return found.pop() if len(found) == 1 else name
 
 
 # ---- text ---------------------------------------------------------------------------------------

@@ -72,9 +72,15 @@ class Categorical(Family):
         self.support = domains.codes(self.classes)
         super().__init__()
 
+    @classmethod
+    def sizes(cls, params):
+        """Return the number of classes, that of their probabilities."""
+        shape = np.shape(params.get("probs", ()))
+        return {"classes": shape[-1]} if shape and shape[-1] > 1 else {}
+
     def _parameters(self):
         size, length = self.classes - 1, self.classes
-        return {"probs": Param(MultinomialLogit(), domains.PROBABILITY, size, length)}
+        return {"probs": Param(MultinomialLogit(), domains.NEAR_SIMPLEX, size, length)}
 
     def distribution(self, probs):
         """Return the backend's Categorical."""

@@ -65,6 +65,11 @@ class Facts(ABC):
         }
         self.size = sum(param.columns for param in self.params.values())
 
+    @classmethod
+    def sizes(cls, params):
+        """Return the arguments that the sizes of natural parameters, arrays by name, tell."""
+        return {}
+
     def _parameters(self):
         """Return name -> `Param`; overridden where the sizes depend on an argument."""
         return dict(self.parameters)
@@ -106,8 +111,12 @@ class Facts(ABC):
     @property
     def raw_columns(self):
         """The raw columns in order: pairs of a parameter, and what tells its columns apart."""
+        return self.columns_of(())
+
+    def columns_of(self, classes):
+        """Return `raw_columns`, with the labels of classes where there are any, not their codes."""
         return [
-            (name, self.links[name].raw_label(param, j))
+            (name, self.links[name].raw_label(param, j, *([classes] if len(classes) else [])))
             for name, param in self.params.items()
             for j in range(param.columns)
         ]

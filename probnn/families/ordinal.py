@@ -57,9 +57,10 @@ class Ordered(Link):
         m = backend.math(eta)
         return m.cumsum(m.concatenate([eta[..., :1], self.gaps(eta)]), axis=-1)
 
-    def raw_label(self, param, j):
+    def raw_label(self, param, j, classes=None):
         """Return the classes on both sides of a cutpoint; but for the first, its gap is told."""
-        return f" {j}|{j + 1}" + (" (log gap)" if j else "")
+        below, above = (j, j + 1) if classes is None else classes[j : j + 2]
+        return f" {below}|{above}" + (" (log gap)" if j else "")
 
     def gaps(self, eta):
         """Return the gaps, one fewer than the numbers."""
@@ -117,6 +118,12 @@ class Ordinal(Family):
         self.support = domains.codes(self.classes)
         self.standard, self._cumulative = _LINKS[link]
         super().__init__()
+
+    @classmethod
+    def sizes(cls, params):
+        """Return the number of classes, one more than that of cutpoints."""
+        shape = np.shape(params.get("cutpoints", ()))
+        return {"classes": shape[-1] + 1} if shape and shape[-1] else {}
 
     def _parameters(self):
         return {

@@ -113,3 +113,28 @@ def _nearest(name):
     known = {plain(one): ALIASES.get(one, one) for one in (*FAMILIES, *ALIASES)}
     close = difflib.get_close_matches(plain(said), known, n=1, cutoff=0.75)
     return f" Did you mean {known[close[0]]!r}?" if close else ""
+
+
+def of_params(identifier, params):
+    """Return the family that has these parameters; what its name leaves open, their sizes tell.
+
+    Parameters
+    ----------
+    identifier : str, dict or Family
+        As for `get`.
+    params : dict
+        Name -> array of natural parameters.
+
+    Returns
+    -------
+    Family
+
+    Examples
+    --------
+    >>> from probnn.families.registry import of_params
+    >>> of_params("categorical", {"probs": [[0.2, 0.5, 0.3]]})
+    <family categorical: 3 classes>
+    """
+    name = ALIASES.get(identifier, identifier) if isinstance(identifier, str) else None
+    known = FAMILIES.get(name)
+    return get(identifier, **({} if known is None else known.sizes(params)))

@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import families
 from probnn.data import to_numpy
+from probnn.data.classes import Classes
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, distribution, log_prob
 from probnn.fitted.tables import renamed
@@ -69,6 +70,11 @@ def _fit_of(model, name, table, y):
         link=link,
         known=families.get(family),
         coef=coef,
+        classes={
+            f" [{code}]": f" [{label}]"
+            for code, label in enumerate(() if classes is None else classes)
+            if code != label
+        },
         size=len(coef) if coef else np.nan,
         penalty=_penalty(last),
         transformed=transformed,
@@ -120,14 +126,7 @@ def _rows(model, table):
 
 
 def _codes(classes, y):
-    if classes is None:
-        return np.asarray(y, dtype="float64")
-    if not np.isin(y, classes).all():
-        raise ValueError(
-            f"Expected y among the classes of the estimator, {np.asarray(classes).tolist()}. "
-            f"Received: {np.unique(y)[:5].tolist()}."
-        )
-    return np.searchsorted(classes, y).astype("float64")
+    return np.asarray(y, dtype="float64") if classes is None else Classes(classes).encode(y)
 
 
 def _coefficients(model, last, before, names, table):

@@ -34,6 +34,8 @@ class Fit:
         "n", "n - p", or "other"; "" if there is no scale, or it is not known.
     y, log_likelihood : numpy.ndarray, shape (n,), or None
         The training responses, and the log-likelihood of each.
+    classes : dict
+        The end of a coefficient's name that is the code of a class -> that with the label.
     inputs : dict
         Name -> training column (n,).
     log_prob : callable or None
@@ -68,6 +70,7 @@ class Fit:
     predictive: str = ""
     y: np.ndarray | None = None
     log_likelihood: np.ndarray | None = None
+    classes: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)
     log_prob: Callable | None = None
     cov_type: str | None = None
@@ -129,6 +132,7 @@ def distribution(family, mean, phi, **known):
 
 def log_prob(predictive, y, what="y_test"):
     """Return the log-density of y in each row, for y in the support."""
+    predictive, y = predictive.coded(y)
     predictive.family.check(np.asarray(y, dtype="float64"), what)
     return predictive.log_prob(y)
 

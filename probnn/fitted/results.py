@@ -52,12 +52,12 @@ class FittedResults(FittedModel):
         return Head(self.family, dtype="float64")
 
     def observed(self):
-        """Return y of the rows in memory; of proportions, successes and failures."""
+        """Return y of the rows in memory: labels of classes; of proportions, both counts."""
         if not self.holds_rows:
             return super().observed()
-        y = self._glm.data.rows.y
+        y, classes = self._glm.data.rows.y, self._glm.classes
         if self.trials is None:
-            return y
+            return y if classes is None else classes.decode(y)
         successes = np.round(y * self.trials)
         return np.column_stack([successes, self.trials - successes])
 
@@ -111,14 +111,18 @@ def fit_of(results, name):
     """Return the `Fit` of results, with the names of their own columns."""
     model, family = results.model, results.family
     data, dispersed = model.data.rows, model.dispersion is not None
-    se = _standard_errors(results)
+    # By the codes of classes, which all models have.
+    pairs = list(zip(model.parameter_names, model.class_ends, strict=True))
+    names = [name.removesuffix(label) + code for name, (code, label) in pairs]
+    se = dict(zip(names, _standard_errors(results), strict=False))
     found = Fit(
         name=name,
         family=family.name,
         link=family.links[family.location].name,
         known=family,
-        coef=dict(zip(model.parameter_names, _flat(results.params), strict=True)),
+        coef=dict(zip(names, _flat(results.params), strict=True)),
         se=se,
+        classes={code: label for code, label in model.class_ends if code != label},
         size=len(results.coef),
         df=_df(results),
         nobs=results.nobs,
@@ -165,13 +169,13 @@ def _df(results):
 
 
 def _standard_errors(results):
-    """Return name -> standard error: none where the likelihood does not tell them."""
+    """Return the standard errors: none where the likelihood does not tell them."""
     if not results.optimum.has_covariance:
-        return {}
+        return []
     try:
-        return dict(zip(results.model.parameter_names, _flat(results.bse), strict=True))
+        return _flat(results.bse)
     except SingularInformationError:
-        return {}
+        return []
 
 
 def _flat(params):

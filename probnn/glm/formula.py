@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from probnn import families
+from probnn.data.classes import Classes
 from probnn.data.frames import frame_of, to_numpy
 from probnn.glm import dialects
 from probnn.glm.linear import OLS, Logit
@@ -28,8 +29,9 @@ def glm(formula, data, family="normal", link=None, *, formulas=None, missing="dr
     data : pandas.DataFrame, polars.DataFrame or dict
         The columns.
     family : str or Family
-        As for `GLM`. Classes of a categorical response may be strings: they are coded in
-        alphabetical order, and the first is the reference.
+        As for `GLM`. Classes may be text or any numbers: they are coded in the order of their
+        categories, else sorted, and the first is the reference. Results, and what they predict,
+        know the labels.
     link : str or Link, optional
         The link of the location.
     formulas : dict, optional
@@ -225,16 +227,27 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     is_text = response in frame and frame[response].dtype.kind not in "biuf"
     known = families.FAMILIES.get(family) if isinstance(family, str) else family
     kind = getattr(known, "kind", "")  # of a class a property where options decide
-    if kind in ("categorical", "ordinal") and (is_text or isinstance(family, str)):
+    counted = (
+        isinstance(family, str)
+        or is_text
+        or (response in frame and frame[response].nunique() == getattr(family, "classes", None))
+    )
+    if kind in ("categorical", "ordinal") and counted:
         if response not in frame:
             raise ValueError(
                 f"Expected the response of classes to be a column. Received: {response!r}, not "
                 f"among {list(frame.columns)}."
             )
-        frame[response], classes = _codes(frame[response], kind == "ordinal")
+        classes, frame[response] = Classes.learn(frame[response], kind == "ordinal")
         if isinstance(family, str):
             options, link = {} if link is None else {"link": link}, None
             family = families.get(family, classes=len(classes), **options)
+        elif family.classes != len(classes):
+            raise ValueError(
+                f"Expected {family.classes} classes of {response!r}, as {family!r} has. Received: "
+                f"{len(classes)}, {classes}. Give the family by its name, {family.name!r}, which "
+                "counts them."
+            )
     elif is_text or (response not in frame and response.startswith("C(")):
         levels = sorted(map(str, frame[response].dropna().unique())) if is_text else ["..."]
         raise ValueError(
@@ -339,18 +352,3 @@ def _by_row(name, values, frame):
             f"Received: shape {values.shape}."
         )
     return values.astype("float64")
-
-
-def _codes(column, in_order=False):
-    """Return the codes of a column's classes, NaN where it is missing, and the classes."""
-    import pandas as pd
-
-    ordered = getattr(column.dtype, "ordered", None)
-    if in_order and column.dtype.kind not in "biuf" and not ordered:
-        raise ValueError(
-            "Expected the response of an ordinal model to be numbers or an ordered categorical. "
-            f"Received: {column.name!r}, of type {column.dtype}. Say the order: "
-            "pandas.Categorical(values, categories=[...], ordered=True)."
-        )
-    codes, levels = pd.factorize(column, sort=True)
-    return np.where(codes < 0, np.nan, codes), levels

@@ -62,6 +62,8 @@ class GLM(Specification):
         shape): it is estimated after the coefficients, as `scale`, unless `designs` models it.
     n_missing : int
         How many rows were dropped.
+    classes : Classes or None
+        The labels of the response's classes, where a formula coded them.
 
     Raises
     ------
@@ -352,7 +354,9 @@ class GLM(Specification):
             if counts or family.kind in ("binary", "categorical"):
                 x = self.location_design(rows).toarray()
                 y, x = (rows.y, x) if used is None else (rows.y[used], x[used])
-                separation.check(y, x, family.kind, self.x_names, firth=family.is_canonical)
+                separation.check(
+                    y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
+                )
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from probnn import links
+from probnn.data.classes import Classes
 from probnn.data.frames import frame_of, index_of
 from probnn.data.source import Gone, Source
 from probnn.data.tables import (
@@ -31,7 +32,7 @@ class Origin:
         The name of the response.
     labelled : bool, optional
         Whether results have names; by default they do if X has.
-    classes : sequence, optional
+    classes : Classes, optional
         The classes that codes of a response stand for.
     formula : object, optional
         What makes designs of new data, by `read`, and knows the `terms` of a model.
@@ -103,7 +104,7 @@ class Specification:
         self.known, self.widths = np.full(family.size, np.nan), []
         self.parameter_names, self.constants, self.raw_names = [], {}, []
         self.modelled = {name: labels for name, (_, labels) in others.items()}
-        for a, (name, which) in enumerate(family.raw_columns):
+        for a, (name, which) in enumerate(family.columns_of(self._labels)):
             labels = []
             if name == family.location:
                 labels = [f"{column}{which}" for column in self.x_names]
@@ -277,6 +278,17 @@ class Specification:
         return {j: name for j, name in self.constants.items() if links[name].elementwise}
 
     @property
+    def _labels(self):
+        return [] if self.classes is None else [*self.classes]
+
+    @property
+    def class_ends(self):
+        """The ends of the coefficients' names that tell classes: pairs, by code and by label."""
+        by_label = self.family.columns_of(self._labels)
+        pairs = zip(self.family.raw_columns, by_label, self.widths, strict=True)
+        return [(code, label) for (_, code), (_, label), n in pairs for _ in range(n or 0)]
+
+    @property
     def predicted(self):
         """The names of the parameters that coefficients make, in order."""
         pairs = zip(self.raw_names, self.widths, strict=True)
@@ -326,3 +338,9 @@ class Specification:
             kept = {name: value for name, value in state.items() if name not in old}
             state = {**kept, "data": Gone(state["_rows"]), "nobs": state["_nobs"]}
         self.__dict__.update(state)
+        if self.classes is not None and not isinstance(self.classes, Classes):  # of version 0.1
+            self.classes = Classes(self.classes, ordered=self.family.kind != "categorical")
+            self.parameter_names = [
+                name.removesuffix(code) + label
+                for name, (code, label) in zip(self.parameter_names, self.class_ends, strict=True)
+            ]

@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import calibration
 from probnn.calibration import checks
+from probnn.data.classes import Classes
 from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
 
@@ -14,11 +15,11 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
     Parameters
     ----------
     y : array_like, shape (n,) or (n, 1)
-        The classes that were observed, 0, 1, ...
+        The classes that were observed: labels where d knows them, else 0, 1, ...
     d : Predictive
         Of the Bernoulli family, or of classes: each is drawn against all others.
-    classes : sequence of int, optional
-        The codes of those that are drawn, at most seven; by default all.
+    classes : sequence, optional
+        Those that are drawn, at most seven; by default all.
     level : float
         The probability of the consistency band, pointwise.
     resamples, seed : int
@@ -50,12 +51,14 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
     several = d.family.classes is not None
     if classes is not None and not several:
         raise ValueError(f"Expected classes to be left out for {d!r}. Received: {classes!r}.")
-    codes = _codes(classes, probs.shape[1]) if several else [1]
+    codes = _codes(classes, d) if several else [1]
     table = calibration.reliability(y, d, level=level, resamples=resamples, seed=seed)
     parts = calibration.decompose(y, d)
     if several:
-        table = table[table["class"].isin(codes)]
-    groups = [(k, table[table["class"] == k]) for k in codes] if several else [(1, table)]
+        table = table[table["class"].isin(d.classes[codes])]
+        groups = [(k, table[table["class"] == d.classes[k]]) for k in codes]
+    else:
+        groups = [(1, table)]
     ax = axes(ax)
     ax.plot([0.0, 1.0], [0.0, 1.0], **REFERENCE)
     strip = 0.12 if len(groups) == 1 else 0.06
@@ -67,9 +70,9 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
             at, lower, upper = at[0] + np.array([-0.01, 0.01]), lower.repeat(2), upper.repeat(2)
         ax.fill_between(at, lower, upper, label=name, **band)
         line = {**style(i), "marker": MARKERS[i], "markersize": 4}
-        label = f"class {k}" if several else "forecasts"
+        label = f"class {d.classes[k]}" if several else "forecasts"
         ax.plot(blocks["forecast"], blocks["observed"], label=label, **line)
-        counts, edges = np.histogram(probs[:, int(k)], 40, (0.0, 1.0))
+        counts, edges = np.histogram(probs[:, k], 40, (0.0, 1.0))
         heights, floor = 0.85 * strip * counts / counts.max(), -0.03 - strip * (i + 1)
         ax.bar(edges[:-1], heights, 1 / 40, floor, align="edge", color=COLORS[i])
     ax.set_xlim(-0.02, 1.02)
@@ -205,20 +208,19 @@ def coverage(y, d, *, levels=None, level=0.95, ax=None):
 # ---- classes ------------------------------------------------------------------------------------
 
 
-def _codes(classes, count):
+def _codes(classes, d):
     """Return the codes of the classes that are drawn, or raise."""
-    codes = np.arange(count) if classes is None else np.atleast_1d(classes)
-    if classes is None and count > len(COLORS):
+    own = Classes(d.classes)
+    if classes is None and len(own) > len(COLORS):
         raise ValueError(
-            f"Expected at most {len(COLORS)} classes in one diagram. Received: {count}. Choose "
-            "some, as classes=[0, 1]."
+            f"Expected at most {len(COLORS)} classes in one diagram. Received: {len(own)}. Choose "
+            f"some, as classes={[*own][:2]}."
         )
-    is_code = codes.ndim == 1 and codes.dtype.kind in "iu"
-    if not is_code or not set(codes.tolist()) <= set(range(count)):
-        raise ValueError(f"Expected classes among 0 to {count - 1}. Received: {classes!r}.")
-    if not 1 <= len(codes) <= len(COLORS) or len(set(codes.tolist())) < len(codes):
+    chosen = np.atleast_1d(own.labels if classes is None else classes)
+    codes = own.encode(chosen, "one of classes=").astype(int).ravel().tolist()
+    if not 1 <= len(codes) <= len(COLORS) or len({*codes}) < len(codes):
         raise ValueError(f"Expected one to {len(COLORS)} different classes. Received: {classes!r}.")
-    return codes.tolist()
+    return codes
 
 
 # ---- notes in a corner --------------------------------------------------------------------------

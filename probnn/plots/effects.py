@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from probnn.calibration import checks
+from probnn.data.classes import Classes
 from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes, on_axes
 from probnn.plots._inputs import Inputs
@@ -24,8 +25,8 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
         data frame of a formula. Of more than 1,000 rows, 1,000 evenly spaced ones are taken.
     feature : str or int
         The column, by name or number.
-    of : int, optional
-        Of a model of classes, the code of that whose probability is averaged.
+    of : int or str, optional
+        Of a model of classes, that whose probability is averaged: its label, else its code.
     level : float
         The probability of the interval.
     grid : int or array_like
@@ -131,14 +132,14 @@ def _averaged(rows, feature, of, level, grid):
     tiled[feature] = np.repeat(values, m)
 
     d = rows.believed(tiled)
-    _check_of(d, of)
+    code = _code(d, of)
 
     def average(each):
         """Return the averages of the rows of each value, of a class if one is asked for."""
-        each = np.asarray(each) if of is None else np.asarray(each)[:, of]
+        each = np.asarray(each) if code is None else np.asarray(each)[:, code]
         return each.reshape(len(values), m).mean(axis=1)
 
-    mean, half = average(d.mean()), rows.half_width(tiled, len(values), of, level)
+    mean, half = average(d.mean()), rows.half_width(tiled, len(values), code, level)
     kind = "confidence interval of the mean"
     if half is None and d.members:
         spread = np.std([average(member.mean()) for member in d.members], axis=0)
@@ -167,8 +168,8 @@ def _values(column, grid):
     return own if len(own) <= grid else np.linspace(own[0], own[-1], grid)
 
 
-def _check_of(d, of):
-    """Raise if the mean of a row is not one number, or `of` is no class."""
+def _code(d, of):
+    """Return the code of a class, None of numbers; raise if `of` is none, or means are vectors."""
     shape = d.mean().shape[1:]
     if d.family.classes is None or len(shape) != 1:
         if shape or of is not None:
@@ -176,11 +177,14 @@ def _check_of(d, of):
                 f"Expected a model of one number, and of= for one of classes alone. Received: "
                 f"{d.family!r}, whose means have shape {shape} in each row, and of={of!r}."
             )
-    elif isinstance(of, bool) or not isinstance(of, (int, np.integer)) or not 0 <= of < shape[0]:
+        return None
+    labels = d.classes.tolist()
+    if of not in labels or type(of) is bool is not type(labels[labels.index(of)]):
         raise ValueError(
-            f"Expected a class, of=0 to {shape[0] - 1}, for a model of classes. Received: "
-            f"of={of!r}."
+            f"Expected of= one of the classes, {Classes(labels)}, for a model of classes. "
+            f"Received: of={of!r}."
         )
+    return labels.index(of)
 
 
 def _inside(family, lower, upper):

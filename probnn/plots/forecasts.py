@@ -43,8 +43,8 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     Notes
     -----
     Intervals are those of a new response at the estimated parameters. Where a distribution has no
-    mean, the line is the median. Classes are codes; their points lie in strips below, those of a
-    Bernoulli response beyond 0 and 1, moved at random within the strip.
+    mean, the line is the median. The points of classes lie in strips below, those of a Bernoulli
+    response beyond 0 and 1, moved at random within the strip.
 
     Examples
     --------
@@ -64,13 +64,15 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     shown = name_of(y) or "y"
     y, d = rows.model.of_trials(y, rows.believed(table))
     _check_responses(d)
-    levels = np.sort(checks.fractions(levels))
+    levels, names = np.sort(checks.fractions(levels)), d.classes
+    if y is not None:
+        d, y = d.coded(y)
     seen = None if y is None else _observed(y, d.family, len(at))
     ax = axes(ax)
     mean = d.mean()
     if d.family.has_classes:
-        _draw_probabilities(ax, values, mean, at, seen)
-        shown = f"P({shown} = 1)" if mean.ndim == 1 else "probability"
+        _draw_probabilities(ax, values, mean, at, seen, names)
+        shown = f"P({shown} = {names[1]})" if mean.ndim == 1 else "probability"
     elif d.family.given:
         ax.plot(values, mean, color=COLORS[0], label="expected proportion")
         if seen is not None:
@@ -124,7 +126,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
     ('probability', ['row 0', 'row 1', 'observed'])
     """
     _check_responses(d)
-    rows, name = _rows(rows, len(d)), name_of(y) or "y"
+    rows, name, names = _rows(rows, len(d)), name_of(y) or "y", d.classes
     if width is not None and not 0 < width <= 1:
         raise ValueError(f"Expected a width between 0 and 1, as 0.8. Received: {width}.")
     if y is not None:
@@ -132,7 +134,7 @@ def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
         y = y[rows]
     ax, part = axes(ax), d[rows]
     if d.family.discrete:
-        tops = _draw_masses(ax, part, rows, y, 0.8 if width is None else width)
+        tops = _draw_masses(ax, part, rows, y, 0.8 if width is None else width, names)
     else:
         tops = _draw_densities(ax, part, rows, y)
     if y is not None:
@@ -219,7 +221,7 @@ def _draw_points(ax, at, y):
         ax.plot(at[within], y[within, 1], marker="v", label="at most", **hollow)
 
 
-def _draw_probabilities(ax, values, probs, at, seen):
+def _draw_probabilities(ax, values, probs, at, seen, names):
     """Draw class probabilities, and the classes that were observed in strips beside them."""
     rng = np.random.default_rng(0)
     if probs.ndim == 1:
@@ -229,7 +231,7 @@ def _draw_probabilities(ax, values, probs, at, seen):
             ax.plot(at, np.where(seen == 1, 1.0 + beyond, -beyond), label="observed", **POINT)
     else:
         for k in range(probs.shape[1]):
-            line = {**style(k), "linewidth": 2, "label": f"class {k}"}
+            line = {**style(k), "linewidth": 2, "label": f"class {names[k]}"}
             if seen is not None:
                 here = seen == k
                 strip = rng.uniform(-0.045, -0.015, here.sum()) - 0.05 * k
@@ -258,16 +260,16 @@ def _rows(rows, n):
     return index
 
 
-def _draw_masses(ax, part, rows, y, width):
+def _draw_masses(ax, part, rows, y, width, names):
     """Draw probabilities as bars side by side; return where the tops of the observed ones are."""
-    low, high = part.quantile([0.001, 0.999]).T
-    if part.family.has_classes:
-        low, high = np.broadcast_arrays(*part.frozen.support(), low)[:2]
-    first, last = low.min(), high.max()
-    k = np.arange(first, last + 1.0)
+    if names is not None:
+        k, masses = np.arange(len(names)), checks.class_probs(part)
+    else:
+        low, high = part.quantile([0.001, 0.999]).T
+        k = np.arange(low.min(), high.max() + 1.0)
+        masses = (np.exp(_copies(part, i, len(k)).log_prob(k)) for i in range(len(rows)))
     bars, tops, share = len(k) <= _MOST_BARS, [], width / len(rows)
-    for i, row in enumerate(rows):
-        mass = np.exp(_copies(part, i, len(k)).log_prob(k))
+    for i, (row, mass) in enumerate(zip(rows, masses, strict=True)):
         shift = (i - 0.5 * (len(rows) - 1)) * share if bars else 0.0
         if bars:
             ax.bar(k + shift, mass, share, color=COLORS[i], label=f"row {row}")
@@ -275,8 +277,8 @@ def _draw_masses(ax, part, rows, y, width):
             ax.plot(k, mass, drawstyle="steps-mid", label=f"row {row}", **style(i))
         if y is not None:
             tops.append((y[i] + shift, np.exp(part[i].log_prob(y[i])[0])))
-    if part.family.has_classes:
-        ax.set_xticks(k)
+    if names is not None:
+        ax.set_xticks(k, map(str, names))
     elif bars:
         ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_ylabel("probability")

@@ -103,38 +103,40 @@ def _of_classes(model, x, y, d, inputs):
 
         return decision_boundary(model, x, y, ax=ax)
 
+    shown = None
+    if d.family.classes is not None:
+        probs, codes = checks.classes(y, d, "a report")
+        shown = d.classes[_most_frequent(codes, probs.shape[1])]
     third = {1: lambda ax: predictive(model, x, y, ax=ax), 2: surface}
     return [
-        lambda ax: reliability(y, d, classes=_most_frequent(y, d), ax=ax),
+        lambda ax: reliability(y, d, classes=shown, ax=ax),
         lambda ax: _forecasts(y, d, ax),
         third.get(inputs, lambda ax: residuals(y, d, ax=ax)),
         lambda ax: residuals(y, d, kind="binned", ax=ax),
     ]
 
 
-def _most_frequent(y, d):
-    """Return the codes of the classes that are drawn, or None for all."""
-    probs, y = checks.classes(y, d, "a report")
-    if probs.shape[1] <= len(COLORS):
-        return None
-    counts = np.bincount(y, minlength=probs.shape[1])
+def _most_frequent(codes, count):
+    """Return the codes of the classes that are drawn, in order."""
+    counts = np.bincount(codes, minlength=count)
     return np.sort(np.argsort(-counts, kind="stable")[: len(COLORS)])
 
 
 def _forecasts(y, d, ax):
     """Draw, for each class, the histogram of the probabilities that tell it from others."""
-    probs, y = checks.classes(y, d, "their histogram")
+    probs, codes = checks.classes(y, d, "their histogram")
     binary = d.family.classes is None
-    forecast = probs[:, 1] if binary else probs[np.arange(len(y)), y]
+    forecast = probs[:, 1] if binary else probs[np.arange(len(codes)), codes]
     edges = np.linspace(0.0, 1.0, 26)
-    codes = _most_frequent(y, d)
-    for i, code in enumerate(np.unique(y) if codes is None else codes):
-        here = forecast[y == code]
+    seen = [code for code in _most_frequent(codes, probs.shape[1]) if (codes == code).any()]
+    for i, code in enumerate(seen):
+        here = forecast[codes == code]
         share = np.histogram(here, edges)[0] / len(here)
-        line = {**style(i), "linewidth": 1.8, "label": f"y = {code} ({len(here)} rows)"}
+        line = {**style(i), "linewidth": 1.8, "label": f"y = {d.classes[code]} ({len(here)} rows)"}
         ax.stairs(share, edges, **line)
         ax.stairs(share, edges, fill=True, color=COLORS[i % len(COLORS)], alpha=0.12)
     ax.set_xlim(0.0, 1.0)
-    ax.set_xlabel("forecast probability of 1" if binary else "forecast probability of the y seen")
+    which = d.classes[1] if binary else "the y seen"
+    ax.set_xlabel(f"forecast probability of {which}")
     ax.set_ylabel("share of the rows of a class")
     ax.legend(fontsize="small")

@@ -62,6 +62,7 @@ def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
     if d is None:
         model = adapt(y)
         y, d = model.of_trials(model.observed(), model.predict_distribution(None))
+    names = checks.predictive(d).classes
     d, y = checks.rows(y, d, censored=kind != "binned")
     if kind == "fitted" and d.mean().ndim > len(d.shape):
         raise ValueError(
@@ -69,14 +70,18 @@ def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
         )
     residual = None if kind == "binned" else quantile_residuals(y, d, seed=seed).ravel()
     ax = axes(ax)
-    _KINDS[kind](ax, y, d, residual, stats.norm.isf(0.5 * (1.0 - level)), f"{100 * level:g} %")
+    z, share = stats.norm.isf(0.5 * (1.0 - level)), f"{100 * level:g} %"
+    if kind == "binned":
+        _binned(ax, y, d, names, z, share)
+    else:
+        _KINDS[kind](ax, d, residual, z, share)
     return ax
 
 
 # ---- kinds of plots -----------------------------------------------------------------------------
 
 
-def _worm(ax, y, d, residual, z, share, detrended=True):
+def _worm(ax, d, residual, z, share, detrended=True):
     """Draw sorted residuals against normal quantiles, and the band of a right model."""
     n = len(residual)
     bound = max(stats.norm.isf(0.5 / n), 1.0)
@@ -104,7 +109,7 @@ def _qq(*args):
     _worm(*args, detrended=False)
 
 
-def _fitted(ax, y, d, residual, z, share):
+def _fitted(ax, d, residual, z, share):
     """Draw residuals against the mean, and a smooth curve that is 0 for a right model."""
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
@@ -127,7 +132,7 @@ def _fitted(ax, y, d, residual, z, share):
     legend_on_top(ax)
 
 
-def _binned(ax, y, d, residual, z, share):
+def _binned(ax, y, d, names, z, share):
     """Draw the means of y less its mean in groups of rows, and the band of a right model."""
     several = d.family.classes is not None
     if several:
@@ -150,7 +155,7 @@ def _binned(ax, y, d, residual, z, share):
             ax.plot(middle, -half, color=color, linewidth=0.8)
         else:
             ax.fill_between(middle, -half, half, label=band, **BAND)
-        ax.plot(middle, gap, label=f"class {k}" if several else "groups of rows", **points)
+        ax.plot(middle, gap, label=f"class {names[k]}" if several else "groups of rows", **points)
     ax.axhline(0.0, **REFERENCE)
     ax.set_xlabel("forecast probability" if d.family.has_classes else "predicted mean")
     ax.set_ylabel("mean of observed - predicted")

@@ -3,10 +3,10 @@
 import numpy as np
 
 from probnn.calibration import checks
-from probnn.data import to_numpy
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
 from probnn.plots._inputs import Inputs
+from probnn.predictive import numbers
 
 _LAYERS = 30  # of points, each with some of every class, so that none covers the others
 _PAD = 0.05  # of the range, on each side
@@ -25,7 +25,8 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
         The rows that are drawn, as the model takes them: for `Results` with the constant, or the
         data frame of a formula.
     y : array_like, shape (n,), optional
-        Their classes 0, 1, ...; the name of a pandas Series is what the legend calls them.
+        Their classes, labels where the model knows them, else 0, 1, ...; the name of a pandas
+        Series is what the legend calls them.
     features : sequence of 2 str or int, optional
         The columns of the horizontal and the vertical axis, by name or number. They may be left out
         if two columns vary.
@@ -70,19 +71,20 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
     if family.kind != "binary" and (family.classes is None or probs.ndim != 2):
         raise ValueError(f"Expected a model of probabilities of classes. Received: {family!r}.")
     name = name_of(y) or rows.y_name
-    y = None if y is None else to_numpy(y).ravel()
     if y is not None:
-        if len(y) != len(rows.table) or y.dtype.kind not in "biuf":
+        _, y = believed.coded(y)
+        y = numbers(y).ravel()
+        if len(y) != len(rows.table):
             raise ValueError(
-                f"Expected y with a class 0, 1, ... for each of the {len(rows.table)} rows of x. "
-                f"Received: {len(y)} values of type {y.dtype}."
+                f"Expected y with a class for each of the {len(rows.table)} rows of x. Received: "
+                f"{len(y)} values."
             )
-        y = y.astype("float64")
         family.check(y)
     ax = axes(ax)
     line = _draw_probability if probs.ndim == 1 else _draw_classes
-    handles = line(ax, sides, probs.reshape(grid, grid, *probs.shape[1:]), level, name)
-    _scatter(ax, rows.table[list(shown)].to_numpy(dtype="float64"), y, name, handles)
+    names = [f"{name} = {label}" for label in believed.classes]
+    handles = line(ax, sides, probs.reshape(grid, grid, *probs.shape[1:]), level, names)
+    _scatter(ax, rows.table[list(shown)].to_numpy(dtype="float64"), y, names, handles)
     ax.set(xlabel=str(shown[0]), ylabel=str(shown[1]))
     ax.set_title(held, fontsize="medium")
     return ax
@@ -112,20 +114,20 @@ def _padded(values, grid):
     return np.linspace(low - pad, high + pad, grid)
 
 
-def _draw_probability(ax, sides, probs, level, name):
+def _draw_probability(ax, sides, probs, level, names):
     """Draw the surface of one probability and the line at the level; return legend handles."""
     from matplotlib.lines import Line2D
 
     filled = ax.contourf(*sides, probs, np.linspace(0.0, 1.0, 11), cmap="Greys", vmax=2.0)
-    ax.figure.colorbar(filled, ax=ax, label=f"P({name} = 1)")
+    ax.figure.colorbar(filled, ax=ax, label=f"P({names[1]})")
     if not probs.min() < level < probs.max():  # matplotlib warns of levels that are nowhere
         return []
     line = {"color": "black", "linewidth": 1.8}
     ax.contour(*sides, probs, [level], colors=line["color"], linewidths=line["linewidth"])
-    return [Line2D([], [], label=f"P({name} = 1) = {level:g}", **line)]
+    return [Line2D([], [], label=f"P({names[1]}) = {level:g}", **line)]
 
 
-def _draw_classes(ax, sides, probs, level, name):
+def _draw_classes(ax, sides, probs, level, names):
     """Draw the region of each class, the more colour the more probable; no legend handles."""
     from matplotlib.colors import to_rgb
 
@@ -140,7 +142,7 @@ def _draw_classes(ax, sides, probs, level, name):
     return []
 
 
-def _scatter(ax, points, y, name, handles):
+def _scatter(ax, points, y, names, handles):
     """Draw the rows, those of each class alike, and the legend."""
     rng = np.random.default_rng(0)
     points, many = _apart(points, rng), len(points) > 1000
@@ -160,7 +162,7 @@ def _scatter(ax, points, y, name, handles):
             for j, layer in enumerate(layers):
                 here = points[layer[y[layer] == value]]
                 ax.plot(*here.T, zorder=2.0 + j / len(layers), **look)
-            ax.plot([], [], label=f"{name} = {value:g}", **{**look, "markersize": 6})
+            ax.plot([], [], label=names[int(value)], **{**look, "markersize": 6})
     handles = [*ax.get_legend_handles_labels()[0], *handles]
     if handles:
         ax.legend(handles=handles, loc="best", fontsize="small")

@@ -1,4 +1,4 @@
-"""Scores and entropies that have no closed form: quadrature over levels, and sums over counts."""
+"""What has no closed form: quadrature over levels, and sums and maxima over counts."""
 
 import numpy as np
 
@@ -32,12 +32,30 @@ def _from_tail(frozen, p, q):
     return np.where(p < q, frozen.ppf(near), frozen.isf(far))
 
 
+def most_probable(d):
+    """Return the count of each row of d with the largest probability, the first of several."""
+    near = [d.frozen.pmf(d._ppf(np.full(d.shape, p))) for p in np.linspace(0.02, 0.98, 25)]
+    least = (1.0 - 1e-9) * np.max(near, axis=0)  # beyond its quantiles no count has as much
+    low, high = d._ppf(least), d.frozen.isf(least) + 1.0
+    best = _over_counts(d, lambda frozen, k, _: frozen.pmf(k), low, high, None, np.maximum)
+
+    def first(frozen, k, best):
+        return np.where(frozen.pmf(k) >= (1.0 - 1e-12) * best, k, np.inf)
+
+    return _over_counts(d, first, low, high, best, np.minimum)
+
+
 def sum_over_counts(d, term, y=None):
     """Return the sum over k = 0, 1, ... of term(frozen, k, y), as far as each row of d needs."""
-    shape = d.shape
-    low, high = d._ppf(np.full(shape, 1e-16)), d.frozen.isf(1e-16)
+    low, high = d._ppf(np.full(d.shape, 1e-16)), d.frozen.isf(1e-16)
     if y is not None:
         low, high = np.minimum(low, y), np.maximum(high, y)
+    return _over_counts(d, term, low, high, y, np.add)
+
+
+def _over_counts(d, term, low, high, y, combine):
+    """Return the combination over k = low, ..., high of term(frozen, k, y), for each row of d."""
+    shape = d.shape
     low, high = low.ravel(), high.ravel()
     params = {
         name: v.reshape(-1, *v.shape[len(shape) :]) for name, v in {**d.params, **d.given}.items()
@@ -57,5 +75,5 @@ def sum_over_counts(d, term, y=None):
         k = np.repeat(begin[pieces] - starts, sizes[pieces]) + np.arange(len(index))
         frozen = d.family.frozen(**{name: values[index] for name, values in params.items()})
         terms = term(frozen, k, None if y is None else y[index])
-        totals[pieces] = np.add.reduceat(terms, starts)
-    return np.add.reduceat(totals, first).reshape(shape)
+        totals[pieces] = combine.reduceat(terms, starts)
+    return combine.reduceat(totals, first).reshape(shape)

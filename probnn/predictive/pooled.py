@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import families
+from probnn.data.classes import Classes
 from probnn.predictive.predictive import Predictive
 
 
@@ -17,7 +18,7 @@ class PooledPredictive(Predictive):
     Raises
     ------
     ValueError
-        If there are none, or families or numbers of rows that differ.
+        If there are none, or families, classes or numbers of rows that differ.
 
     Notes
     -----
@@ -48,8 +49,16 @@ class PooledPredictive(Predictive):
                 "Expected members of one family and the same rows. Received: families "
                 f"{', '.join(sorted(map(repr, kinds)))}, with rows {sorted(sizes)}."
             )
+        first, coding = self.members[0], None
+        if first.classes is not None:
+            coding, *others = (Classes(each.classes, each.ordered) for each in self.members)
+            if any(other != coding for other in others):
+                raise ValueError(
+                    "Expected members with the same classes in the same order. Received: "
+                    f"{'; '.join(map(str, (coding, *others)))}."
+                )
         each = [member.params for member in self.members]
-        super().__init__(*_mixture(self.members[0].family, each, self.members[0].shape))
+        super().__init__(*_mixture(first.family, each, first.shape), classes=coding)
 
     def aleatoric_variance(self):
         """Return the mean of the members' variances, shape (n,)."""
@@ -61,6 +70,11 @@ class PooledPredictive(Predictive):
 
     def _rows(self, index):
         return PooledPredictive([member._rows(index) for member in self.members])
+
+    def _of_codes(self):
+        other = super()._of_codes()
+        other.members = [member._of_codes() for member in self.members]
+        return other
 
 
 def _mixture(base, each, shape):

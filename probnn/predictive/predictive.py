@@ -1,40 +1,33 @@
 """What a model believes about y: the distribution of every row, in NumPy."""
 
+import copy
+
 import numpy as np
 
-from probnn import families
-from probnn.predictive.integrals import numeric_crps, sum_over_counts
-
-
-class ParameterDomainError(ValueError):
-    """A parameter of a distribution is none that its family has.
-
-    Attributes
-    ----------
-    parameter : str
-        Its name.
-    value : float
-        The first such value.
-    """
-
-    def __init__(self, message, parameter=None, value=None):
-        super().__init__(message)
-        self.parameter, self.value = parameter, value
+from probnn.data.classes import Classes
+from probnn.data.frames import to_numpy
+from probnn.families.registry import of_params
+from probnn.predictive.integrals import most_probable, numeric_crps, sum_over_counts
+from probnn.predictive.parameters import numbers, read, read_classes
+from probnn.predictive.table import to_frame
 
 
 class Predictive:
     """The predictive distributions of n rows.
 
-    Every method works on all rows at once and gives float64 arrays whose first axis is the rows.
+    Every method works on all rows at once and gives float64 arrays whose first axis is the rows;
+    of classes, y is a label wherever it is asked for or returned.
 
     Parameters
     ----------
     family : str or Family
-        The family of all rows.
+        The family of all rows. Of a name alone, the number of classes is that of `params`.
     params : dict
         Name -> array, shape (n,), or (n, d) for d responses, or (n, classes) for a parameter that
         is a vector; or a number, or one vector, for all rows. The family's natural parameters; and
         `trials` of a binomial family without them.
+    classes : sequence, optional
+        The labels of classes, in the order of their codes; the codes 0, 1, ... by default.
 
     Attributes
     ----------
@@ -46,7 +39,8 @@ class Predictive:
     ParameterDomainError
         For values outside the domain of their parameter; a ValueError.
     ValueError
-        For names that are not the family's parameters, or shapes that do not agree.
+        For names that are not the family's parameters, shapes that do not agree, or classes that
+        are not as many as the family has.
 
     Examples
     --------
@@ -59,76 +53,33 @@ class Predictive:
     [1.96, 4.92]
     >>> d[:1].crps(0.0).round(4).tolist()
     [0.2337]
+    >>> d = pn.Predictive("categorical", {"probs": [0.5, 0.2, 0.3]}, classes=["bus", "car", "rail"])
+    >>> d.mode().tolist(), np.exp(d.log_prob("rail")).round(6).tolist()
+    (['bus'], [0.3])
     """
 
     members = ()  # those of a pool of models
 
-    def __init__(self, family, params):
-        self.family = families.get(family)
-        params = dict(params)
-        given = {name: params.pop(name) for name in self.family.given if name in params}
-        self.family.check_names(params, "params")
-        missing = [name for name in self.family.params if name not in params]
-        if missing:
-            raise ValueError(
-                f"Expected the parameters {', '.join(self.family.params)} of the "
-                f"{self.family.name} family. Received none for {', '.join(missing)}."
-            )
-        self.params = {name: self._read(name, params[name]) for name in self.family.params}
-        leads = {
-            name: values.shape[: values.ndim - len(self.family.params[name].shape)]
-            for name, values in self.params.items()
-        }
-        shapes = {lead for lead in leads.values() if lead}
-        shapes |= {np.shape(values) for values in given.values() if np.ndim(values)}
-        shapes = shapes or {(1,)}
-        if len(shapes) > 1:
-            both = {**self.params, **given}
-            listed = ", ".join(f"{name} {np.shape(values)}" for name, values in both.items())
-            raise ValueError(
-                f"Expected parameters of one shape, one value for each row. Received: {listed}."
-            )
-        (self.shape,) = shapes
-        for name, values in self.params.items():
-            domain = self.family.params[name].domain
-            bad = ~domain.contains(values)
-            if bad.any():
-                raise ParameterDomainError(
-                    f"Expected {name} of the {self.family.name} family to lie in {domain}. "
-                    f"Received: {values[bad][0]}, and {int(bad.sum())} such value(s) in all.",
-                    name,
-                    float(values[bad][0]),
-                )
-            if not leads[name]:
-                shape = (*self.shape, *self.family.params[name].shape)
-                self.params[name] = np.broadcast_to(values, shape)
-        self.given = {name: self._read_given(name, values) for name, values in given.items()}
+    def __init__(self, family, params, classes=None):
+        self.family = of_params(family, params)
+        self.params, self.given, self.shape = read(self.family, params)
+        self._coding = read_classes(self.family, classes)
         self._y_shape = (*self.shape, *(self.family.y_shape if self.family.vector else ()))
         self._frozen = None
 
-    def _read(self, name, values):
-        """Return one parameter as an array, whose last axis is that of a vector."""
-        values, shape = np.asarray(values, dtype="float64"), self.family.params[name].shape
-        if not values.ndim:
-            return np.broadcast_to(values, shape)
-        if shape and values.shape[-1:] != shape:
-            raise ValueError(
-                f"Expected {name} of the {self.family.name} family with {shape[0]} values in each "
-                f"row. Received: shape {values.shape}."
-            )
-        return values
+    @property
+    def classes(self):
+        """The labels of classes, an array (C,) in the order of their codes; None of numbers."""
+        if self._coding is not None:
+            return self._coding.labels
+        return np.arange(self.family.classes or 2) if self.family.has_classes else None
 
-    def _read_given(self, name, values):
-        """Return whole numbers from 1 on, one for each row."""
-        values = np.asarray(values, dtype="float64")
-        if values.shape not in ((), self.shape) or not (
-            np.isfinite(values).all() and (values >= 1).all() and (values % 1 == 0).all()
-        ):
-            raise ValueError(
-                f"Expected {name} to be whole numbers from 1 on, one for all rows or of shape "
-                f"{self.shape}. Received: {name}={values!r}."
-            )
-        return np.broadcast_to(values, self.shape)
+    @property
+    def ordered(self):
+        """Whether some y are greater than others: not those of classes without an order."""
+        if self._coding is not None:
+            return self._coding.ordered
+        return self.family.kind != "categorical"
 
     @property
     def frozen(self):
@@ -159,6 +110,36 @@ class Predictive:
 
         return sum_over_counts(self, lambda frozen, k, _: entr(frozen.pmf(k)))
 
+    def mode(self):
+        """Return the most probable class, or count, of each row; of several, the first.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+            Labels of classes, or counts.
+
+        Raises
+        ------
+        ValueError
+            If y is continuous or a vector.
+
+        Examples
+        --------
+        >>> import probnn as pn
+        >>> pn.Predictive("poisson", {"rate": [0.4, 7.5]}).mode().tolist()
+        [0.0, 7.0]
+        """
+        family = self.family
+        if family.has_classes:
+            probs = self.mean()
+            return self.classes[probs.argmax(-1) if family.classes else (probs > 0.5).astype(int)]
+        if family.vector or not family.discrete:
+            raise ValueError(
+                f"Expected classes or counts, for the most probable one. Received: {self!r}, whose "
+                "y is neither. Ask mean(), or quantile(0.5), the median."
+            )
+        return most_probable(self)
+
     def quantile(self, p):
         """Return quantiles.
 
@@ -175,21 +156,34 @@ class Predictive:
         Raises
         ------
         ValueError
-            If a p is outside [0, 1].
+            If a p is outside [0, 1], or classes have no order.
         """
+        self._need_order("quantiles")
         p = np.asarray(p, dtype="float64")
         if p.ndim > 1 or not ((p >= 0) & (p <= 1)).all():
             raise ValueError(
                 f"Expected probabilities in [0, 1], one or a list of them. Received: {p!r}."
             )
         if p.ndim == 0:
-            return self._ppf(np.broadcast_to(p, self._y_shape))
+            return self._labels(self._ppf(np.broadcast_to(p, self._y_shape)))
         columns = [self._ppf(np.broadcast_to(each, self._y_shape)) for each in p]
-        return np.stack(columns, axis=-1) if columns else np.empty((*self._y_shape, 0))
+        found = np.stack(columns, axis=-1) if columns else np.empty((*self._y_shape, 0))
+        return self._labels(found)
 
     def _ppf(self, p):
         # SciPy gives the count below the smallest one at p = 0.
         return np.maximum(self.frozen.ppf(p), self.frozen.support()[0])
+
+    def _labels(self, y):
+        return y if self._coding is None else self._coding.decode(y)
+
+    def _need_order(self, what):
+        if not self.ordered:
+            raise ValueError(
+                f"Expected numbers, or classes in an order, for {what}. Received: {self!r}, whose "
+                "classes have none. Ask mode() for the most probable class, mean() for "
+                "probabilities, or calibration.conformal for sets of classes."
+            )
 
     def interval(self, level=0.9):
         """Return the central interval.
@@ -208,8 +202,9 @@ class Predictive:
         Raises
         ------
         ValueError
-            If the level is not in (0, 1).
+            If the level is not in (0, 1), or classes have no order.
         """
+        self._need_order("an interval")
         if np.ndim(level) or not 0 < level < 1:
             raise ValueError(f"Expected a level between 0 and 1, as 0.9. Received: {level!r}.")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
@@ -226,8 +221,9 @@ class Predictive:
         Raises
         ------
         ValueError
-            If y has another shape.
+            If y has another shape, or classes have no order.
         """
+        self._need_order("P(Y <= y)")
         d, y = self.conditioned(y, exact=True)
         return np.asarray(d.frozen.cdf(y))
 
@@ -241,7 +237,7 @@ class Predictive:
         Raises
         ------
         ValueError
-            If y has another shape.
+            If y has another shape, or is no class where classes have labels.
         """
         d, y = self.conditioned(y)
         return np.asarray(self.family.frozen_log_prob(d.frozen, y))
@@ -255,7 +251,8 @@ class Predictive:
         seed : int or numpy.random.Generator, optional
             For discrete families, whose transform is randomised between P(Y < y) and P(Y <= y),
             as at the zeros of the Tweedie family, and for censored y, between P(Y <= lower) and
-            P(Y <= upper).
+            P(Y <= upper). Classes without an order are taken in that of their codes: if the model
+            is right, the transform is uniform in any.
 
         Returns
         -------
@@ -291,7 +288,8 @@ class Predictive:
         -----
         CRPS(F, y) = integral of (F(x) - 1{y <= x})^2 dx: Gneiting and Raftery (2007),
         doi:10.1198/016214506000001437. In closed form where the family has one, else by quadrature
-        over probabilities, or an exact sum over counts.
+        over probabilities, or an exact sum over counts. Of classes it is the ranked probability
+        score, in the order of their codes.
         """
         d, y = self.conditioned(y, check=True, exact=True)
         return d._crps(y)
@@ -320,7 +318,52 @@ class Predictive:
         numpy.ndarray, shape (size, n)
         """
         rng = np.random.default_rng(seed)
-        return np.asarray(self.frozen.rvs(size=(size, *self.shape), random_state=rng), dtype=float)
+        drawn = self.frozen.rvs(size=(size, *self.shape), random_state=rng)
+        return self._labels(np.asarray(drawn, dtype=float))
+
+    def coded(self, y):
+        """Return the distributions of the codes of classes, and labels as codes.
+
+        Of numbers, and of classes whose labels are their codes, both are returned as they are.
+
+        Parameters
+        ----------
+        y : array_like
+            Labels.
+
+        Returns
+        -------
+        d : Predictive
+        y : numpy.ndarray
+
+        Raises
+        ------
+        ValueError
+            If a y is no class.
+
+        Examples
+        --------
+        >>> import probnn as pn
+        >>> d = pn.Predictive("bernoulli", {"probs": [0.9]}, classes=["no", "yes"])
+        >>> d, y = d.coded(["yes"])
+        >>> d.classes.tolist(), y.tolist()
+        ([0, 1], [1.0])
+        """
+        if self._coding is not None and not self._coding.are_codes:
+            return self._of_codes(), self._coding.encode(y)
+        if self.family.has_classes and to_numpy(y).dtype.kind not in "biuf":
+            raise ValueError(
+                f"Expected y to be numeric: the codes of classes, 0 to {len(self.classes) - 1}. "
+                f"Received: values of type {to_numpy(y).dtype}, and {self!r}, which knows no "
+                "labels. Encode them, or give the labels in the order of their codes: "
+                "probnn.Predictive(family, params, classes=[...])."
+            )
+        return self, y
+
+    def _of_codes(self):
+        other = copy.copy(self)
+        other._coding = Classes(range(len(self.classes)), self.ordered)
+        return other
 
     def conditioned(self, y, *, check=False, exact=False):
         """Return the distributions given what y tells of them, and what of y is random.
@@ -337,9 +380,11 @@ class Predictive:
         Returns
         -------
         d : Predictive
-            Of successes and trials, that of so many trials; else these distributions.
+            Of successes and trials, that of so many trials; of classes, that of their codes; else
+            these distributions.
         y : numpy.ndarray, shape (n,)
-            Of successes and trials, the successes; (n, 2) of bounds that differ, (n, d) of vectors.
+            Of successes and trials, the successes; of classes, their codes; (n, 2) of bounds that
+            differ, (n, d) of vectors.
 
         Raises
         ------
@@ -353,12 +398,13 @@ class Predictive:
         >>> d.mean().tolist(), y.tolist()
         ([5.0], [3.0])
         """
-        d, family, y = self, self.family, numbers(y)
+        d, y = self.coded(y)
+        family, y = d.family, numbers(y)
         if not family.vector and y.shape == (*self.shape, family.y_columns):
             if check:
                 family.check(y)
             y, given = family.conditioned(y)
-            d = Predictive(family, {**self.params, **given}) if given else self
+            d = Predictive(family, {**self.params, **given}) if given else d
         else:
             y = y[..., 0] if y.shape == (*self._y_shape, 1) else y
             y = y if y.ndim else np.broadcast_to(y, self._y_shape)
@@ -391,7 +437,8 @@ class Predictive:
 
     def _rows(self, index):
         values = {**self.params, **self.given}
-        return Predictive(self.family, {name: v[index] for name, v in values.items()})
+        rows = {name: v[index] for name, v in values.items()}
+        return Predictive(self.family, rows, classes=self._coding)
 
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}
@@ -409,23 +456,11 @@ class Predictive:
         Returns
         -------
         pandas.DataFrame
-            One row for each row. Columns of several responses, or of classes, are numbered:
-            `probs[0]`, `probs[1]`.
+            One row for each row. Columns of several responses are numbered, those of classes have
+            their labels: `probs[bus]`, `probs[car]`. Classes without an order have no interval:
+            `mode` is the most probable one.
         """
-        import pandas as pd
-
-        columns = {**self.params, **self.given, "mean": self.mean()}
-        if len(self.given) == len(self.family.given):
-            lower, upper = self.interval(level)
-            columns |= {"stddev": self.stddev(), "lower": lower, "upper": upper}
-        frame = {}
-        for name, values in columns.items():
-            if values.ndim == 1:
-                frame[name] = values
-            else:
-                for index in np.ndindex(values.shape[1:]):
-                    frame[f"{name}[{', '.join(map(str, index))}]"] = values[(slice(None), *index)]
-        return pd.DataFrame(frame)
+        return to_frame(self, level)
 
     def __repr__(self):
         return f"<Predictive {self.family.name}: n={len(self)}, {', '.join(self.params)}>"
@@ -434,16 +469,6 @@ class Predictive:
         shown = self[:5].to_frame()._repr_html_()
         more = f" The first {min(5, len(self))}:" if len(self) > 5 else ""
         return f"<p>{len(self)} {self.family.name} distributions.{more}</p>{shown}"
-
-
-def numbers(y):
-    """Return y as a float64 array, or raise if it is of something else."""
-    from probnn.data import to_numpy
-
-    y = to_numpy(y)
-    if y.dtype.kind not in "biuf":
-        raise ValueError(f"Expected y to be numeric. Received: values of type {y.dtype}.")
-    return y.astype("float64", copy=False)
 
 
 def check_predictive(d):

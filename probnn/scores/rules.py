@@ -90,7 +90,7 @@ def brier(y, predictive):
     Parameters
     ----------
     y : array_like, shape (n,)
-        0 or 1, or codes of classes.
+        0 or 1, or classes: labels where the Predictive knows them, else codes.
     predictive : Predictive
         Of the Bernoulli family, or of one of classes: categorical, ordinal.
 
@@ -135,7 +135,7 @@ def ranked_probability(y, predictive):
     Parameters
     ----------
     y : array_like, shape (n,)
-        Counts, or codes of classes that have an order.
+        Counts, or classes that have an order: labels where the Predictive knows them, else codes.
     predictive : Predictive
         Of a discrete family. Of the categorical one, the order is that of the codes.
 

@@ -667,7 +667,10 @@ WRONG = [
     (lambda: partial_dependence(binary(), X, 0, grid=1), "grid to be a whole number from 2"),
     (lambda: partial_dependence(binary(), X, 0, grid="a"), "grid to be a whole number.*'a'"),
     (lambda: partial_dependence(binary(), X, 0, grid=[np.nan]), "finite numbers"),
-    (lambda: partial_dependence(neuron(3, "categorical"), X, 0), "of=0 to 1, .*Received: of=None"),
+    (
+        lambda: partial_dependence(neuron(3, "categorical"), X, 0),
+        "one of the classes, 0, 1, for .*Received: of=None",
+    ),
     (lambda: partial_dependence(neuron(3, "categorical"), X, 0, of=2), "Received: of=2"),
     (lambda: partial_dependence(neuron(3, "categorical"), X, 0, of=True), "Received: of=True"),
     (lambda: partial_dependence(binary(), X, 0, of=1), "of one number, and of= for one of classes"),

@@ -45,7 +45,8 @@ def predict_distribution(results, exog=None, **kwargs):
     """Return the `Predictive` of rows: see `Results.predict_distribution`."""
     data, raw = _raw(results, exog, kwargs)
     precision = 1.0 if exog is not None or data.var_weights is None else data.var_weights
-    return Predictive(results.family, _params(results, raw, results.scale / precision))
+    params = _params(results, raw, results.scale / precision)
+    return Predictive(results.family, params, classes=results.model.classes)
 
 
 def _params(results, raw, scale):

@@ -12,8 +12,9 @@ class Labels:
         family = model.family
         # Of ordered classes there is one linear predictor, of others one for each but the first.
         size = None if family.params[family.location].size is None else family.classes
-        levels = np.arange(size or 0) if model.classes is None else model.classes
-        self.classes = None if size is None else levels[1:]
+        labels = range(family.classes or 0) if model.classes is None else model.classes
+        self.labels = [*labels]
+        self.classes = None if size is None else self.labels[1:]
 
     def params(self, values):
         """Return (p,) values by name; for classes, (p, C - 1)."""
@@ -31,12 +32,15 @@ class Labels:
         return self.frame(values, self.names, [0, 1])
 
     def rows(self, values):
-        """Return one value, or several, for each row of the data."""
+        """Return one value for each row, or several: of all classes, or all but the first."""
         if self.index is None:
             return values
         import pandas as pd
 
-        return (pd.Series if np.ndim(values) == 1 else pd.DataFrame)(values, index=self.index)
+        if np.ndim(values) == 1:
+            return pd.Series(values, index=self.index)
+        columns = self.labels[len(self.labels) - np.shape(values)[1] :] or None
+        return pd.DataFrame(values, index=self.index, columns=columns)
 
     def series(self, values, index):
         """Return values with these names."""

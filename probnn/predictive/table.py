@@ -1,0 +1,25 @@
+"""Predictive distributions as a table."""
+
+import numpy as np
+
+
+def to_frame(d, level):
+    """Return the DataFrame of `Predictive.to_frame`."""
+    import pandas as pd
+
+    columns = {**d.params, **d.given, "mean": d.mean()}
+    if len(d.given) == len(d.family.given):
+        columns["stddev"] = d.stddev()
+        if d.ordered:
+            columns["lower"], columns["upper"] = d.interval(level)
+        else:
+            columns["mode"] = d.mode()
+    frame = {}
+    for name, values in columns.items():
+        tail = values.shape[1:]
+        of_classes = values.shape[len(d.shape) :] == (d.family.classes,)
+        for index in np.ndindex(tail):
+            last = d.classes[index[-1]] if of_classes else index[-1] if tail else None
+            label = f"[{', '.join(map(str, (*index[:-1], last)))}]" if tail else ""
+            frame[name + label] = values[(slice(None), *index)]
+    return pd.DataFrame(frame)
