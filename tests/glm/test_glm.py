@@ -271,6 +271,60 @@ class TestTests:
         a, b = ours.wald_test_terms().summary_frame(), theirs.wald_test_terms().summary_frame()
         np.testing.assert_allclose(a.to_numpy(float), b.to_numpy(float), rtol=1e-7)
 
+    def test_constants_are_no_terms(self):
+        y, x = data("randhie")
+        found = GLM(y, x, "negative_binomial").fit()
+        assert [*found.wald_test_terms().summary_frame().index] == [*x.columns]
+        ordered = pn.glm.glm("level ~ x", {"level": [0, 1, 2, 1, 0, 2], "x": range(6)}, "ordinal")
+        assert [*ordered.fit().wald_test_terms().summary_frame().index] == ["x"]
+
+
+def test_intervals_of_constants_are_those_on_the_scale_of_the_link():
+    y, x = data("randhie")
+    found = GLM(y, x, "negative_binomial").fit()
+    peer = sm.NegativeBinomial(y, x).fit(
+        start_params=np.asarray(found.params), method="newton", **NEWTON
+    )
+    want = np.asarray(peer.conf_int())
+    alpha, se = np.asarray(peer.params)[-1], np.asarray(peer.bse)[-1]
+    want[-1] = alpha * np.exp(np.array([-1.0, 1.0]) * stats.norm.ppf(0.975) * se / alpha)
+    np.testing.assert_allclose(found.conf_int(), want, rtol=1e-8)
+    table = found.summary().tables[1].data[-1]
+    assert [float(table[-2]), float(table[-1])] == np.round(want[-1], 3).tolist()
+
+
+def test_intervals_of_shares_of_zeros_stay_between_0_and_1():
+    from statsmodels.discrete.count_model import ZeroInflatedPoisson
+    from statsmodels.tools.numdiff import approx_hess3
+
+    rng = np.random.default_rng(2)
+    x = np.column_stack([np.ones(150), rng.normal(size=150)])
+    y = rng.poisson(np.exp(x @ [0.2, 0.4])) * (rng.random(150) > 0.03)
+    found = GLM(y, x, pn.families.get("zero_inflated", family="poisson")).fit()
+    share = found.params[-1]
+    at = np.array([np.log(share / (1.0 - share)), *found.params[:-1]])
+    loglike = ZeroInflatedPoisson(y, x).loglike  # by differences: its Hessian is off by a tenth
+    np.testing.assert_allclose(loglike(at), found.llf, rtol=1e-10)
+    se = np.sqrt(np.linalg.inv(-approx_hess3(at, loglike))[0, 0])
+    want = 1.0 / (1.0 + np.exp(-at[0] - np.array([-1.0, 1.0]) * stats.norm.ppf(0.975) * se))
+    np.testing.assert_allclose(found.conf_int()[-1], want, rtol=1e-4)
+    assert 0 < want[0] < want[1] < 1
+    assert share - 2 * found.bse[-1] < 0  # where an interval on its own scale leaves
+
+
+def test_densities_have_no_pseudo_r_squared_of_mcfadden():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    mean = 1.0 / (1.0 + np.exp(-x))
+    found = pn.glm.glm("y ~ x", {"y": rng.beta(5 * mean, 5 * (1 - mean)), "x": x}, "beta").fit()
+    assert np.isnan(found.prsquared)
+    assert np.isnan(found.pseudo_rsquared("mcf"))
+    assert 0 < found.pseudo_rsquared("cs") < 1
+    y, x = data("longley")
+    linear = OLS(y, x).fit()
+    assert np.isnan(linear.prsquared)
+    np.testing.assert_allclose(linear.pseudo_rsquared("cs"), linear.rsquared, rtol=1e-10)
+
 
 class TestErrors:
     @pytest.mark.parametrize(
@@ -468,7 +522,7 @@ def test_loaded_results_say_what_the_saved_did(model, tmp_path):
     names = "llf llnull aic bic bic_deviance deviance df_resid df_model nobs scale prsquared"
     more = " rsquared rsquared_adj fvalue f_pvalue condition_number ssr" if model is OLS else ""
     for name in (names + more).split():
-        assert getattr(loaded, name) == getattr(found, name), name
+        np.testing.assert_equal(getattr(loaded, name), getattr(found, name), name)
     assert "No. Observations" in loaded.summary().as_text()
     loaded.save(tmp_path / "again.pkl")
     assert repr(pn.glm.load(tmp_path / "again.pkl")) == repr(found)

@@ -232,7 +232,7 @@ GLMS = [
             method="newton",
             **NEWTON,
         ),
-        only="params bse tvalues pvalues cov_params conf_int llf aic bic df_model df_resid",
+        only="params bse tvalues pvalues cov_params llf aic bic df_model df_resid",
     ),
     GLMCase(
         "categorical",

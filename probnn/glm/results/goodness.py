@@ -132,11 +132,15 @@ class GoodnessOfFit:
 
     @property
     def prsquared(self):
-        """McFadden's pseudo R-squared, 1 - llf / llnull."""
-        return 1.0 - self.llf / self.llnull
+        """McFadden's pseudo R-squared, 1 - llf / llnull, of probabilities; NaN of densities.
+
+        A density may be above 1 and changes with the units of y: the ratio of its logarithms has
+        neither bounds nor a meaning. `pseudo_rsquared("cs")` has, which is R-squared for `OLS`.
+        """
+        return 1.0 - self.llf / self.llnull if self.family.discrete else float("nan")
 
     def pseudo_rsquared(self, kind="cs"):
-        """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden)."""
+        """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden, `prsquared`)."""
         if str(kind).lower() in ("cs", "lr", "cox"):
             return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.model.nobs)
         if str(kind).lower().startswith("mcf"):

@@ -35,13 +35,17 @@ class Hypotheses:
         return self._statsmodels().f_test(r_matrix, **kwargs)
 
     def wald_test_terms(self, skip_single=False):
-        """Test each term of the formula, or each column: a table with `summary_frame()`."""
+        """Test each term of the formula, or each column: a table with `summary_frame()`.
+
+        Constant parameters, as a dispersion or cutpoints, are left out: 0 is no hypothesis of them.
+        """
         import pandas as pd
         from statsmodels.stats.contrast import WaldTestResults
 
         identity, table = np.eye(len(self.coef)), {}
         for name, columns in self.model.terms().items():
-            if skip_single and len(columns) == 1:
+            columns = [j for j in columns if j not in self.model.constants]
+            if not columns or (skip_single and len(columns) == 1):
                 continue
             test = self.wald_test(identity[columns])
             entry = {"statistic": test.statistic, "pvalue": float(test.pvalue)}

@@ -259,12 +259,19 @@ class Results(GoodnessOfFit, Hypotheses):
         return stats.t(self.df_resid_inference) if self.use_t else stats.norm
 
     def conf_int(self, alpha=0.05):
-        """Return confidence intervals of the estimates at level 1 - alpha, (p, 2)."""
+        """Return confidence intervals of the estimates at level 1 - alpha, (p, 2).
+
+        Those of constants in natural units, as a dispersion, are sent through the inverse link from
+        its scale, where the estimate is nearer to normal, and so stay in the parameter's domain.
+        """
         if not 0.0 < alpha < 1.0:
             raise ValueError(f"Expected alpha between 0 and 1. Received: {alpha}.")
-        half = self._reference.ppf(1.0 - alpha / 2.0) * np.sqrt(np.diag(self._cov))
-        center = self._natural[0]
-        return self._labels.intervals(np.column_stack([center - half, center + half]))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a dispersion at its edge
+            half = self._reference.ppf(1.0 - alpha / 2.0) * np.sqrt(np.diag(self.cov_raw))
+        ends = np.column_stack([self.coef - half, self.coef + half])
+        for j, name in self.model.natural.items():
+            ends[j] = np.sort(self.family.links[name].inverse(ends[j]))
+        return self._labels.intervals(ends)
 
     # ---- fitted rows ------------------------------------------------------------------------
 
