@@ -61,6 +61,8 @@ def diagnose(model, x=None, y=None, *, validation_data=None):
     `probnn.diagnosis.THRESHOLDS` has the numbers and their reasons. With one fault others may be
     named that follow from it: mend the first, and ask again. No finding is no proof that a model
     is right. Each row counts once: sample weights, which a network does not keep, are unknown here.
+    Responses and time steps are pooled, but for masked steps; where the residuals of a row are
+    alike, which no test allows for, one of each row, drawn at random, is looked at.
 
     Examples
     --------

@@ -39,21 +39,23 @@ def able(condition, reason):
 
 
 def log_scores(d, y):
-    """Return the log score of each row (n,), all its responses together; finite also for -inf."""
-    scores = np.maximum(d.log_prob(y), IMPOSSIBLE).reshape(len(y), -1).sum(axis=1)
-    return np.maximum(scores, IMPOSSIBLE)
+    """Return the log score of each y (m,), finite also where it is -inf."""
+    return np.maximum(d.log_prob(y), IMPOSSIBLE)
 
 
 class Rows:
-    """Rows of x and y, and the distribution of each.
+    """Rows of x and y, and the distribution of each; of several responses or time steps, of each.
 
     Attributes
     ----------
-    d : Predictive
+    d : Predictive, shape (m,)
+        m is n, or that of the responses or time steps of all rows, but for masked ones.
     given : numpy.ndarray
         y as the family takes it.
     y : numpy.ndarray
-        What of it is random: (n,), but for bounds, vectors and several responses.
+        What of it is random: (m,), but for bounds and vectors.
+    index : tuple of numpy.ndarray (m,), or None
+        Where in their row the responses or steps stand, the row first.
     """
 
     def __init__(self, model, read, x, y, what="y"):
@@ -69,14 +71,34 @@ class Rows:
         if family is not None:
             self.d = Predictive(family, self.d.params)
         self.d, self.y = self.d.conditioned(self.given)
+        self.n, self.index, self.thinned = len(self.given), None, False
+        if len(self.d.shape) > 1:
+            counted = model.counted(x)
+            counted = np.ones(self.d.shape, bool) if counted is None else counted
+            self._take(np.nonzero(counted))
+            self.thinned = _depend(self)
+            if self.thinned:
+                self._take(_one_of_each(self.index[0]))
+
+    def _take(self, chosen):
+        """Look at some responses or time steps alone."""
+        self.d, self.y, self.given = self.d[chosen], self.y[chosen], self.given[chosen]
+        self.index = chosen if self.index is None else tuple(i[chosen] for i in self.index)
 
     def __len__(self):
         return len(self.given)
 
+    def means(self, values):
+        """Return the mean of each row's responses or steps, of a number (m,) for each: (n,)."""
+        if self.index is None:
+            return values
+        sums, count = (np.bincount(self.index[0], w) for w in (values, np.ones(len(values))))
+        return sums[count > 0] / count[count > 0]
+
     @cached_property
     def log_prob(self):
-        """The log score of each row, (n,), finite."""
-        return log_scores(self.d, self.y)
+        """The mean log score of each row, (n,), finite."""
+        return self.means(log_scores(self.d, self.y))
 
     @property
     def impossible(self):
@@ -92,6 +114,26 @@ class Rows:
     def residuals(self):
         """Quantile residuals (n,): standard normal if the model is right."""
         return quantile_residuals(self.y, self.d)
+
+
+def _depend(rows):
+    """Return whether the residuals of one row are alike: tests take rows to be independent.
+
+    If they are not alike, the sum of the products of each two of a row has mean 0, and as variance
+    the number of pairs.
+    """
+    if rows.d.family.kind == "categorical" or rows.y.ndim > 1:
+        return False
+    row, r = rows.index[0], quantile_residuals(rows.y, rows.d)
+    count, total, squares = (np.bincount(row, w) for w in (np.ones(len(r)), r, r**2))
+    pairs = np.sum(count * (count - 1)) / 2
+    return np.sum(total**2 - squares) / 2 > 3.0 * np.sqrt(max(pairs, 1.0))
+
+
+def _one_of_each(row):
+    """Return the place of one response or step of each row, drawn at random."""
+    order = np.random.default_rng(0).permutation(len(row))
+    return np.sort(order[np.unique(row[order], return_index=True)[1]])
 
 
 class Evidence:
@@ -137,8 +179,10 @@ class Evidence:
     @property
     def subject(self):
         """What is diagnosed, in words."""
-        held = "" if self.validation is None else f" and {len(self.validation):,} held out"
-        rows = f"{len(self.train):,} row{'s' * (len(self.train) != 1)}"
+        held = "" if self.validation is None else f" and {self.validation.n:,} held out"
+        rows = f"{self.train.n:,} row{'s' * (self.train.n != 1)}"
+        if self.held.thinned:
+            held += " (one value of each, as the residuals of a row are alike)"
         article = "an" if self.family.label[0] in "aeiou" else "a"
         return f"{article} {self.family.label} {self.model.kind}, {rows}{held}"
 
@@ -152,7 +196,7 @@ class Evidence:
 
     def need_one_number(self):
         """Skip the check unless each row has one number that was seen; and enough of them."""
-        able(self.held.y.ndim == 1, "rows have several responses, or are known by bounds")
+        able(self.held.y.ndim == 1, "rows are vectors, or known by bounds")
         self.need_rows()
 
     def need_continuous(self):
@@ -213,10 +257,14 @@ class Evidence:
         return self.columns_of(self.held)
 
     def columns_of(self, rows):
-        """Return the columns (n, p) of rows that the location is made of; skips if none."""
-        x = self.model.columns(rows.x)
+        """Return the columns (m, p) of rows that the location is made of; skips if none."""
+        x, index = self.model.columns(rows.x), rows.index
+        if x is None and index is not None:
+            steps = data.features(rows.x)
+            if getattr(steps, "ndim", 0) == len(index) + 1:
+                return steps[index]
         able(x is not None, "x is not one table")
-        return x
+        return x if index is None else x[index[0]]
 
     @cached_property
     def layers(self):
@@ -247,24 +295,27 @@ class Evidence:
         return next((name for name in names if name in others), None)
 
     @cached_property
-    def marginal(self):
-        """The raw parameters of the intercept-only fit to the training rows."""
+    def marginals(self):
+        """The intercept-only fit to the training rows, of each response: raw parameters (k, p)."""
         known = np.full(self.family.size, np.nan)
         names = [name for name, _ in self.family.raw_columns]
         for name, value in self.model.fixed.items():
             known[names.index(name)] = self.family.links[name].forward(np.float64(value))
-        able(
-            self.train.given.ndim == 1 + len(self.family.y_shape),
-            "rows have several responses, each with a marginal distribution",
-        )
+        given, which = self.train.given, self.response_of(self.train)
         try:
-            return self.family.marginal(self.train.given, known)
+            each = [self.family.marginal(given[which == k], known) for k in range(which.max() + 1)]
         except ValueError as error:
             raise Unable(str(error)) from None
+        return np.stack(each)
+
+    def response_of(self, rows):
+        """Return the number of the response that each value of rows is of: steps are of one."""
+        several = rows.index is not None and self.head.responses > 1
+        return rows.index[-1] if several else np.zeros(len(rows), int)
 
     def marginal_of(self, rows):
         """Return the intercept-only fit's distributions of rows."""
-        raw = np.tile(self.marginal, (len(rows), 1))
+        raw = self.marginals[self.response_of(rows)]
         return Predictive(self.family, self.family.to_params(raw)).conditioned(rows.given)[0]
 
 

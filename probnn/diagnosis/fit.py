@@ -73,7 +73,7 @@ def worse_than_marginal(e):
     for rows, where in ((e.train, "training"), (e.validation, "validation")):
         if rows is None:
             continue
-        marginal = log_scores(e.marginal_of(rows), rows.y)
+        marginal = rows.means(log_scores(e.marginal_of(rows), rows.y))
         impossible = int(np.sum((rows.log_prob <= IMPOSSIBLE) & (marginal > IMPOSSIBLE)))
         remedy = (
             "an intercept, scaled x, a lower learning rate, or more epochs."
@@ -84,15 +84,15 @@ def worse_than_marginal(e):
             return (
                 np.inf,
                 limit("below marginal"),
-                f"y has probability 0 in {impossible} of {len(rows)} {where} rows, and more than 0 "
+                f"y has probability 0 in {impossible} of {rows.n} {where} rows, and more than 0 "
                 "in one distribution for all rows: the mean log score is -inf.",
                 remedy,
             )
         loss, z = _mean_and_z(marginal - rows.log_prob)
         if rows is e.train:
-            sure = 2 * len(rows) * loss > chi2.isf(limit("level"), e.family.size)
+            sure = 2 * len(rows) * loss > chi2.isf(limit("level"), e.marginals.size)
         else:
-            sure = len(rows) >= limit("rows") and z > _tail(limit("level"))
+            sure = rows.n >= limit("rows") and z > _tail(limit("level"))
         if sure and loss > limit("below marginal"):
             return (
                 loss,
@@ -116,7 +116,8 @@ def scale_collapsed(e):
     e.need_continuous()
     family = e.family
     need(not family.atom and family.y_columns is None, "the family has an atom, or bounds")
-    usual = max(_width(e.marginal_of(e.train)[:1])[0], 1e-300)
+    each = np.unique(e.response_of(e.train), return_index=True, return_inverse=True)
+    usual = np.maximum(_width(e.marginal_of(e.train)[each[1]]), 1e-300)[each[2]]
     parts = [_width(d) for d in _components(e.train.d)]
     widths = np.fmin.reduce(parts) / usual
     share = float(np.mean(widths < limit("scale")))
@@ -206,7 +207,7 @@ def separable(e):
 def over_fitting(e):
     """Compare the mean log score of the training rows with that of validation rows."""
     able(e.validation is not None, "no validation_data was given")
-    able(min(len(e.train), len(e.validation)) >= limit("rows"), "there are too few rows")
+    able(min(e.train.n, e.validation.n) >= limit("rows"), "there are too few rows")
     able(not e.train.impossible, "y has probability 0 in training rows already")
     train, held = (rows.log_prob for rows in (e.train, e.validation))
     inside = [np.clip(v - train.mean(), -_FAR, _FAR) for v in (train, held)]

@@ -20,7 +20,8 @@ def unscaled(e):
     """Look at the means and standard deviations of the columns that reach the first weights."""
     network = e.need_network()
     able(e.layers is not None, "the layers do not follow one another")
-    x = e.columns_of(e.train)
+    x = e.model.columns(e.train.x)
+    able(x is not None, "x is not one table")
     first, start = e.head, None
     for layer in [*e.layers, e.head]:
         need(not layers.normalises(layer), f"{layer.name} normalises x")

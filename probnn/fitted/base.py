@@ -139,6 +139,10 @@ class FittedModel:
         """Return the `Fit` of a network's head on x alone, at its optimum."""
         raise ValueError(f"{name!r} is no network.")
 
+    def counted(self, x):
+        """Return which time steps are not masked, (n, t) of bool; None if all count."""
+        return None
+
     def columns(self, x):
         """Return the columns (n, p) that the location is made of; None where x is no table."""
         x = data.features(x)

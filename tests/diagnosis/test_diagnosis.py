@@ -670,11 +670,56 @@ def test_a_deep_ensemble(rng):
     assert "mis-calibration" in diagnose(ensemble, x, y)
 
 
+SHAPE = {"heavy tails", "mis-calibration", "heteroscedasticity left", "scale collapsed"}
+
+
+def steps(t=12):
+    """Return a network whose y at each step is normal about x, with standard deviation 1."""
+    head = pn.Head("normal", constant=("scale",))
+    model = pn.Sequential([keras.Input((t, 1)), head])
+    head.assign_coefficients(np.array([[1.0, 0.0]]), np.zeros(2))
+    return model
+
+
+def test_time_steps_are_pooled(rng):
+    x = rng.normal(size=(300, 12, 1))
+    right = diagnose(steps(), x, x[..., 0] + rng.normal(size=(300, 12)))
+    assert not right
+    assert {*right.checked} >= SHAPE
+    found = diagnose(steps(), x, x[..., 0] + rng.standard_t(3, size=(300, 12)))
+    assert "heavy tails" in found
+    spread = rng.normal(size=(300, 12)) * (1.0 + (x[..., 0] > 0))
+    assert "heteroscedasticity left" in diagnose(steps(), x, x[..., 0] + spread)
+
+
+def test_steps_of_a_row_that_are_alike_give_no_false_alarm(rng):
+    """Each step's distribution is right, but there are 60 independent rows, not 720."""
+    for _ in range(10):
+        x, level = rng.normal(size=(60, 12, 1)), rng.normal(size=(60, 1))
+        y = x[..., 0] + np.sqrt(0.9) * level + np.sqrt(0.1) * rng.normal(size=(60, 12))
+        found = diagnose(steps(), x, y)
+        assert not found
+        assert "one value of each" in str(found)
+
+
+def test_each_response_has_its_own_marginal(rng):
+    """The mean over responses of the closed form: log-likelihoods of normal samples."""
+    x, y = rng.normal(size=(400, 1)), rng.normal(size=(400, 2)) * [1.0, 100.0]
+    model = network(1, pn.Head("normal", units=2))
+    head = model.layers[-1]
+    kernel, bias = (keras.ops.convert_to_numpy(v) for v in head.coefficients())
+    head.assign_coefficients(0.0 * kernel, 0.0 * bias)
+    d = model.predict_distribution(x, verbose=0)
+    best = stats.norm(y.mean(axis=0), y.std(axis=0)).logpdf(y)
+    found = diagnose(model, x, y)["worse than the marginal distribution"]
+    np.testing.assert_allclose(found.value, np.mean(best - d.log_prob(y)), rtol=1e-6)
+
+
 def test_what_does_not_apply_is_skipped_with_a_reason(rng):
     x, y = rng.normal(size=(100, 1)), rng.normal(size=(100, 2))
     found = diagnose(network(1, pn.Head("normal", units=2)), x, y, validation_data=(x, y))
     assert found.findings == []
-    assert "several responses" in found.skipped["mis-calibration"]
+    assert "units=2" in found.skipped["not converged"]
     few = diagnose(
         network(1, pn.Head("normal")), x[:5], y[:5, 0], validation_data=(x[:1], y[:1, 0])
     )
@@ -804,7 +849,9 @@ def test_report_names_what_could_not_be_looked_at():
         "Diagnosis of a model: No problem found in 1 check: unscaled inputs.\n"
         "Not looked at: over-fitting, heavy tails (no rows)."
     )
-    assert found._repr_html_().endswith("<p>Not looked at: over-fitting, heavy tails (no rows).</p>")
+    assert found._repr_html_().endswith(
+        "<p>Not looked at: over-fitting, heavy tails (no rows).</p>"
+    )
     nothing = Diagnosis("a model", [], [], why, ["heavy tails"])
     assert "No check could be made." in str(nothing)
 
