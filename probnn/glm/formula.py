@@ -239,15 +239,10 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
                 f"among {list(frame.columns)}."
             )
         classes, frame[response] = Classes.learn(frame[response], kind == "ordinal")
-        if isinstance(family, str):
+        by_name = isinstance(family, str)
+        if by_name:
             options, link = {} if link is None else {"link": link}, None
             family = families.get(family, classes=len(classes), **options)
-        elif family.classes != len(classes):
-            raise ValueError(
-                f"Expected {family.classes} classes of {response!r}, as {family!r} has. Received: "
-                f"{len(classes)}, {classes}. Give the family by its name, {family.name!r}, which "
-                "counts them."
-            )
     elif is_text or (response not in frame and response.startswith("C(")):
         levels = sorted(map(str, frame[response].dropna().unique())) if is_text else ["..."]
         raise ValueError(
@@ -272,6 +267,16 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
             kept = kept if values is None else kept[~np.isnan(values[kept])]
     tables = {name: matrices[name].loc[kept].set_axis(index[kept]) for name in sides}
     y, X = tables.pop("y"), tables.pop(family.location)
+    if classes is not None:
+        classes, y = _with_rows(classes, y)
+        if by_name:
+            family = families.get({**family.get_config(), "classes": len(classes)})
+        elif family.classes != len(classes):
+            raise ValueError(
+                f"Expected {family.classes} classes of {response!r}, as {family!r} has. Received: "
+                f"{len(classes)}, {classes}. Give the family by its name, {family.name!r}, which "
+                "counts them."
+            )
     if family.location in family.no_intercept:
         X = X.drop(columns="Intercept", errors="ignore")
     by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
@@ -287,6 +292,16 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         frame=_read_by(specs.values(), frame).loc[kept].reset_index(drop=True),
     )
     return cls(y, X, family=family, **by_row, **kwargs, _origin=origin)
+
+
+def _with_rows(classes, y):
+    """Return the classes that are not of dropped rows alone, and y with their codes."""
+    codes = y.iloc[:, 0]
+    seen = np.unique(codes[codes.notna()]).astype(int)
+    left = Classes(classes.labels[seen], classes.ordered)
+    return left, y.assign(
+        **{y.columns[0]: codes.map(dict(zip(seen, range(len(seen)), strict=True)))}
+    )
 
 
 def _read_by(specs, frame):

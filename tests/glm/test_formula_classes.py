@@ -178,6 +178,22 @@ def test_a_family_with_another_number_of_classes_is_refused(fair):
         pn.glm.glm("job ~ age", fair, pn.families.Categorical(7))
 
 
+@pytest.mark.parametrize("family", ["ordinal", "categorical"])
+def test_a_class_of_dropped_rows_alone_is_none(fair, family):
+    data = fair.assign(age=fair.age.where(fair.word != "fair"))
+    found = pn.glm.glm("word ~ age", data, family).fit()
+    want = pn.glm.glm("word ~ age", data.dropna(), family).fit()
+    assert (
+        [*found.model.classes]
+        == [*want.model.classes]
+        == ["very poor", "poor", "good", "very good"]
+    )
+    np.testing.assert_allclose(found.params, want.params, rtol=1e-9)
+    np.testing.assert_allclose(found.predict(data.dropna()), want.predict(data.dropna()))
+    with pytest.raises(ValueError, match=r"Expected 5 classes of 'word'.*Received: 4, 'very poor'"):
+        pn.glm.glm("word ~ age", data, pn.families.Ordinal(5))
+
+
 def test_separated_classes_are_named_by_their_labels():
     data = pd.DataFrame({"kind": list("aabbcc"), "x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
     with pytest.raises(pn.glm.PerfectSeparationError, match=r"class (a|b|c)"):
