@@ -27,7 +27,8 @@ def rows(y, d, censored=False, several=False):
     if not several and np.prod(d.shape[1:]) > 1:  # of one row they depend on each other
         raise ValueError(
             f"Expected one response in each row. Received: {d!r}, of shape {d.shape}. Take one "
-            "at a time, as y[:, 0] with d[:, 0]."
+            "at a time, as y[:, 0] with d[:, 0]; or pool them, as y.ravel() with d.flatten(), and "
+            "time steps that are not masked as y[mask] with d.flatten(mask)."
         )
     if given.shape != d.shape and not censored:
         raise ValueError(

@@ -435,6 +435,32 @@ class Predictive:
             rows = [rows]
         return self._rows(rows)
 
+    def flatten(self, where=None):
+        """Return the distributions of all responses, or time steps, one after the other: (m,).
+
+        Scores, calibration and plots then pool them, with y.ravel(), or with y[where].
+
+        Parameters
+        ----------
+        where : array_like of bool, of the shape of these distributions, optional
+            Which ones, as those that a mask leaves; all by default.
+
+        Examples
+        --------
+        >>> import numpy as np, probnn as pn
+        >>> d = pn.Predictive("poisson", {"rate": np.ones((5, 3))})
+        >>> mask = np.arange(3) < np.array([[1], [2], [3], [3], [0]])
+        >>> d.flatten().shape, d.flatten(mask).shape
+        ((15,), (9,))
+        """
+        where = np.ones(self.shape, bool) if where is None else np.asarray(where)
+        if where.shape != self.shape or where.dtype != bool:
+            raise ValueError(
+                f"Expected `where` as booleans of shape {self.shape}. Received: {where.dtype} of "
+                f"shape {where.shape}."
+            )
+        return self._rows(np.nonzero(where))
+
     def _rows(self, index):
         values = {**self.params, **self.given}
         rows = {name: v[index] for name, v in values.items()}

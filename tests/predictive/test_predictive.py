@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from tables.families import FAMILIES
 
 import probnn as pn
-from probnn.predictive import ParameterDomainError
+from probnn.predictive import ParameterDomainError, PooledPredictive
 from probnn.predictive.integrals import numeric_crps
 
 CUTS = [0.9, 0.99, 1 - 1e-6, 1 - 1e-12]
@@ -341,3 +341,20 @@ def test_crps_of_impossible_numbers_is_refused(d):
     for y in (-1.0, [1.0, -1.0]):
         with pytest.raises(ValueError, match="the positive numbers"):
             d.crps(y)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_steps_are_pooled_by_flatten(rng, pooled):
+    mean = rng.normal(size=(20, 4))
+    d = pn.Predictive("normal", {"loc": mean, "scale": 2.0})
+    if pooled:
+        d = PooledPredictive([d, pn.Predictive("normal", {"loc": mean + 1.0, "scale": 1.0})])
+    y, mask = rng.normal(mean), np.arange(4) < rng.integers(0, 5, size=(20, 1))
+    assert type(d.flatten()) is type(d)
+    np.testing.assert_array_equal(d.flatten().crps(y.ravel()), d.crps(y).ravel())
+    np.testing.assert_array_equal(d.flatten(mask).log_prob(y[mask]), d.log_prob(y)[mask])
+    assert len(pn.calibration.report(y[mask], d.flatten(mask)))
+    with pytest.raises(ValueError, match=r"pool them, as y.ravel\(\) with d.flatten"):
+        pn.calibration.report(y, d)
+    with pytest.raises(ValueError, match=r"booleans of shape \(20, 4\). Received: bool of"):
+        d.flatten(mask[0])
