@@ -290,7 +290,9 @@ class GLM(Specification):
             max_iterations=maxiter,
             tol=tol,
             engine=engine,
-            on_iteration=progress,
+            on_iteration=lambda history: progress(
+                len(history["nll"]), nll=history["nll"][-1], decrement=history["decrement"][-1]
+            ),
         )
         progress.close()
         warn_unless(optimum, maxiter)

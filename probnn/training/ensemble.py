@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from probnn.backend.keras_private import without_last
+from probnn.fitting.progress import shown
 from probnn.training import copies, crew, divergence
 from probnn.training.checked import adapt_new_heads, build_heads, checked_arrays, checked_validation
 from probnn.training.conditions import does_not_compile
@@ -141,7 +142,7 @@ class DeepEnsemble:
             at_once=at_once,
             batch_size=batch_size or 32,
             epochs=epochs,
-            verbose=1 if verbose == "auto" else verbose,
+            verbose=shown(verbose),
             shuffle=shuffle,
             on_divergence=on_divergence,
         )

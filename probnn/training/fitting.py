@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from probnn.backend import keras_private
+from probnn.fitting.progress import shown
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
@@ -115,6 +116,7 @@ def arguments(*args, **kwargs):
     bound = inspect.signature(fit).bind(*args, **kwargs)
     bound.apply_defaults()
     del bound.arguments["model"]
+    bound.arguments["verbose"] = shown(bound.arguments["verbose"])
     return types.SimpleNamespace(**bound.arguments)
 
 

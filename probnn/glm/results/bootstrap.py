@@ -1,12 +1,12 @@
 """The bootstrap: estimates from resampled rows."""
 
-import time
 import warnings
 
 import numpy as np
 
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import ConvergenceWarning
+from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
 
 _ITERATIONS, _TOLERANCE = 25, 1e-6  # Newton's last step squares what is left
@@ -63,14 +63,10 @@ class Bootstrap:
         data, model = results._data, results.model
         self._hessian = model.likelihood()(results.coef)[2]  # nearly that of every resample
         self._largest = _FLAT * _variances(self._hessian)
-        found, bar, begin = [], None, time.monotonic()
+        found, progress = [], Progress(verbose, "resample", nrep)
         for rep in range(1, nrep + 1):
             found.append(self._refit(model.resampled(_counts(data, rng))))
-            if verbose and (verbose != "auto" or time.monotonic() - begin > 3.0):
-                import keras
-
-                bar = bar or keras.utils.Progbar(nrep, unit_name="resample")
-                bar.update(rep)
+            progress(rep)
         found = [coef for coef in found if coef is not None]
         self.failed = nrep - len(found)
         reason = (
