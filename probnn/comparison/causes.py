@@ -201,8 +201,8 @@ def _say_penalised(pairs):
 
 
 def _say_counted(pairs):
-    modelled = [fit for fit in _fits(pairs) if np.isnan(fit.scale)]
-    alone = [fit for fit in _fits(pairs) if np.isfinite(fit.scale)]
+    modelled = [fit for fit in _fits(pairs) if not fit.uncounted]
+    alone = [fit for fit in _fits(pairs) if fit.uncounted]
     return [
         f"AIC and BIC count all that {quoted(modelled)} estimates, but not the one number that is "
         f"the scale of {quoted(alone)}, as in statsmodels."
@@ -297,9 +297,7 @@ _OF_PAIRS = (
     _by(lambda c: c.weights, (), "Weights differ: {}."),
     Cause(
         lambda a, b: (
-            a.family == b.family
-            and np.isfinite(a.llf + b.llf)
-            and np.isfinite(a.scale) != np.isfinite(b.scale)
+            a.discrete == b.discrete and np.isfinite(a.llf + b.llf) and a.uncounted != b.uncounted
         ),
         (),
         _say_counted,

@@ -54,11 +54,11 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
     -----
     Coefficients are those of linear predictors in the units of the data: linear layers of networks
     and of pipelines are collapsed. Those of a network, and their standard errors, are
-    `probnn.inference`'s, at its own weights. "Parameters" counts what is estimated jointly with the
-    coefficients, not the dispersion of a normal or gamma model, as statsmodels does. The held-out
-    NLL is the mean of -log p(y | x) with its standard error, the standard deviation over sqrt(m):
-    p is the predictive distribution at the estimates, for regressors of scikit-learn a normal one
-    with the maximum-likelihood scale.
+    `probnn.inference`'s, at its own weights. Log-likelihoods are at the maximum over a dispersion,
+    and "parameters" counts it, but not the variance of a linear model, as in statsmodels. The
+    held-out NLL is the mean of -log p(y | x) with its standard error, the standard deviation over
+    sqrt(m): p is the predictive distribution at the estimates, for regressors of scikit-learn a
+    normal one with the maximum-likelihood scale.
 
     A network with hidden layers is tested against the other models, and against its head on x alone
     if there is none: on held-out rows by the mean difference of their log-likelihoods over its

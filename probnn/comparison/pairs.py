@@ -64,8 +64,8 @@ def _likelihood_ratio(large, small):
     fits = all(fit.maximised and not unconverged(fit) for fit in (large, small))
     shared = [name for name in small.inputs if name in large.inputs]
     same = all(np.allclose(small.inputs[name], large.inputs[name]) for name in shared)
-    # A dispersion that is estimated counts here, though not in AIC.
-    df = sum(s * (c.size + np.isfinite(c.scale)) for s, c in ((1, large), (-1, small)))
+    # A variance that is estimated counts here, though not in AIC.
+    df = sum(s * (c.size + c.uncounted) for s, c in ((1, large), (-1, small)))
     if not fits or not same or df <= 0:
         return None
     gain = (large.llf - small.llf) / large.nobs

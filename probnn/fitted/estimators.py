@@ -8,6 +8,7 @@ from probnn.data.classes import Classes
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, distribution, log_prob
 from probnn.fitted.tables import renamed
+from probnn.fitting import dispersion
 
 _REGRESSORS = {"PoissonRegressor": ("poisson", "log"), "GammaRegressor": ("gamma", "log")}
 
@@ -98,13 +99,22 @@ def _fit_of(model, name, table, y):
         found.scale, found.divisor, found.predictive = phi, "n", "n"
     found.y, found.nobs = codes, len(codes)
     found.inputs = {n: to_numpy(table[n]) for n in names if n in table}
-    found.log_likelihood = distribution(family, fitted, phi).log_prob(codes)
+    alone = unit.family.loss == "squared_error"
+
+    def each_at(phi):
+        return distribution(family, fitted, phi).log_prob(codes)
+
+    best = phi
+    if found.divisor and not alone:
+        best = dispersion.maximum(lambda phi: float(each_at(phi).sum()), phi)
+        found.size += 1
+    found.uncounted = bool(found.divisor) and alone
+    found.log_likelihood = each_at(best)
     found.llf = float(found.log_likelihood.sum())
     found.log_prob = lambda table, y: log_prob(
         distribution(family, mean(table), phi), _codes(classes, y)
     )
-    alone = unit.family.loss == "squared_error" or not unit.family.with_dispersion(1.0)
-    found.maximised = bool(coef) and not found.penalty and alone
+    found.maximised = bool(coef) and not found.penalty
     centre, target = np.mean(fitted, axis=0), np.mean(codes)
     apart = np.ndim(centre) == 0 and abs(centre - target) > 0.01 * np.std(codes)
     if coef and "const" in coef and apart:

@@ -24,7 +24,7 @@ class Fit:
     coef, se : dict
         Name -> estimate, and standard error where there is one.
     size : int
-        The number of parameters, a dispersion that is estimated after them left out.
+        The number of parameters, with a dispersion that is estimated after them unless `uncounted`.
     df : float
         The degrees of freedom of the t distribution of its intervals.
     nobs, llf, scale : float
@@ -47,8 +47,9 @@ class Fit:
         inputs went through, why it ended early: "" for nothing.
     dropped : int
         How many rows with missing values it left out.
-    maximised, hidden : bool
-        Whether llf is the maximum of a likelihood; whether it is a network with hidden layers.
+    maximised, hidden, uncounted : bool
+        Whether llf is the maximum of a likelihood; whether it is a network with hidden layers;
+        whether size leaves out the variance of a linear model, as statsmodels does.
     certificate : Certificate or None
         Of a network whose layers are linear.
     held_out : numpy.ndarray, shape (m,), or None
@@ -83,6 +84,7 @@ class Fit:
     offset: str = ""
     maximised: bool = False
     hidden: bool = False
+    uncounted: bool = False
     certificate: object = None
     held_out: np.ndarray | None = None
 

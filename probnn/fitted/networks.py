@@ -212,13 +212,16 @@ def _fit_of(model, name, table, y):
         first = {key: values[:1] for key, values in predictive.params.items()}
         unit = Predictive(head.family, first | head.family.with_dispersion(1.0))
         scale = float(predictive[0].variance()[0] / unit.variance()[0])
+    free = sum(int(np.prod(w.shape)) for w in model.trainable_variables)
+    linear = head.family.loss == "squared_error" and head.family.is_canonical
     return Fit(
         name=name,
         family=head.family.name,
         link=head.family.links[head.family.location].name,
         known=head.family,
         coef={},
-        size=sum(int(np.prod(w.shape)) for w in model.trainable_variables) - len(dispersed),
+        size=free - len(dispersed) * linear,
+        uncounted=bool(dispersed) and linear,
         nobs=len(table),
         llf=float(each.sum()),
         scale=scale,

@@ -123,7 +123,8 @@ def fit_of(results, name):
         coef=dict(zip(names, _flat(results.params), strict=True)),
         se=se,
         classes={code: label for code, label in model.class_ends if code != label},
-        size=len(results.coef),
+        size=results.k_params,
+        uncounted=dispersed and model.is_linear,
         df=_df(results),
         nobs=results.nobs,
         llf=results.llf,
@@ -133,13 +134,14 @@ def fit_of(results, name):
         penalty=str(results.optimum.penalty or ""),
         dropped=model.n_missing,
         stopped="" if results.converged else "Newton's method ended before the optimum",
-        maximised=not (dispersed and not model.is_linear),
+        maximised=results.scale_type in ((None, "X2", "dev", "ml") if dispersed else (None, "ml")),
     )
     if model.data.rows is None:
         return found
     if dispersed:
         found.divisor = divisor(results.pearson_chi2, results.scale, results.nobs, results.df_resid)
-    phi = (results.scale_ml if model.is_linear else results.scale) if dispersed else None
+    is_given = isinstance(results.scale_type, (int, float, np.number))
+    phi = (results.scale if is_given else results.scale_ml) if dispersed else None
     given = {n: getattr(data, n) for n in ("freq_weights", "var_weights")}
     each = rows.log_likelihood(family, data, model.likelihood().raw(results.coef), phi)
 

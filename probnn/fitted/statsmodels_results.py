@@ -9,6 +9,7 @@ from probnn import families
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, distribution, divisor, log_prob, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
+from probnn.fitting import dispersion
 
 _LINEAR = ("OLS", "WLS", "GLS", "GLSAR")
 _FAMILIES = {
@@ -136,11 +137,19 @@ def _with_distribution(found, results, params):
     if dispersed:
         total = np.sum((y - mean) ** 2 / unit.variance())
         scale = float(getattr(results, "scale", total / found.nobs))
-        phi = total / found.nobs if linear else scale
-        found.scale = scale
+        phi = total / found.nobs
+        found.scale, found.uncounted = scale, linear
         if not found.weights:
             found.divisor = divisor(total, scale, found.nobs, found.nobs - size)
-    each = distribution(family, mean, phi, **known).log_prob(y)
+    precise, often = (getattr(model, n, 1.0) for n in ("var_weights", "freq_weights"))
+
+    def each_at(phi):
+        return distribution(family, mean, phi / precise, **known).log_prob(y)
+
+    if dispersed and not linear:  # its own llf is at Pearson's dispersion, and counts none
+        phi = dispersion.maximum(lambda phi: float(np.sum(often * each_at(phi))), phi)
+        found.llf, found.size = float(np.sum(often * each_at(phi))), size + 1
+    each = each_at(phi)
     if np.isnan(found.llf):
         found.llf = float(each.sum())
     # Weights and numbers of trials have a part in the likelihood that the rows alone do not show.
@@ -157,5 +166,5 @@ def _with_distribution(found, results, params):
         predictive=found.divisor,
         log_likelihood=each if whole else None,
         log_prob=held_out,
-        maximised=not found.penalty and (linear or not dispersed),
+        maximised=not found.penalty,
     )

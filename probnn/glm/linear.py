@@ -130,13 +130,6 @@ class OLSResults(Results):
 
         return float(stats.f.sf(self.fvalue, self.df_model, self.df_resid_inference))
 
-    @cached_property
-    def llnull(self):
-        """The log-likelihood with a constant alone, at its own dispersion."""
-        n = self.model.nobs
-        shift = self.llf + 0.5 * n * np.log(self.ssr)
-        return float(shift - 0.5 * n * np.log(self.centered_tss))
-
     def compare_f_test(self, restricted):
         """Return the F statistic against a nested model, its p-value, and df; as statsmodels."""
         from scipy import stats

@@ -1,10 +1,10 @@
 """Goodness of fit: what sums over rows say of a model."""
 
-import copy
 from functools import cached_property
 
 import numpy as np
 
+from probnn.fitting import dispersion
 from probnn.fitting.solve import solve
 from probnn.glm.results import rows
 
@@ -72,37 +72,50 @@ class GoodnessOfFit:
             return 1.0
         if self.model.is_linear:
             return self.pearson_chi2 / self.model.nobs
-        from scipy.optimize import minimize_scalar
-
-        start = np.log(self.pearson_chi2 / self.model.nobs)
-        found = minimize_scalar(
-            lambda log_phi: -self._llf_at(np.exp(log_phi)),
-            bracket=(start - 0.1, start + 0.1),
-            options={"xtol": 1e-12},
-        )
-        return float(np.exp(found.x))
+        return dispersion.maximum(self._llf_at, self.pearson_chi2 / self.model.nobs)
 
     def _llf_at(self, phi):
         phi = phi if self.model.dispersion else None
         return self._total(lambda data, raw: rows.log_likelihood(self.family, data, raw, phi))
 
+    @property
+    def _is_given(self):
+        """Whether `fit(scale=...)` gave the dispersion as a number."""
+        return isinstance(self.scale_type, (int, float, np.number))
+
+    @property
+    def _dispersions(self):
+        """How many numbers are estimated after the coefficients."""
+        return int(self.model.dispersion is not None and not self._is_given)
+
     @cached_property
     def llf(self):
-        """The log-likelihood, at `scale`; of a linear model, at its maximum over the dispersion."""
-        return self._llf_at(self.scale_ml if self.model.is_linear else self.scale)
+        """The log-likelihood, at its maximum over the dispersion unless that is given.
+
+        Models of different families are compared by it, and so it is not at `scale`, which is
+        Pearson's. R's `logLik` of a gamma GLM is at the deviance over n, near that maximum.
+        """
+        return self._llf_at(self.scale if self._is_given else self.scale_ml)
+
+    def llf_scaled(self, scale=None):
+        """Return the log-likelihood at a dispersion, by default at `scale`: statsmodels' `llf`.
+
+        Of a linear model the default is the maximum over the dispersion, there too.
+        """
+        if scale is None:
+            scale = self.scale_ml if self.model.is_linear else self.scale
+        return self._llf_at(scale)
 
     @cached_property
     def _null(self):
-        """These results with a constant alone for a model, at its optimum."""
-        null = copy.copy(self)
-        null.model = self.model.null_model()
-        null.coef = solve(null.model.likelihood(), null.model._start).coef
-        return null
+        """The results of a constant alone, at its optimum."""
+        model = self.model.null_model()
+        return type(self)(model, solve(model.likelihood(), model._start), scale=self.scale_type)
 
     @cached_property
     def llnull(self):
-        """The log-likelihood with a constant alone, at the same dispersion."""
-        return self._null._llf_at(self.scale)
+        """The log-likelihood with a constant alone, at its own maximum over the dispersion."""
+        return self._null.llf
 
     @cached_property
     def null_deviance(self):
@@ -148,16 +161,25 @@ class GoodnessOfFit:
         raise ValueError(f"Expected kind 'cs' or 'mcf'. Received: {kind!r}.")
 
     @property
+    def k_params(self):
+        """The number of estimates that `aic` and `bic` count.
+
+        A dispersion is one of them, as in R, but the variance of a linear model is not, as in
+        statsmodels.
+        """
+        return len(self.coef) + (0 if self.model.is_linear else self._dispersions)
+
+    @property
     def aic(self):
-        """-2 llf + 2 p, with p the number of `params`."""
+        """-2 llf + 2 p, with p as `k_params`."""
         self._check_maximum("aic")
-        return -2.0 * self.llf + 2.0 * len(self.coef)
+        return -2.0 * self.llf + 2.0 * self.k_params
 
     @property
     def bic(self):
-        """-2 llf + log(n) p."""
+        """-2 llf + log(n) p, with p as `k_params`."""
         self._check_maximum("bic")
-        return -2.0 * self.llf + np.log(self.model.nobs) * len(self.coef)
+        return -2.0 * self.llf + np.log(self.model.nobs) * self.k_params
 
     bic_llf = bic
 

@@ -43,7 +43,8 @@ class Results(GoodnessOfFit, Hypotheses):
     resid_response, resid_pearson, resid_deviance, resid_working, resid_anscombe : (n,)
         Residuals.
     llf, llnull : float
-        Log-likelihood of the model, and of one with a constant alone.
+        Log-likelihood of the model, and of one with a constant alone, each at its maximum over the
+        dispersion; `llf_scaled()` is that at `scale`.
     scale : float
         The dispersion; 1 for families without one.
     aic, bic, bic_deviance : float
