@@ -29,6 +29,7 @@ __all__ = [
     "Head",
     "Model",
     "NegativeLogLikelihood",
+    "PooledPredictive",
     "Predictive",
     "Sequential",
     "backend",
@@ -53,6 +54,7 @@ __all__ = [
 
 # Where the names live that are imported when they are first used.
 _LAZY = {
+    "PooledPredictive": "probnn.predictive",
     "Predictive": "probnn.predictive",
     "check_gradients": "probnn.models.inspection",
     "collapse_linear": "probnn.models.inspection",

@@ -12,6 +12,7 @@ from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.networks.heads import Head
 from probnn.networks.losses import NegativeLogLikelihood
+from probnn.networks.passes import random_passes
 from probnn.training.checked import (
     adapt_new_heads,
     build_heads,
@@ -248,26 +249,50 @@ class Probabilistic:
             lambda head, raw: head.to_params(raw), self.heads, self._predict_raw(x, **kwargs)
         )
 
-    def predict_distribution(self, x, **kwargs):
+    def predict_distribution(self, x, *, passes=None, **kwargs):
         """Return what the model believes about the y of every row.
 
         Parameters
         ----------
         x, **kwargs
             As in `predict_params`.
+        passes : int, optional
+            Predict so often with the layers that are random in training, as Dropout, left on, and
+            pool what each pass says: Monte Carlo dropout.
 
         Returns
         -------
         Predictive
-            With mean, quantiles, intervals, densities and scores, in NumPy; for a model with
-            several heads, a list or dict of them.
-        """
-        from probnn.predictive import Predictive
+            With mean, quantiles, intervals, densities and scores, in NumPy; of passes, a
+            `PooledPredictive`, whose `epistemic_variance()` is how far they disagree. For a model
+            with several heads, a list or dict of them.
 
-        raw = self._predict_raw(x, **kwargs)
-        return _map(
-            lambda head, values: Predictive(head.family, head.to_params(values)), self.heads, raw
-        )
+        Raises
+        ------
+        ValueError
+            If `passes` is no whole number from 2 on, or no layer is random; or as `predict`.
+
+        Notes
+        -----
+        Keras's `predict` turns off even layers that were called with `training=True`. Gal and
+        Ghahramani (2016), arXiv:1506.02142.
+        """
+        from probnn.predictive import PooledPredictive, Predictive
+
+        def believed(head, raw):
+            return Predictive(head.family, head.to_params(raw))
+
+        if passes is None:
+            return _map(believed, self.heads, self._predict_raw(x, **kwargs))
+        if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 2:
+            raise ValueError(
+                f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
+            )
+        with random_passes(self):
+            each = [
+                _map(believed, self.heads, self._predict_raw(x, **kwargs)) for _ in range(passes)
+            ]
+        return _map(lambda *members: PooledPredictive(members), *each)
 
     def distribution(self, x, **kwargs):
         """Return the backend's own distribution object for the rows of x.

@@ -29,9 +29,8 @@ class PooledPredictive(Predictive):
     Examples
     --------
     >>> import probnn as pn
-    >>> from probnn.predictive.pooled import PooledPredictive
     >>> members = [pn.Predictive("normal", {"loc": [m], "scale": [1.0]}) for m in (0.0, 2.0)]
-    >>> d = PooledPredictive(members)
+    >>> d = pn.PooledPredictive(members)
     >>> d.mean().tolist(), d.aleatoric_variance().tolist(), d.epistemic_variance().tolist()
     ([1.0], [1.0], [1.0])
     >>> d.cdf(1.0).tolist()
