@@ -63,8 +63,8 @@ def get(identifier, **options):
     Raises
     ------
     ValueError
-        If no family of that name is registered, it has no such option, or options come with a
-        family already made.
+        If no family of that name is registered, it has no such option or needs another, or options
+        come with a family already made.
 
     Examples
     --------
@@ -93,7 +93,17 @@ def get(identifier, **options):
             "decorator `@probnn.families.register`, before a model that uses it is loaded."
         )
     cls = FAMILIES[name]
-    allowed = [*inspect.signature(cls).parameters]
+    allowed = inspect.signature(cls).parameters
+    missing = [
+        option
+        for option, parameter in allowed.items()
+        if parameter.default is parameter.empty and option not in options
+    ]
+    if missing:
+        raise ValueError(
+            f"Expected {' and '.join(f'{option}=' for option in missing)} for the {name} family. "
+            f"Received none: make it as probnn.families.{cls.__name__}({missing[0]}=...)."
+        )
     unknown = [option for option in options if option not in allowed]
     if unknown:
         raise ValueError(

@@ -379,6 +379,7 @@ def test_links_are_changed_by_name():
         (lambda: pn.families.Bernoulli(link="logistic"), r"Unknown link.*logit.*'logistic'"),
         (lambda: pn.families.Categorical(classes=1), "whole number >= 2. Received: 1"),
         (lambda: pn.families.Normal().start([]), "zero rows"),
+        (lambda: pn.families.get("hurdle"), r"Expected family= .*families.Hurdle\(family=...\)"),
         (
             lambda: pn.families.get(pn.families.Tweedie(1.2), link="log"),
             r"Tweedie\(..., link='log'\)",
