@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tables.families import FAMILIES
 from tables.predictives import categorical
 
 import probnn as pn
@@ -164,6 +165,21 @@ def test_a_pool_of_ordered_classes_keeps_the_order():
 )
 def test_the_mode_of_counts_is_the_closed_form(family, params, mode):
     np.testing.assert_array_equal(pn.Predictive(family, params).mode(), mode)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in FAMILIES if c.family.kind == "counts" and not c.family.y_columns],
+    ids=lambda case: case.name,
+)
+def test_the_mode_of_counts_is_the_largest_of_their_probabilities(case):
+    d = pn.Predictive(case.family, case.arrays())
+    k = np.arange(min(d.frozen.isf(1e-3).max() + 10.0, 1e5))
+    pmf = np.array([np.exp(d[np.full(len(k), row)].log_prob(k)) for row in range(len(d))])
+    most = pmf.max(axis=1)
+    np.testing.assert_allclose(np.exp(d.log_prob(d.mode())), most, rtol=1e-9)
+    first = [np.flatnonzero(p >= m * (1.0 - 1e-12))[0] for p, m in zip(pmf, most, strict=True)]
+    np.testing.assert_array_equal(d.mode(), first)
 
 
 def test_the_mode_of_counts_with_two_peaks_is_the_higher():
