@@ -1,5 +1,8 @@
 """Predictive distributions of classes: labels, the most probable class, and what has no order."""
 
+import inspect
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -227,3 +230,48 @@ def test_a_report_of_ratings_is_that_of_codes(rng):
     pd.testing.assert_frame_equal(
         calibration.coverage(codes + 1, d), calibration.coverage(codes, want)
     )
+
+
+# ---- every public function of y and a Predictive ---------------------------------------------
+
+PUBLIC = {
+    f"{module.__name__.removeprefix('probnn.')}.{name}": function
+    for module in (pn.scores, calibration, pn.plots)
+    for name in module.__all__
+    if callable(function := getattr(module, name))
+    and [*inspect.signature(function).parameters][:2] in (["y", "d"], ["y", "predictive"])
+}
+
+
+def outcome(function, y, d):
+    """Return the numbers that a function makes or draws of y; its error, without what it shows."""
+    try:
+        found = function(y, d)
+    except ValueError as error:
+        return str(error).split("Received")[0]
+    if hasattr(found, "get_lines"):
+        found = [line.get_xydata() for line in found.get_lines()]
+        plt.close("all")
+        return np.concatenate(found)
+    if isinstance(found, pd.DataFrame):
+        return found.drop(columns="class", errors="ignore").to_numpy()
+    return np.asarray(found, dtype=float) if np.ndim(found) or np.isscalar(found) else repr(found)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "categorical", "ordinal"])
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_function_of_labels_says_what_that_of_codes_says(name, kind, rng):
+    n, labels = 300, {"bernoulli": ["no", "yes"], "categorical": TRIPS}.get(kind, [1, 2, 3, 4, 5])
+    params = {
+        "bernoulli": lambda: {"probs": rng.uniform(0.1, 0.9, n)},
+        "categorical": lambda: {"probs": rng.dirichlet(np.ones(3), n)},
+        "ordinal": lambda: {"loc": rng.normal(size=n), "cutpoints": CUTS["cutpoints"]},
+    }[kind]()
+    plain, d = (pn.Predictive(kind, params, classes=each) for each in (None, labels))
+    codes = plain.sample(seed=rng)[0].astype(int)
+    y = pd.Series(np.array(labels)[codes], index=rng.permutation(n))
+    found, want = outcome(PUBLIC[name], y, d), outcome(PUBLIC[name], codes, plain)
+    if isinstance(want, str):
+        assert found == want
+    else:
+        np.testing.assert_array_equal(found, want)
