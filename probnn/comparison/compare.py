@@ -9,7 +9,7 @@ from probnn.comparison.causes import explain, quoted
 from probnn.comparison.pairs import distinct, standard_error, tested
 from probnn.data import to_numpy
 from probnn.fitted.dispatch import named
-from probnn.fitted.tables import to_table
+from probnn.fitted.tables import labelled, to_table
 
 _ROWS = {
     "observations": lambda c: c.nobs,
@@ -198,7 +198,7 @@ class Comparison:
             spread = known and len(c.held_out) > 1
             errors.append(standard_error(c.held_out) if spread else np.nan)
             data[c.name, "value"], data[c.name, "se"] = values, errors
-        labels = [_labelled(name, self._fits) for name in names]
+        labels = [labelled(name, self._fits) for name in names]
         frame = pd.DataFrame(data, index=[*labels, *_ROWS, _HELD_OUT], dtype="float64")
         return frame[frame.notna().any(axis=1)]
 
@@ -243,17 +243,6 @@ class Comparison:
 
     def _repr_html_(self):
         return self.to_html()
-
-
-def _labelled(name, fits):
-    """Return the name of a coefficient with the label of its class, where fits agree on that."""
-    found = {
-        name.removesuffix(code) + label
-        for fit in fits
-        for code, label in fit.classes.items()
-        if name in fit.coef and name.endswith(code)
-    }
-    return found.pop() if len(found) == 1 else name
 
 
 # ---- text ---------------------------------------------------------------------------------------

@@ -65,6 +65,17 @@ def split_name(name):
     return re.fullmatch(r"(\w+: )?(.*?)( \[\d+\])?", name, re.DOTALL).groups("")
 
 
+def labelled(name, fits):
+    """Return the name of a coefficient with the label of its class, where fits agree on that."""
+    found = {
+        name.removesuffix(code) + label
+        for fit in fits
+        for code, label in fit.classes.items()
+        if name in fit.coef and name.endswith(code)
+    }
+    return found.pop() if len(found) == 1 else name
+
+
 def _rename(name, change):
     """Change the part of a name that is a column's."""
     prefix, column, suffix = split_name(name)

@@ -7,7 +7,7 @@ from probnn.calibration import checks
 from probnn.data import to_numpy
 from probnn.fitted.dispatch import named
 from probnn.fitted.fit import quantile
-from probnn.fitted.tables import CONSTANTS, split_name, to_table
+from probnn.fitted.tables import CONSTANTS, labelled, split_name, to_table
 from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes, on_axes
 
 
@@ -61,8 +61,8 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
     table = None if x is None else to_table(x)
     y = None if y is None else to_numpy(y).ravel()
     found = []
-    for model, label in zip(models, labels, strict=True):
-        fit = model.read(label, table, y)
+    fits = [model.read(label, table, y) for model, label in zip(models, labels, strict=True)]
+    for fit, label in zip(fits, labels, strict=True):
         if fit.hidden:
             raise ValueError(
                 f"Expected networks whose layers before the head are linear. Received: {label!r}, "
@@ -73,7 +73,8 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
             if names is None and not intercept and _is_constant(name, fit):
                 continue
             half = factor * fit.se.get(name, np.nan)
-            found.append((label, name, estimate, estimate - half, estimate + half))
+            shown = labelled(name, fits)
+            found.append((label, shown, estimate, estimate - half, estimate + half))
     if not found:
         raise ValueError(
             "Expected models with coefficients. Received: none but constants. Show them by "

@@ -166,6 +166,8 @@ def test_plots_name_the_classes(fair):
     )
     with pytest.raises(ValueError, match=r"one of the classes, 'job 0'.*Received: of=2"):
         pn.plots.effect(results, fair, "age", of=2)
+    found = pn.plots.coefficient_table(results, names=[f"age [{jobs[2]}]"])
+    np.testing.assert_allclose(found["estimate"], results.params.loc["age", jobs[2]])
     figure = pn.plots.report(results, fair, fair.job)
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == [
         f"y = {job} ({(fair.job == job).sum()} rows)" for job in jobs
