@@ -19,6 +19,7 @@ _ROWS = {
     "BIC": lambda c: c.bic,
     "scale": lambda c: c.scale,
 }
+_PLAIN = "nonrobust"  # the cov_type that supposes what tests of likelihoods do
 _HELD_OUT = "held-out NLL"
 
 
@@ -168,6 +169,14 @@ class Comparison:
             notes.append(
                 f"'{test.first}' {by} {abs(test.gain):.4g} in log-likelihood for each row against "
                 f"'{test.second}' ({which}, p = {test.pvalue:.3g})."
+            )
+        of_ratio = self.tests[self.tests["test"] == "likelihood ratio"]
+        tested = {*of_ratio["first"], *of_ratio["second"]}
+        robust = [f for f in self._fits if f.name in tested and f.cov_type not in (None, _PLAIN)]
+        if robust:
+            notes.append(
+                "The likelihood-ratio test supposes that the model's variance is right and its "
+                f"rows independent, which the standard errors of {quoted(robust)} do not."
             )
         if hidden:
             notes.append(

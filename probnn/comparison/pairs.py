@@ -30,7 +30,7 @@ def tested(a, b):
     """Return the test of two fits: its row of the table; None where there is none to make."""
     if not same_rows(a, b) or a.discrete != b.discrete:
         return None
-    if (a.offset, a.weights) != (b.offset, b.weights):
+    if not _given_alike(a, b):
         return None
     if a.coef and b.coef and (a.family, a.link) == (b.family, b.link):
         small, large = sorted((a, b), key=lambda fit: fit.size)
@@ -45,6 +45,14 @@ def tested(a, b):
         return None
     gain = a.log_likelihood - b.log_likelihood
     return _z_test(a, b, "Vuong z", gain, np.std(gain) / np.sqrt(len(gain)))
+
+
+def _given_alike(a, b):
+    """Return whether two fits of the same rows have the same offset and weights."""
+    return all(
+        np.allclose(*(each.given.get(name, float(name != "offset")) for each in (a, b)))
+        for name in {*a.given, *b.given}
+    )
 
 
 def _nested(a, b):
@@ -70,6 +78,8 @@ def _likelihood_ratio(large, small):
         return None
     gain = (large.llf - small.llf) / large.nobs
     statistic = 2.0 * (large.llf - small.llf)
+    if statistic < 0.0:
+        return None
     pvalue = float(stats.chi2.sf(statistic, df))
     return large.name, small.name, "likelihood ratio", gain, np.nan, statistic, int(df), pvalue
 

@@ -38,6 +38,8 @@ class Fit:
         The end of a coefficient's name that is the code of a class -> that with the label.
     inputs : dict
         Name -> training column (n,).
+    given : dict
+        "offset", or the name of weights -> what is given of each row, (n,) or one number.
     log_prob : callable or None
         From rows of x, a frame, and their y, to the log-density of each.
     cov_type, information : str or None
@@ -73,6 +75,7 @@ class Fit:
     log_likelihood: np.ndarray | None = None
     classes: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)
+    given: dict = field(default_factory=dict)
     log_prob: Callable | None = None
     cov_type: str | None = None
     information: str | None = None
@@ -111,6 +114,11 @@ def divisor(total, scale, nobs, df_resid):
         if np.isclose(total, scale * rows, rtol=1e-6, atol=0.0):
             return name
     return "other"
+
+
+def known_of(named):
+    """Return name -> numbers, without the None of what is not given."""
+    return {name: np.asarray(each) for name, each in named.items() if each is not None}
 
 
 def weighted(named):

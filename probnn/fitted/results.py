@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn import data
 from probnn.fitted.base import FittedModel
-from probnn.fitted.fit import Fit, divisor, log_prob, quantile, shifted, weighted
+from probnn.fitted.fit import Fit, divisor, known_of, log_prob, quantile, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
 from probnn.glm.results import rows
 from probnn.glm.results.covariance import SingularInformationError
@@ -161,6 +161,7 @@ def fit_of(results, name):
         inputs=dict(zip(model.x_names, model.X.T, strict=True)),
         weights=weighted(given),
         offset=shifted([*data.offsets.values()][:1]),
+        given=known_of({**given, "offset": next(iter(data.offsets.values()), None)}),
         log_prob=held_out,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from probnn import families
 from probnn.fitted.base import FittedModel
-from probnn.fitted.fit import Fit, distribution, divisor, log_prob, shifted, weighted
+from probnn.fitted.fit import Fit, distribution, divisor, known_of, log_prob, shifted, weighted
 from probnn.fitted.tables import matrix, renamed
 from probnn.fitting import dispersion
 
@@ -65,6 +65,7 @@ def _fit_of(results, name):
     weights = {n: getattr(model, n, None) for n in ("freq_weights", "var_weights")}
     if kind in _LINEAR:
         weights = {"var_weights": model.weights}
+    shifts = [getattr(model, n, None) for n in ("offset", "exposure")]
     stopped = getattr(results, "converged", None) is False or not getattr(
         results, "mle_retvals", {}
     ).get("converged", True)
@@ -94,7 +95,8 @@ def _fit_of(results, name):
         penalty="fit_regularized" if shrunk else "",
         weights=weighted(weights),
         dropped=len(getattr(model.data, "missing_row_idx", None) or []),
-        offset=shifted([getattr(model, n, None) for n in ("offset", "exposure")]),
+        offset=shifted(shifts),
+        given=known_of({**weights, "offset": sum(each for each in shifts if each is not None)}),
         stopped="its optimiser did not converge" if stopped else "",
     )
     return _with_distribution(found, results, params)

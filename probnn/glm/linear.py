@@ -6,6 +6,7 @@ import numpy as np
 
 from probnn.glm.model import GLM
 from probnn.glm.results import SCALARS, Results
+from probnn.glm.results.nested import check_nested, warn_if_robust
 
 
 class OLSResults(Results):
@@ -131,16 +132,15 @@ class OLSResults(Results):
         return float(stats.f.sf(self.fvalue, self.df_model, self.df_resid_inference))
 
     def compare_f_test(self, restricted):
-        """Return the F statistic against a nested model, its p-value, and df; as statsmodels."""
+        """Return the F statistic against a nested model, its p-value, and df; as statsmodels.
+
+        What is nested, and the warning of robust covariances, are as in `compare_lr_test`.
+        """
         from scipy import stats
 
         df = restricted.df_resid - self.df_resid
-        if df <= 0 or restricted.nobs != self.nobs:
-            raise ValueError(
-                "Expected a restricted model of the same rows with fewer coefficients. Received: "
-                f"{restricted.nobs} rows and {len(restricted.coef)} coefficients, against "
-                f"{self.nobs} and {len(self.coef)}."
-            )
+        check_nested(self, restricted, df)
+        warn_if_robust("The F test", self, restricted)
         statistic = (restricted.ssr - self.ssr) / df / self.mse_resid
         return float(statistic), float(stats.f.sf(statistic, df, self.df_resid)), df
 

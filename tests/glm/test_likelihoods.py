@@ -109,3 +109,136 @@ def test_vuongs_test_is_of_the_maxima():
     assert test.test == "Vuong z"
     np.testing.assert_allclose(test.gain * len(y), fits[0].llf - fits[1].llf, rtol=1e-9)
     np.testing.assert_allclose(fits[0].aic - fits[1].aic, -2 * test.gain * len(y), rtol=1e-8)
+
+
+# ---- tests of nested models ---------------------------------------------------------------------
+
+
+def test_tests_of_quasi_likelihoods_use_the_dispersion_of_the_table():
+    y, x = columns("gamma")
+    fits = [
+        GLM(y, x[names], "poisson").fit(scale="X2")
+        for names in (["const", "INCOME", "SOUTH"], ["const", "SOUTH"], ["const"])
+    ]
+    want = R["answers"]["quasi"]
+    np.testing.assert_allclose(fits[0].scale, want["scale"], rtol=1e-7)
+    np.testing.assert_allclose(fits[0].compare_lr_test(fits[1])[1], want["pvalue"], rtol=1e-6)
+    np.testing.assert_allclose(fits[0].compare_lr_test(fits[2])[1], want["null_pvalue"], rtol=1e-6)
+    plain = GLM(y, x[["const", "INCOME", "SOUTH"]], "poisson").fit()
+    np.testing.assert_allclose(fits[0].llr * fits[0].scale, plain.llr, rtol=1e-9)
+    degrees = fits[0].df_model, plain.df_model
+    assert degrees == (2, 2)
+    np.testing.assert_allclose(fits[0].llr_pvalue, want["null_pvalue"], rtol=1e-6)
+    assert pn.compare(fits[0], fits[1]).tests.empty  # it has no likelihood
+
+
+def test_robust_covariances_warn_as_statsmodels_does():
+    from statsmodels.tools.sm_exceptions import InvalidTestWarning
+
+    x = sm.add_constant(CARS[["wt", "hp"]])
+    for test in ("compare_lr_test", "compare_f_test"):
+        large, small = OLS(CARS.mpg, x).fit(cov_type="HC1"), OLS(CARS.mpg, x.iloc[:, :2]).fit()
+        with pytest.warns(InvalidTestWarning, match=r"covariance, HC1, does not: use wald_test"):
+            found = getattr(large, test)(small)
+        peers = [sm.OLS(CARS.mpg, z).fit(cov_type="HC1") for z in (x, x.iloc[:, :2])]
+        with pytest.warns(InvalidTestWarning):
+            want = getattr(peers[0], test)(peers[1])
+        np.testing.assert_allclose(found[:2], want[:2], rtol=1e-8)
+    binary = pn.glm.Logit(CARS.mpg > 20, x.iloc[:, :2]).fit(cov_type="HC0")
+    with pytest.warns(InvalidTestWarning, match="HC0"):
+        _ = binary.llr_pvalue
+    assert "LLR" not in binary.summary().as_text()
+    notes = pn.compare({"robust": large, "small": small}).notes
+    assert any("standard errors of 'robust' do not" in note for note in notes)
+
+
+def poisson(design=("const", "wt", "hp"), rows=slice(None), **options):
+    data = CARS.assign(const=1.0, count=(CARS.mpg // 3), both=CARS.wt + 2 * CARS.hp)[rows]
+    given = {name: values[rows] for name, values in options.items()}
+    return GLM(data["count"], data[list(design)], "poisson", **given).fit()
+
+
+@pytest.mark.parametrize(
+    ("small", "message"),
+    [
+        ({"offset": CARS.hp / 1000 - CARS.wt**2}, "Received: its offset"),
+        ({"freq_weights": np.ones(32)}, None),
+        ({"freq_weights": np.tile([0.5, 1.5], 16)}, "same freq_weights"),
+        ({"var_weights": 1.0 + CARS.index / 40}, "same var_weights"),
+        ({"rows": slice(None, None, -1)}, "same responses"),
+        ({"rows": slice(1, None)}, "same rows, family and link"),
+        ({"design": ("const", "mpg")}, "Received: 'mpg', which is not"),
+        ({"design": ("const", "both")}, None),
+        ({"offset": CARS.wt}, None),
+    ],
+)
+def test_models_that_are_not_nested_are_refused(small, message):
+    large = poisson()
+    small = poisson(**{"design": ("const", "wt"), **small})
+    if message is None:
+        statistic, _, df = large.compare_lr_test(small)
+        assert (statistic >= 0, df) == (True, 3 - len(small.coef))
+        np.testing.assert_allclose(statistic, 2 * (large.llf - small.llf), rtol=1e-9)
+        return
+    with pytest.raises(ValueError, match=message):
+        large.compare_lr_test(small)
+
+
+def test_other_parameters_are_nested_too():
+    x = sm.add_constant(CARS[["wt", "hp"]])
+    both = GLM(CARS.mpg, x, designs={"scale": x}).fit()
+    for name, nested in (("wt", True), ("wave", False)):
+        z = pd.DataFrame({"const": 1.0, name: x.wt if nested else np.sin(x.hp)})
+        other = GLM(CARS.mpg, x.iloc[:, :2], designs={"scale": z}).fit()
+        if nested:
+            assert both.compare_lr_test(other)[2] == 2
+        else:
+            with pytest.raises(ValueError, match="its columns of 'scale' in the span"):
+                both.compare_lr_test(other)
+    assert both.compare_lr_test(OLS(CARS.mpg, x).fit())[2] == 2
+    counts = CARS.assign(count=CARS.mpg // 3)
+    free = GLM(counts["count"], x, pn.families.get("negative_binomial"), fixed={"dispersion": 0.1})
+    fixed = GLM(counts["count"], x.iloc[:, :2], "negative_binomial", fixed={"dispersion": 0.2})
+    with pytest.raises(ValueError, match=r"of 'dispersion' in the span.*its offset"):
+        free.fit().compare_lr_test(fixed.fit())
+
+
+def test_given_dispersions_must_be_one():
+    x = sm.add_constant(CARS[["wt", "hp"]])
+    large = GLM(CARS.mpg, x, "gamma").fit(scale=0.02)
+    small = GLM(CARS.mpg, x.iloc[:, :2], "gamma")
+    with pytest.raises(ValueError, match=r"at the dispersion of this one, 0\.02"):
+        large.compare_lr_test(small.fit())
+    statistic, _, df = large.compare_lr_test(small.fit(scale=0.02))
+    want = (small.fit().deviance - large.deviance) / 0.02
+    np.testing.assert_allclose((statistic, df), (want, 1), rtol=1e-8)
+
+
+def test_a_fit_that_ended_early_is_not_more_likely():
+    large, small = poisson(), poisson(("const", "wt"))
+    large.coef = large.coef * [1.1, 1.0, 1.0]
+    with pytest.raises(ValueError, match="a fit ended before its maximum"):
+        large.compare_lr_test(small)
+
+
+def test_compare_tests_no_models_of_other_offsets_with_the_same_mean():
+    mean = float(np.mean(CARS.wt - CARS.wt.mean()))
+    one = poisson(offset=CARS.wt - CARS.wt.mean() + 1.0)
+    two = poisson(("const", "wt"), offset=CARS.hp * 0.0 + 1.0 + mean)
+    assert pn.compare(one, two).tests.empty
+    same = poisson(("const", "wt"), offset=CARS.wt - CARS.wt.mean() + 1.0)
+    assert [*pn.compare(one, same).tests["test"]] == ["likelihood ratio"]
+
+
+def test_models_of_batches_are_nested_by_names():
+    def batches(names):
+        data = CARS.assign(const=1.0)
+        y, x = CARS.mpg // 3, data[list(names)]
+        parts = [(y[:16], x[:16]), (y[16:], x[16:])]
+        return GLM.from_batches(parts, "poisson").fit(verbose=False)
+
+    found = batches(("const", "wt", "hp")).compare_lr_test(batches(("const", "wt")))
+    want = poisson().compare_lr_test(poisson(("const", "wt")))
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"among the larger one's.*mpg"):
+        batches(("const", "wt", "hp")).compare_lr_test(batches(("const", "mpg")))

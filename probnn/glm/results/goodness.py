@@ -7,6 +7,7 @@ import numpy as np
 from probnn.fitting import dispersion
 from probnn.fitting.solve import solve
 from probnn.glm.results import rows
+from probnn.glm.results.nested import warn_if_robust
 
 
 class GoodnessOfFit:
@@ -88,6 +89,11 @@ class GoodnessOfFit:
         """How many numbers are estimated after the coefficients."""
         return int(self.model.dispersion is not None and not self._is_given)
 
+    @property
+    def _quasi(self):
+        """What twice a difference of log-likelihoods is divided by: 1 but of quasi-likelihoods."""
+        return self.scale if self.model.dispersion is None else 1.0
+
     @cached_property
     def llf(self):
         """The log-likelihood, at its maximum over the dispersion unless that is given.
@@ -132,15 +138,22 @@ class GoodnessOfFit:
 
     @property
     def llr(self):
-        """The likelihood-ratio statistic against a constant alone."""
+        """The likelihood-ratio statistic against a constant alone.
+
+        It is divided by `scale` where that is estimated of a family without a dispersion.
+        """
         self._check_maximum("A likelihood ratio")
-        return -2.0 * (self.llnull - self.llf)
+        return -2.0 * (self.llnull - self.llf) / self._quasi
 
     @property
     def llr_pvalue(self):
-        """The p-value of `llr`, by its chi-squared distribution."""
+        """The p-value of `llr`, by its chi-squared distribution.
+
+        There is a warning, statsmodels' InvalidTestWarning, if the covariance is robust.
+        """
         from scipy import stats
 
+        warn_if_robust("The likelihood-ratio test", self)
         return float(stats.chi2.sf(self.llr, self.df_model))
 
     @property

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from probnn.glm.results.nested import check_nested, warn_if_robust
+
 
 class Hypotheses:
     """The part of `Results` that tests: statsmodels' own tests on our covariance, and others."""
@@ -55,32 +57,56 @@ class Hypotheses:
         return WaldTestResults(None, "F" if self.use_t else "chi2", None, table=frame)
 
     def compare_lr_test(self, restricted):
-        """Return the likelihood-ratio statistic against a nested model, its p-value, and df."""
+        """Test a restricted model against this one by their likelihoods.
+
+        Parameters
+        ----------
+        restricted : Results
+            Of a model of the same rows, responses, weights and family, whose offset and columns
+            are in the span of this one's.
+
+        Returns
+        -------
+        statistic, pvalue, df
+            Twice the difference of the log-likelihoods, its chi-squared p-value, and how many
+            estimates this model has more.
+
+        Raises
+        ------
+        ValueError
+            If the models are not nested, or not at one dispersion where `fit(scale=...)` gave it.
+
+        Warns
+        -----
+        InvalidTestWarning
+            If a covariance is robust, as in statsmodels: `wald_test` uses it.
+
+        Notes
+        -----
+        Each is at its own maximum over a dispersion that is estimated. Where the family has none
+        and `fit(scale="X2")` estimates one, the likelihoods are quasi-likelihoods, and the
+        statistic is divided by this model's, as in R: McCullagh (1983), doi:10.1214/aos/1176346056.
+        """
         from scipy import stats
 
-        link = self.family.links[self.family.location]
-        other = restricted.family.links[restricted.family.location]
-        alike = restricted.family.like(self.family) and other == link
-        if restricted.nobs != self.nobs or not alike:
-            raise ValueError(
-                "Expected a restricted model of the same rows, family and link. Received: "
-                f"{restricted.nobs} rows of {restricted.family.name} ({other.name}), against "
-                f"{self.nobs} of {self.family.name} ({link.name})."
-            )
         for results in (self, restricted):
             results._check_maximum("A likelihood ratio")
-        mine, its = self.model.data.rows, restricted.model.data.rows
-        if mine is not None and its is not None and not np.array_equal(mine.y, its.y):
-            raise ValueError("Expected a restricted model of the same responses. Received others.")
-        # A dispersion that is estimated after the coefficients is one parameter more.
-        counts = [len(r.coef) + r._dispersions for r in (self, restricted)]
-        df = counts[0] - counts[1]
-        if df <= 0:
+        if self._is_given and not (restricted._is_given and restricted.scale == self.scale):
             raise ValueError(
-                f"Expected a restricted model with fewer coefficients than {counts[0]}. "
-                f"Received: {counts[1]}."
+                f"Expected a restricted model at the dispersion of this one, {self.scale:.6g}, "
+                f"which is given. Received: one at {restricted.scale:.6g}. Fit both with it."
             )
+        df = len(self.coef) + self._dispersions - len(restricted.coef) - restricted._dispersions
+        check_nested(self, restricted, df)
+        warn_if_robust("The likelihood-ratio test", self, restricted)
         statistic = 2.0 * (self.llf - restricted.llf)
+        if statistic < -1e-7 * (1.0 + abs(self.llf)):
+            raise ValueError(
+                "Expected a restricted model that is less likely than this one. Received: one that "
+                f"is more likely, by {-statistic / 2.0:.4g}: a fit ended before its maximum, or "
+                "the models are not nested."
+            )
+        statistic = max(statistic, 0.0) / self._quasi
         return float(statistic), float(stats.chi2.sf(statistic, df)), df
 
     def score_test(self, exog_extra):

@@ -83,7 +83,7 @@ def _logit(results):
         ("Log-Likelihood:", None),
         ("LL-Null:", [f"{results.llnull:#8.5g}"]),
     ]
-    if results.optimum.penalty is None:
+    if results.optimum.penalty is None and results.cov_type == "nonrobust":
         right.append(("LLR p-value:", [f"{results.llr_pvalue:#6.4g}"]))
     left += [("converged:", [str(results.converged)]), _covariance(results)]
     return left, right, "Logit Regression Results"
