@@ -5,6 +5,7 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.bridge.certificate import Certificate
+from probnn.data.alignment import RowIndex, align_all
 from probnn.data.frames import index_of, name_of, names_of
 from probnn.data.tables import is_labelled, read_column
 from probnn.fitting.curvature import Curvature
@@ -44,6 +45,8 @@ class HeadModel:
             )
         if family.location in head.fixed:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
+        x, y, sample_weight = align_all(x, y, sample_weight)
+        self.rows = RowIndex.first(x=x, y=y)
         names = names_of(x)
         names = None if names is None else [str(name) for name in names]
         self.labelled = is_labelled(x)
@@ -100,7 +103,12 @@ class HeadModel:
         }
         # What Keras does with sample weights: they multiply the likelihood of rows.
         weights = read_column(sample_weight, len(frame), "sample_weight", minimum=0.0)
-        origin = Origin(y_name=self.y_name, labelled=self.labelled, likelihood_weights=weights)
+        origin = Origin(
+            y_name=self.y_name,
+            labelled=self.labelled,
+            rows=self.rows,
+            likelihood_weights=weights,
+        )
         options = {"fixed": head.fixed, "_origin": origin}
         self.glm = self.full = GLM(y, location, family, designs=others, **options)
         if self.glm.is_linear:

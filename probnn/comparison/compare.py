@@ -8,6 +8,7 @@ import numpy as np
 from probnn.comparison.causes import explain, quoted
 from probnn.comparison.pairs import distinct, standard_error, tested
 from probnn.data import to_numpy
+from probnn.data.alignment import RowIndex
 from probnn.fitted.dispatch import named
 from probnn.fitted.tables import labelled, to_table
 
@@ -90,7 +91,7 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
             missing = f"y{what[1:]}" if two is None else what
             raise ValueError(f"Expected {what} and y{what[1:]} together. Received no {missing}.")
     table = None if x is None else to_table(x)
-    y = None if y is None else _response(y, table, "y")
+    y = None if y is None else _response(y, table, "y", x)
     found = [model.read(name, table, y) for model, name in zip(models, names, strict=True)]
     notes = []
     if all(fit.hidden for fit in found):
@@ -103,13 +104,13 @@ def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
             except ValueError as error:
                 notes.append(f"There is no model of the {family} head on x alone: {error}")
     if x_test is not None:
-        notes += _score(found, to_table(x_test, "x_test"), y_test)
+        notes += _score(found, x_test, y_test)
     return Comparison(found, notes)
 
 
-def _response(y, table, what):
-    """Return y as an array, one value for each row of the table."""
-    y = to_numpy(y)
+def _response(y, table, what, x):
+    """Return y as an array, one value for each row of x, of which there is a table."""
+    y = to_numpy(RowIndex.of(x, what.replace("y", "x")).align(y, what))
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.shape != (len(table),):
         raise ValueError(
@@ -120,9 +121,10 @@ def _response(y, table, what):
     return y
 
 
-def _score(fits, table, y):
+def _score(fits, x, y):
     """Give fits the negative log-likelihoods of held-out rows; say where there are none."""
-    y, notes = _response(y, table, "y_test"), []
+    table = to_table(x, "x_test")
+    y, notes = _response(y, table, "y_test", x), []
     for fit in fits:
         unknown = fit.offset or ("var_weights" in fit.weights and fit.weights)
         if unknown:

@@ -1,6 +1,16 @@
 """Data: what users give, as arrays that were checked before anything is computed."""
 
+from probnn.data.alignment import align_all
 from probnn.data.checks import arrays, features, response, responses, shape_text, weights
 from probnn.data.frames import to_numpy
 
-__all__ = ["arrays", "features", "response", "responses", "shape_text", "to_numpy", "weights"]
+__all__ = [
+    "align_all",
+    "arrays",
+    "features",
+    "response",
+    "responses",
+    "shape_text",
+    "to_numpy",
+    "weights",
+]

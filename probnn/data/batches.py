@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from probnn.data.alignment import RowIndex
 from probnn.data.frames import to_numpy
 from probnn.data.source import Source
 from probnn.data.tables import check_finite, read_column, read_matrix
@@ -146,6 +147,9 @@ class Batches(Source):
                     f"Expected the third part of a batch to hold some of {', '.join(_BY_ROW)}. "
                     f"Received: {unknown}."
                 )
+            rows = RowIndex.first(X=x, y=y)
+            y = rows.align(y, "y")
+            by_row = {name: rows.align(values, name) for name, values in by_row.items()}
             x, names = read_matrix(x)
             yield Batch(to_numpy(y), x, {n: to_numpy(v) for n, v in by_row.items()}), names
 

@@ -117,9 +117,9 @@ def _check_features(x, what):
         finite = np.isfinite(x)
         if not finite.all():
             first = tuple(int(i[0]) for i in np.nonzero(~finite))
-            column = f", column {names[first[1]] if names is not None else first[1]!r}" * (
-                len(first) > 1
-            )
+            column = ""
+            if len(first) > 1:
+                column = f", column {names[first[1]] if names is not None else first[1]!r}"
             raise ValueError(
                 f"Expected every value of {what} to be finite. Received: {x[first]} in row "
                 f"{first[0]}{column}, and {int((~finite).sum())} such value(s) in all. Drop those "

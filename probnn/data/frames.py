@@ -53,24 +53,41 @@ def index_of(values):
 
 
 def take(values, rows):
-    """Return the rows of an array, frame or series where a mask (n,) is true."""
+    """Return rows of an array, frame or series: those at positions, or where a mask is true."""
     frame = frame_of(values)
     if frame is None:
         return to_numpy(values)[rows]
-    return frame.loc[rows] if _is_pandas(frame) else frame.filter(rows.tolist()).to_native()
+    if _is_pandas(frame):
+        return frame.iloc[rows]
+    rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+    return frame[rows.tolist()].to_native()
 
 
 def to_numpy(values):
-    """Return a NumPy array of an array, a frame or series, a tensor, or a list."""
-    if isinstance(values, np.ndarray):
+    """Return a NumPy array of an array, a frame or series, a tensor, or a list.
+
+    What is missing is NaN: pandas.NA, None, and what a masked array hides.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return _filled(values)
+    if isinstance(values, np.ndarray) and values.dtype != object:
         return values
     frame = frame_of(values)
-    if frame is not None:
-        array = frame.to_numpy()
-        if array.dtype == object and not any(isinstance(value, str) for value in array.flat):
-            with contextlib.suppress(TypeError, ValueError):  # pandas' nullable types
-                array = frame.to_numpy(dtype="float64", na_value=np.nan)
-        return array
-    if keras.ops.is_tensor(values):
+    if frame is None and keras.ops.is_tensor(values):
         return keras.ops.convert_to_numpy(values)
-    return np.asarray(values)
+    array = np.asarray(values) if frame is None else frame.to_numpy()
+    if array.dtype == object and not any(isinstance(value, (str, bytes)) for value in array.flat):
+        import pandas as pd
+
+        with contextlib.suppress(TypeError, ValueError):  # lists in it, say
+            return np.where(pd.isna(array), np.nan, array).astype("float64")
+    return array
+
+
+def _filled(values):
+    """Return a masked array with NaN, or None among objects, where it is masked."""
+    if not np.ma.getmaskarray(values).any():
+        return values.data
+    if values.dtype.kind in "biuf":
+        return values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+    return values.astype(object).filled(None)

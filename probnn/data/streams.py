@@ -10,6 +10,7 @@ import keras
 
 from probnn import data
 from probnn.backend import keras_private
+from probnn.data.alignment import align_all
 
 
 def is_stream(x):
@@ -44,6 +45,7 @@ class CheckedBatches(keras_private.Batches):
 
     def __init__(self, source, heads, prefix="", shuffle=False, class_weight=None):
         if isinstance(source, types.GeneratorType):
+            source = _aligned(source, prefix)
             first = next(source, None)
             if first is None:
                 raise ValueError("Expected a generator with at least one batch. Received: none.")
@@ -84,6 +86,13 @@ class CheckedBatches(keras_private.Batches):
         except ValueError as error:
             self.error = ValueError(f"In batch {number} of an epoch: {error}")
             raise self.error from None
+
+
+def _aligned(batches, prefix):
+    """Yield batches whose y and sample weights are in the order of x, by their labels."""
+    for batch in batches:
+        parts = keras.utils.unpack_x_y_sample_weight(batch)
+        yield align_all(*parts, prefix)[: len(batch)] if isinstance(batch, tuple) else batch
 
 
 def _chain(first, rest):

@@ -3,23 +3,33 @@
 import numpy as np
 
 from probnn._parallel import share
-from probnn.data.frames import frame_of, index_of, names_of, to_numpy
+from probnn.data.alignment import RowIndex
+from probnn.data.frames import frame_of, names_of, to_numpy
+
+
+def to_frame(data):
+    """Return a pandas frame of a pandas or polars frame, or a dict of columns."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    frame = data if isinstance(data, dict) else frame_of(data)
+    if frame is None or (not isinstance(frame, dict) and len(frame.shape) == 1):
+        raise ValueError(
+            f"Expected data to be a pandas or polars frame, or a dict of columns. Received: a "
+            f"{type(data).__name__}."
+        )
+    names = frame if isinstance(frame, dict) else frame.columns
+    columns = {name: frame[name] for name in names}
+    rows = RowIndex.of(data, "the first column that has labels")
+    columns = {n: rows.align(v, repr(n)) for n, v in columns.items()}
+    columns = {n: v.array if isinstance(v, pd.Series) else to_numpy(v) for n, v in columns.items()}
+    return pd.DataFrame(columns, index=rows.labels)
 
 
 def is_labelled(values):
     """Return whether an array carries names, as frames and series do."""
     return frame_of(values) is not None
-
-
-def check_aligned(index, other, what):
-    """Raise ValueError if a frame or series of as many rows has another index."""
-    its = None if index is None else index_of(other)
-    if its is not None and len(its) == len(index) and not its.equals(index):
-        raise ValueError(
-            f"Expected {what} with the index of X: rows go together by position. Received other "
-            f"labels, or another order. Align them first, {what}.reindex(X.index), or pass "
-            f"{what}.to_numpy() if positions are right."
-        )
 
 
 def read_matrix(x, what="X"):

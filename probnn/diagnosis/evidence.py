@@ -7,6 +7,7 @@ import numpy as np
 from probnn import data, families
 from probnn.bridge import HeadModel
 from probnn.calibration import quantile_residuals
+from probnn.data.tables import to_frame
 from probnn.diagnosis.thresholds import limit
 from probnn.fitted import adapt
 from probnn.networks.affine import compose
@@ -164,12 +165,15 @@ class Evidence:
             if x is not None:
                 raise ValueError("Expected y, the responses of the rows of x. Received: None.")
             y = model.observed()
+        x, y, self._left_out = _together(model, x, y)
         self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
         read = self._read if model.trials is None else _reader_of_trials(model, y)
         self.train = Rows(model, read, x, y)
         self.validation = None
         if validation_data is not None:
-            self.validation = Rows(model, read, *validation_data, "validation y")
+            what = "validation y"
+            x, y, _ = _together(model, *validation_data, what)
+            self.validation = Rows(model, read, x, y, what)
         self.held = self.train if self.validation is None else self.validation
         self.family = self.train.d.family if model.trials is not None else self.head.family
 
@@ -180,7 +184,7 @@ class Evidence:
     def subject(self):
         """What is diagnosed, in words."""
         held = "" if self.validation is None else f" and {self.validation.n:,} held out"
-        rows = f"{self.train.n:,} row{'s' * (self.train.n != 1)}"
+        rows = f"{self.train.n:,} row{'s' * (self.train.n != 1)}{self._left_out}"
         if self.held.thinned:
             held += " (one value of each, as the residuals of a row are alike)"
         article = "an" if self.family.label[0] in "aeiou" else "a"
@@ -317,6 +321,14 @@ class Evidence:
         """Return the intercept-only fit's distributions of rows."""
         raw = self.marginals[self.response_of(rows)]
         return Predictive(self.family, self.family.to_params(raw)).conditioned(rows.given)[0]
+
+
+def _together(model, x, y, what="y"):
+    """Return x and y, in one order, and what to say of rows that are left out."""
+    rows = model.rows(x)
+    if x is not None and rows.kept is not None:
+        x = to_frame(x).iloc[rows.kept]
+    return x, rows.align(y, what), f" ({rows.note})" if rows.note else ""
 
 
 def _believed(model, x, what):

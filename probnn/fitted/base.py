@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import data, families
+from probnn.data.alignment import RowIndex
 from probnn.predictive import Predictive, numbers
 
 
@@ -85,6 +86,10 @@ class FittedModel:
     def predicts(self):
         """Whether the model itself has `predict_distribution`."""
         return hasattr(self.model, "predict_distribution")
+
+    def rows(self, x):
+        """Return the `RowIndex` of x, into whose order y is put."""
+        return RowIndex.of(x, "x")
 
     def predict_distribution(self, x):
         """Return the `Predictive` of rows."""

@@ -65,6 +65,11 @@ class FittedResults(FittedModel):
         """Return the `Fit`."""
         return renamed(fit_of(self.model, name), table)
 
+    def rows(self, x):
+        """Return the `RowIndex` of x; for None, and for the frame fitted, that of training rows."""
+        fitted = self._glm.rows if x is None else self._glm.fitted_rows(x)
+        return super().rows(x) if fitted is None else fitted
+
     def columns(self, x):
         """Return the design of the location; that of the training rows for None."""
         return np.asarray(self._glm.X if x is None else self._glm.new_rows(x).designs[0])

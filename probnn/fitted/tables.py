@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from probnn.data.frames import frame_of, to_numpy
-from probnn.glm.formula import to_frame
+from probnn.data.tables import to_frame
 
 CONSTANTS = ("const", "Intercept", "intercept", "(Intercept)")
 

@@ -8,8 +8,11 @@ import warnings
 import numpy as np
 
 from probnn import families
+from probnn.data.alignment import RowIndex, column_of, written
 from probnn.data.classes import Classes
-from probnn.data.frames import frame_of, to_numpy
+from probnn.data.frames import to_numpy
+from probnn.data.missing import readable
+from probnn.data.tables import numeric, to_frame
 from probnn.glm import dialects
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
@@ -117,22 +120,6 @@ def logit(formula, data, *, missing="drop", **kwargs):
     return _make(Logit, formula, data, "bernoulli", None, None, missing, kwargs)
 
 
-def to_frame(data):
-    """Return a pandas frame of a pandas or polars frame, or a dict of columns."""
-    import pandas as pd
-
-    if isinstance(data, pd.DataFrame):
-        return data
-    frame = data if isinstance(data, dict) else frame_of(data)
-    if frame is None or (not isinstance(frame, dict) and len(frame.shape) == 1):
-        raise ValueError(
-            f"Expected data to be a pandas or polars frame, or a dict of columns. Received: a "
-            f"{type(data).__name__}."
-        )
-    names = frame if isinstance(frame, dict) else frame.columns
-    return pd.DataFrame({name: to_numpy(frame[name]) for name in names})
-
-
 class Encoding:
     """How the columns of a formula are made of a data frame: of new data as of the training data.
 
@@ -151,14 +138,26 @@ class Encoding:
 
     def read(self, data):
         """Return parameter -> design of new data; the location's under its name."""
+        return self._encode(to_frame(data), "raise")
+
+    def complete(self, data):
+        """Return which rows (m,) of new data have all that the formulas need."""
+        data = to_frame(data).reset_index(drop=True)
+        kept = [data.index.isin(x.index) for x in self._encode(data, "drop").values()]
+        return np.logical_and.reduce(kept)
+
+    def _encode(self, data, na_action):
         from formulaic.errors import DataMismatchWarning
 
-        data = to_frame(data)
+        data = data.copy(deep=False)
+        used = set().union(*(spec.required_variables for spec in self.parts.values()))
+        for name in used & {*data.columns}:
+            data[name] = readable(data[name], name)
         with warnings.catch_warnings():
             warnings.simplefilter("error", DataMismatchWarning)
             try:
                 return {
-                    name: spec.get_model_matrix(data, na_action="raise", context=self.context)
+                    name: spec.get_model_matrix(data, na_action=na_action, context=self.context)
                     for name, spec in self.parts.items()
                 }
             except DataMismatchWarning as unseen:
@@ -211,6 +210,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
     caller = capture_context(2)  # a formula may use the functions of whoever writes it
     frame = to_frame(data)
+    rows = RowIndex("data", len(frame), RowIndex.of(data, "data").labels, table=data)
     index, frame = frame.index, frame.reset_index(drop=True)
     for name, column in frame.items():  # levels that no row has would be columns of zeros
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -222,6 +222,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
             raise ValueError("it has no left side")
         if isinstance(parsed.rhs, tuple):
             raise ValueError("it has several right sides")
+    read = _make_readable(frame, [parsed], caller, rows)
     classes = None
     response = str(parsed.lhs)
     is_text = response in frame and frame[response].dtype.kind not in "biuf"
@@ -251,17 +252,23 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
             f"{levels[-1]!r}).astype(int)), or use family='categorical'."
         )
     family = families.get(family, **({} if link is None else {"link": link}))
-    sides = {"y": parsed.lhs, family.location: parsed.rhs, **_others(family, formulas, kwargs)}
-    by_row = {name: _by_row(name, kwargs.pop(name, None), frame) for name in _BY_ROW}
+    others = _others(family, formulas, kwargs)
+    read |= _make_readable(frame, others.values(), caller, rows)
+    sides = {"y": parsed.lhs, family.location: parsed.rhs, **others}
+    by_row = {name: _by_row(name, kwargs.pop(name, None), frame, rows) for name in _BY_ROW}
     context = {"np": np} | {
         name: value  # a number of the caller's called C hides no C() of formulas
         for name, value in caller.items()
         if callable(value) or name not in TRANSFORMS
     }
-    na_action = "drop" if missing == "drop" else "ignore"
     with _as_value_error(f"a formula of the columns {list(frame.columns)}", formula, hint):
-        matrices = Formula(**sides).get_model_matrix(frame, na_action=na_action, context=context)
+        matrices = Formula(**sides).get_model_matrix(frame, na_action="drop", context=context)
+        if not len(matrices["y"]):  # a mean, as center() takes, of what has a gap
+            whole = frame.dropna(subset=[*read])
+            matrices = Formula(**sides).get_model_matrix(whole, na_action="drop", context=context)
     kept = matrices["y"].index
+    if missing == "none" and len(kept) < len(frame):
+        raise _missing(frame[sorted(read)], kept, index)
     if missing == "drop":
         for values in by_row.values():
             kept = kept if values is None else kept[~np.isnan(values[kept])]
@@ -288,7 +295,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         y_name=str(parsed.lhs),
         classes=classes,
         formula=Encoding(specs, family.location, own),
-        n_missing=len(frame) - len(kept),
+        rows=rows if len(kept) == len(frame) else rows.take(kept.to_numpy()),
         frame=_read_by(specs.values(), frame).loc[kept].reset_index(drop=True),
     )
     return cls(y, X, family=family, **by_row, **kwargs, _origin=origin)
@@ -312,6 +319,35 @@ def _read_by(specs, frame):
             names = {str(v.root) for v in spec.term_variables[term] if v.source == "data"}
             read |= dict.fromkeys(name for name in frame if name in names)
     return frame[[*read]]
+
+
+def _make_readable(frame, formulas, caller, rows):
+    """Make the columns of a frame that formulas use `readable`; return their names.
+
+    An array of the caller with a value for each row becomes a column.
+    """
+    names = {str(name) for formula in formulas for name in formula.required_variables}
+    for name in names & {*caller} - {*frame.columns}:
+        values = caller[name]
+        if not callable(values) and np.shape(values) == (len(frame),):
+            frame[name] = to_numpy(rows.align(values, name))
+    names &= {*frame.columns}
+    for name in names:
+        frame[name] = readable(frame[name], name)
+    return names
+
+
+def _missing(columns, kept, index):
+    """Return the error that rows have missing values: all but those that were kept."""
+    lost = columns.index.difference(kept)
+    row = lost[0]
+    where = [repr(name) for name, column in columns.items() if column.isna()[row]]
+    what = f"none of {', '.join(where)}" if where else "no number of the formula"
+    return ValueError(
+        f"Expected finite numbers, and categories, in every row, for missing='none'. Received: "
+        f"{what} in row {row}, labelled {written(index[row])}, and {len(lost)} such row(s) in all. "
+        "Leave them out, missing='drop', or impute them."
+    )
 
 
 def _others(family, formulas, kwargs):
@@ -349,21 +385,16 @@ def _as_value_error(expected, received, hint=str):
         ) from error
 
 
-def _by_row(name, values, frame):
+def _by_row(name, values, frame, rows):
     """Return a number for each row of the frame, from one of its columns or an array."""
     if values is None:
         return None
-    if isinstance(values, str):
-        if values not in frame:
-            raise ValueError(
-                f"Expected {name} to name a column. Received: {values!r}, not among "
-                f"{list(frame.columns)}."
-            )
-        values = frame[values]
-    values = to_numpy(values)
+    named = isinstance(values, str)
+    values = column_of(frame, values, name) if named else rows.align(values, name)
+    values = numeric(to_numpy(values), name)
     if values.shape != (len(frame),):
         raise ValueError(
             f"Expected {name} with one number for each of the {len(frame)} rows of data. "
             f"Received: shape {values.shape}."
         )
-    return values.astype("float64")
+    return values

@@ -6,7 +6,6 @@ import numpy as np
 
 from probnn import families, links
 from probnn.data.frames import index_of
-from probnn.data.missing import drop_missing
 from probnn.data.tables import constant_columns, is_labelled
 from probnn.design.rank import check_rank
 from probnn.fitting import separation
@@ -118,14 +117,17 @@ class GLM(Specification):
         if missing not in ("none", "drop"):
             raise ValueError(f"Expected missing to be 'none' or 'drop'. Received: {missing!r}.")
         origin = Origin() if _origin is None else _origin
-        self.n_missing = origin.n_missing
-        if missing == "drop":
-            y, X, columns, designs, self.n_missing = drop_missing(y, X, columns, designs)
+        tables = {"y": y, "X": X, **columns}
+        tables |= {f"designs[{name!r}]": z for name, z in (designs or {}).items()}
+        tables = self._together(tables, origin.rows, missing == "drop")
+        y, X = tables.pop("y"), tables.pop("X")
+        columns = {name: tables.pop(name) for name in columns}
+        designs = dict(zip(designs or {}, tables.values(), strict=True))
         self.family, y = as_bernoulli(self.family, y)
         self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
         self.index = index_of(X) if origin.source is None else None
         self.formula, self.classes = origin.formula, origin.classes
-        y, designs, trials = self._read(y, X, designs or {}, dict(fixed or {}))
+        y, designs, trials = self._read(y, X, designs, dict(fixed or {}))
         self.y_name = origin.y_name or self.y_name
         self._observe(y, designs, trials, columns, origin)
 
@@ -280,7 +282,7 @@ class GLM(Specification):
             raise ValueError(
                 f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
             )
-        covariance.check(cov_type, cov_kwds)
+        cov_kwds = covariance.options(self, cov_type, cov_kwds)
         self.check_identified(separated=method != "firth")
         progress = Progress(verbose)
         optimum = solve(

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from probnn import links
+from probnn.data.alignment import LabelsError, RowIndex, column_of, order_of
 from probnn.data.classes import Classes
-from probnn.data.frames import frame_of, index_of
+from probnn.data.frames import frame_of, take
+from probnn.data.missing import complete_rows
 from probnn.data.source import Gone, Source
 from probnn.data.tables import (
-    check_aligned,
     check_finite,
     constant_columns,
     has_constant,
     read_column,
     read_design,
     read_matrix,
+    to_frame,
 )
 from probnn.design.matrix import Dense, ones
 from probnn.glm.observations import Observations, read_response
@@ -36,8 +38,8 @@ class Origin:
         The classes that codes of a response stand for.
     formula : object, optional
         What makes designs of new data, by `read`, and knows the `terms` of a model.
-    n_missing : int
-        How many rows were dropped.
+    rows : RowIndex, optional
+        The rows that were given, and those that are left.
     source : Source, optional
         Batches of all rows; y and X are then a sample of them.
     likelihood_weights : numpy.ndarray, shape (n,), optional
@@ -50,7 +52,7 @@ class Origin:
     labelled: bool | None = None
     classes: object = None
     formula: object = None
-    n_missing: int = 0
+    rows: RowIndex | None = None
     source: Source | None = None
     likelihood_weights: np.ndarray | None = None
     frame: object = None
@@ -76,6 +78,18 @@ class Specification:
         Further parameter -> the names of the columns of its design.
     """
 
+    def _together(self, tables, rows, drop):
+        """Return y, X and all else that rows have, in one order; settle which rows are left."""
+        if rows is None:
+            rows = RowIndex.first(X=tables["X"], y=tables["y"])
+        tables = {name: rows.align(values, name) for name, values in tables.items()}
+        kept = complete_rows(tables.values()) if drop else None
+        if kept is not None:
+            rows = rows.take(kept)
+            tables = {n: None if v is None else take(v, kept) for n, v in tables.items()}
+        self.rows, self.n_missing = rows, rows.left_out
+        return tables
+
     def _read(self, y, X, designs, fixed):
         """Settle what becomes of every raw column; return y, the designs, and trials or None."""
         family = self.family
@@ -87,8 +101,6 @@ class Specification:
                 f"Expected each parameter once: X is the design of {family.location!r}, `designs` "
                 f"are those of others, `fixed` their values. Received twice: {both}."
             )
-        for what, other in (("y", y), *((f"designs[{n!r}]", z) for n, z in designs.items())):
-            check_aligned(index_of(X), other, what)
         y, trials, self.y_name = read_response(y, family)
         x, self.x_names = read_design(X)
         others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
@@ -155,8 +167,6 @@ class Specification:
                 "its design."
             )
         rows = self._observations(y, designs, columns, trials)
-        for name, values in columns.items():
-            check_aligned(self.index, values, name)
         for name in ("freq_weights", "var_weights"):
             values = getattr(rows, name)
             if values is not None and not values.any():
@@ -201,7 +211,7 @@ class Specification:
         size = self.family.params[self.family.location].size or 1
         return {} if offset is None else dict.fromkeys(range(size), offset)
 
-    def new_rows(self, exog, offset=None, exposure=None, designs=None):
+    def new_rows(self, exog, offset=None, exposure=None, designs=None, rows=None):
         """Return `Observations` of new rows, whose y is not known: NaN.
 
         Parameters
@@ -209,13 +219,20 @@ class Specification:
         exog : array_like, shape (m, p), or a data frame for models of a formula
             New rows.
         offset, exposure, designs
-            As for the model.
+            As for the model; the first two may be names of columns.
+        rows : RowIndex, optional
+            Which of the rows, by default all.
         """
+        rows = RowIndex.of(exog, "exog") if rows is None else rows
+        given = {"offset": offset, "exposure": exposure}
+        for name, values in given.items():
+            values = column_of(exog, values, name) if isinstance(values, str) else values
+            given[name] = rows.align(values, name)
+        tables = {n: rows.align(z, f"designs[{n!r}]") for n, z in (designs or {}).items()}
+        exog = exog if rows.kept is None else to_frame(exog).iloc[rows.kept]
         if self.formula is not None:
-            tables = {**self.formula.read(exog), **(designs or {})}
+            tables = {**self.formula.read(exog), **tables}
             exog = tables.pop(self.family.location)
-        else:
-            tables = dict(designs or {})
         x, others = self._like(exog, self.x_names, "exog"), {}
         for name, names in self.modelled.items():
             if name not in tables:
@@ -223,8 +240,26 @@ class Specification:
                     f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
                 )
             others[name] = self._like(tables[name], names, f"designs[{name!r}]")
-        offsets = self._offsets(offset, exposure, len(x))
+        offsets = self._offsets(**given, n=len(x))
         return Observations(np.full(len(x), np.nan), self._designs(x, others), offsets)
+
+    def fitted_rows(self, exog):
+        """Return the `RowIndex` of the frame whose rows a formula left out; None of any other."""
+        rows = RowIndex.of(exog, "exog")
+        if self.formula is None or not self.n_missing or self.data.rows is None:
+            return None
+        if rows.count != self.rows.count:
+            return None
+        try:
+            order = order_of(self.rows.labels, rows.labels, "exog")
+        except LabelsError:
+            return None
+        kept = self.rows.kept if order is None else order[self.rows.kept]
+        frame = to_frame(exog)
+        if not self.formula.complete(frame)[kept].all():
+            return None
+        x = self.location_design(self.new_rows(frame.iloc[kept]))
+        return rows.take(kept) if np.array_equal(x, self.X) else None
 
     def _like(self, x, names, what):
         """Return new columns in the order of those that were fitted."""
@@ -328,11 +363,12 @@ class Specification:
     def without_data(self):
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)
-        light.data, light.index = Gone(len(self)), None
+        light.data, light.index, light.rows = Gone(len(self)), None, None
         return light
 
     def __setstate__(self, state):
         """Take in the attributes; in files of version 0.1 rows that are gone were None."""
+        state = {"rows": None, **state}
         if state["data"] is None:
             old = ("X", "designs", "batches", "sample", "_rows", "_nobs")
             kept = {name: value for name, value in state.items() if name not in old}

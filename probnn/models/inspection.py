@@ -190,6 +190,7 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
             f"Expected `sample` to be a whole number from 1 on, or None for all weights. Received: "
             f"{sample!r}."
         )
+    x, y, _ = data.align_all(x, y)
     x = data.features(x)
     _nodes(model, x)
     x, y, _ = data.arrays(x, y, None, head)

@@ -21,9 +21,10 @@ class Inputs:
     def __init__(self, model, x):
         self.model = model = adapt(model)
         _check_inputs(model)
-        x = _two_dimensional(x)
+        self.index, x = model.rows(x), _two_dimensional(x)
         self.y_name, self._labelled = model.y_name, is_labelled(x) or isinstance(x, dict)
         table = to_table(x)
+        table = table if self.index.kept is None else table.iloc[self.index.kept]
         if not table.shape[0]:
             raise ValueError(f"Expected x with at least one row. Received: {table.shape}.")
         self.table = model.used(table, self._labelled)
@@ -57,7 +58,7 @@ class Inputs:
         """Return rows in which some columns have these values, and where others are held, in words.
 
         Others are held at their median, text at its most frequent value; those that do not vary
-        are not named, and those that two lines have no room for are counted.
+        are not named, and those that two lines have no room for are counted. So are rows left out.
         """
         columns, held = dict(values), []
         for name, column in self.table.items():
@@ -72,8 +73,8 @@ class Inputs:
         lines = textwrap.wrap(f"at {', '.join(held)}", _WIDE, break_long_words=False)
         if len(held) > _MOST_NAMED or len(lines) > 2 or max(map(len, lines)) > _WIDE:
             inputs = "inputs" if len(held) > 1 else "input"
-            return table, f"at the medians of the other {len(held)} {inputs}"
-        return table, "\n".join(lines) if held else ""
+            lines = [f"at the medians of the other {len(held)} {inputs}"]
+        return table, "\n".join([*(lines if held else []), *filter(None, [self.index.note])])
 
     def exog(self, table):
         """Return rows in a table like that of x in the form that x had."""

@@ -116,6 +116,7 @@ def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
     )
     shown = f"mean of {rows.y_name}" if of is None else f"P({rows.y_name} = {of})"
     ax.set(xlabel=str(feature), ylabel=f"{shown}, averaged over rows")
+    ax.set_title(rows.index.note, fontsize="medium")
     ax.legend(loc="best")
     return ax
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from probnn.calibration import checks
 from probnn.data import to_numpy
+from probnn.data.alignment import RowIndex
 from probnn.fitted.dispatch import named
 from probnn.fitted.fit import quantile
 from probnn.fitted.tables import CONSTANTS, labelled, split_name, to_table
@@ -59,7 +60,7 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
         models = {f"model {i + 1}": model for i, model in enumerate(models)}
     models, labels = named((models,))
     table = None if x is None else to_table(x)
-    y = None if y is None else to_numpy(y).ravel()
+    y = None if y is None else to_numpy(RowIndex.of(x, "x").align(y, "y")).ravel()
     found = []
     fits = [model.read(label, table, y) for model, label in zip(models, labels, strict=True)]
     for fit, label in zip(fits, labels, strict=True):

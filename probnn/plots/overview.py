@@ -64,7 +64,7 @@ def report(model, x, y, *, figure=None):
     """
     rows = Inputs(model, x)
     d = rows.believed(rows.table)
-    y, d = rows.model.of_trials(y, d)
+    y, d = rows.model.of_trials(rows.index.align(y, "y"), d)
     checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)
@@ -76,7 +76,8 @@ def report(model, x, y, *, figure=None):
         figure = plt.figure(figsize=(11, 8), layout="constrained")
     for ax, plot in zip(figure.subplots(2, 2).flat, plots, strict=True):
         plot(ax)
-    figure.suptitle(f"{d.family.label}, {len(d)} rows")
+    note = f" ({rows.index.note})" if rows.index.note else ""
+    figure.suptitle(f"{d.family.label}, {len(d)} rows{note}")
     return figure
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from probnn import families
 from probnn.calibration import checks
-from probnn.data import to_numpy
+from probnn.data import align_all, to_numpy
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.solve import solve
 from probnn.glm.model import GLM
@@ -149,6 +149,7 @@ class _Curve:
     """The mean NLL of a model whose raw location is w x, with its derivatives in w."""
 
     def __init__(self, x, y, family):
+        x, y, _ = align_all(x, y)
         x, y = (to_numpy(values).astype("float64") for values in (x, y))
         x = x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
         if x.ndim != 1 or y.shape != x.shape or not len(x):

@@ -17,6 +17,7 @@ def checked_arrays(model, x, y, sample_weight, prefix=""):
             f"{prefix}y=None and {prefix}x of type {type(x).__name__}."
         )
     _check_float64(model)
+    x, y, sample_weight = data.align_all(x, y, sample_weight, prefix)
     x = data.features(x, f"{prefix}x")
     build_heads(model, x)
     return data.arrays(x, y, sample_weight, model.heads, prefix)

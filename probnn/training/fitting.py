@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from probnn.backend import keras_private
+from probnn.data.alignment import align_all
 from probnn.fitting.progress import shown
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
@@ -108,6 +109,8 @@ def fit(
                 )
             del given.whole_epoch, given.on_divergence
         return model.fit(**vars(given))
+    together = align_all(given.x, given.y, given.sample_weight)
+    given.x, given.y, given.sample_weight = together
     return train(model, keras.Model.fit.__get__(model), given)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from probnn.data.alignment import align_all
 from probnn.training import copies, divergence
 from probnn.training.fitting import fit
 from probnn.training.trees import count, map_arrays
@@ -76,6 +77,7 @@ def suggest_learning_rate(
     rates = np.logspace(-5, 1, 13) if rates is None else np.asarray(rates, dtype="float64")
     if rates.ndim != 1 or not len(rates) or not (rates > 0).all():
         raise ValueError(f"Expected learning rates above 0. Received: {rates!r}.")
+    x, y, sample_weight = align_all(x, y, sample_weight)
     x, y, sample_weight = _rows((x, y, sample_weight), steps * batch_size)
     trial = copies.exact(model, 1.0) if model.built else copies.fresh(model, 0, 1.0)
     start = None

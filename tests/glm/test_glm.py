@@ -261,7 +261,7 @@ class TestTests:
         np.testing.assert_allclose(found[:2], [np.squeeze(v) for v in want[:2]], rtol=1e-7)
         assert found[2] == 2
         with pytest.raises(ValueError, match="rows, as the model"):
-            GLM(y, less, family).fit().score_test(extra[:-1])
+            GLM(y, less, family).fit().score_test(extra.to_numpy()[:-1])
         with pytest.raises(ValueError, match="linearly independent"):
             GLM(y, less, family).fit().score_test(less.iloc[:, [1]].to_numpy())
 
@@ -485,11 +485,17 @@ def test_likelihood_ratios_are_at_the_maximum_over_the_dispersion():
         GLM(y, x, "gamma").fit().compare_lr_test(other)
 
 
-def test_indices_must_agree():
+def test_rows_go_by_their_labels():
     y, x = data("spector")
-    for change in ({"y": y[::-1]}, {"offset": y[::-1]}, {"freq_weights": y[::-1] + 1}):
-        with pytest.raises(ValueError, match="with the index of X"):
-            Logit(**({"y": y, "X": x} | change))
+    w = 1.0 + np.arange(len(y))
+    w = pd.Series(w, y.index)
+    want = Logit(y, x, offset=w / 9, freq_weights=w).fit()
+    turned = {"y": y[::-1], "offset": w[::-1] / 9, "freq_weights": w[::-1]}
+    pd.testing.assert_series_equal(Logit(X=x, **turned).fit().params, want.params)
+    for name, values in turned.items():
+        other = {**turned, name: values.set_axis(values.index + 1)}
+        with pytest.raises(ValueError, match=f"{name} with the labels of the rows of X"):
+            Logit(X=x, **other)
 
 
 def test_counts_without_overdispersion_are_said_to_be_poisson():

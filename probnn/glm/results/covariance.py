@@ -2,10 +2,15 @@
 
 import numpy as np
 
+from probnn.data.frames import to_numpy
 from probnn.fitting.curvature import Curvature
 from probnn.glm.results.rows import variances
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
+_OPTIONS = {
+    "cluster": ("groups", "use_correction", "df_correction"),
+    "HAC": ("maxlags", "use_correction"),
+}
 _EXACT = 20_000_000  # numbers n p^2 up to which the information is factorised from its rows
 
 
@@ -13,17 +18,83 @@ class SingularInformationError(ValueError):
     """The information at some coefficients is not positive definite: they have no covariance."""
 
 
-def check(cov_type, cov_kwds):
-    """Raise ValueError for a covariance that is not known, or options that it does not take."""
+def options(model, cov_type, cov_kwds):
+    """Return the options of a covariance: of clusters the groups as codes (n, 1) or (n, 2).
+
+    Raises
+    ------
+    ValueError
+        For a covariance that is not known, options that it does not take, or groups that are not
+        those of the rows.
+    """
     if cov_type not in COV_TYPES:
         raise ValueError(
             f"Expected cov_type to be one of {', '.join(COV_TYPES)}. Received: {cov_type!r}."
         )
-    if cov_kwds and cov_type not in ("cluster", "HAC"):
+    found = dict(cov_kwds or {})
+    if cov_type not in _OPTIONS:
+        if found:
+            raise ValueError(
+                f"Expected cov_kwds with cov_type 'cluster' or 'HAC'. Received: {sorted(found)} "
+                f"with {cov_type!r}."
+            )
+        return found
+    needed, *more = _OPTIONS[cov_type]
+    if needed not in found or {*found} - {needed, *more}:
         raise ValueError(
-            f"Expected cov_kwds with cov_type 'cluster' or 'HAC'. Received: {sorted(cov_kwds)} "
-            f"with {cov_type!r}."
+            f"Expected cov_kwds of {cov_type!r} to be {needed}, and perhaps {' and '.join(more)}. "
+            f"Received: {sorted(found)}."
         )
+    if cov_type == "cluster":
+        found["groups"] = _groups(model, found["groups"])
+    return found
+
+
+def _groups(model, groups):
+    """Return the clusters of the rows as codes, (n, 1) or (n, 2)."""
+    _ = model.data.whole()  # raises where rows are gone, or in batches
+    n, names = len(model), [groups] if isinstance(groups, str) else groups
+    if isinstance(names, (list, tuple)) and len(names) < 3 and all(type(v) is str for v in names):
+        if model.rows.table is not None:
+            columns = [model.rows.column(name, "groups") for name in names]
+            return np.column_stack([_codes(to_numpy(column)) for column in columns])
+        if n > 2:
+            raise ValueError(
+                f"Expected groups with one value for each of {n} rows. Received: {groups!r}. The "
+                "names of columns are for models of a formula."
+            )
+    if isinstance(groups, (list, tuple)):
+        groups = np.array(groups, dtype=object)  # in which 1 and "1" are two
+    if np.shape(groups) in {(k, m) for k in (1, 2) for m in (n, model.rows.count)} - {(2, 2)}:
+        groups = to_numpy(groups).T
+    groups = to_numpy(model.rows.align(groups, "groups"))
+    groups = groups[:, None] if groups.ndim == 1 else groups
+    if groups.ndim != 2 or groups.shape[0] != n or groups.shape[1] not in (1, 2):
+        raise ValueError(
+            f"Expected groups of shape ({n},) or ({n}, 2), of the rows that are fitted, or of all "
+            f"{model.rows.count} that were given. Received: shape {groups.shape}."
+        )
+    return np.column_stack([_codes(column) for column in groups.T])
+
+
+def _codes(groups):
+    """Return groups (n,) as codes; raise if one is missing, or they are numbers and text."""
+    import pandas as pd
+
+    codes, found = pd.factorize(groups)
+    if (codes < 0).any():
+        count, first = int((codes < 0).sum()), int(np.argmin(codes))
+        raise ValueError(
+            f"Expected groups of which none is missing. Received: {count} missing, the first in "
+            f"row {first}. Leave these rows out, or make each a group."
+        )
+    kinds = {isinstance(each, str) for each in found}
+    if len(kinds) > 1:
+        raise ValueError(
+            "Expected groups of one type. Received: text and other values, of which '1' and 1 are "
+            "two groups. Give groups.astype(str), if they are one."
+        )
+    return codes
 
 
 def inverse_root(hessian, likelihood, coef, weights=None):
@@ -93,7 +164,7 @@ def meat(scores, cov_type, kwds, *, nobs, size, freq_weights=None, leverage=None
     cov_type : str
         One of `COV_TYPES` but "nonrobust".
     kwds : dict
-        The options of "cluster" and "HAC".
+        What `options` returned.
     nobs, size : float, int
         The numbers of observations and of coefficients.
     freq_weights : numpy.ndarray, shape (n,), optional
@@ -127,27 +198,7 @@ def _clusters(scores, kwds, nobs, size):
     from statsmodels.stats.sandwich_covariance import S_crosssection
 
     options = {"use_correction": True, "df_correction": True, **kwds}
-    unknown = sorted({*options} - {"groups", "use_correction", "df_correction"})
-    if "groups" not in options or unknown:
-        raise ValueError(
-            "Expected cov_kwds of 'cluster' to be groups, and perhaps use_correction and "
-            f"df_correction. Received: {sorted(kwds)}."
-        )
-    groups = np.asarray(options["groups"])
-    if groups.ndim not in (1, 2) or (groups.dtype.kind == "f" and not np.isfinite(groups).all()):
-        raise ValueError(
-            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2), none of them "
-            f"missing. Received: shape {groups.shape}, type {groups.dtype}."
-        )
-    if groups.ndim == 2 and groups.shape[0] in (1, 2) and groups.shape[1] == len(scores):
-        groups = groups.T
-    groups = groups[:, None] if groups.ndim == 1 else groups
-    if groups.shape[0] != len(scores) or groups.shape[1] not in (1, 2):
-        raise ValueError(
-            f"Expected groups of shape ({len(scores)},) or ({len(scores)}, 2), for the rows that "
-            f"are fitted: without those dropped as missing. Received: {groups.shape}."
-        )
-    codes = [np.unique(column, return_inverse=True)[1] for column in groups.T]
+    codes = [*options["groups"].T]
     if len(codes) == 2:
         both = np.unique(codes[0] * (codes[1].max() + 1) + codes[1], return_inverse=True)[1]
         codes.append(both)
@@ -166,12 +217,6 @@ def _clusters(scores, kwds, nobs, size):
 def _newey_west(scores, kwds, nobs, size):
     from statsmodels.stats.sandwich_covariance import S_hac_simple
 
-    unknown = sorted({*kwds} - {"maxlags", "use_correction"})
-    if "maxlags" not in kwds or unknown:
-        raise ValueError(
-            "Expected cov_kwds of 'HAC' to be maxlags, and perhaps use_correction. Received: "
-            f"{sorted(kwds)}."
-        )
     lags = kwds["maxlags"]
     if not isinstance(lags, (int, np.integer)) or not 0 <= lags < len(scores):
         raise ValueError(

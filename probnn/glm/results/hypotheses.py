@@ -112,6 +112,11 @@ class Hypotheses:
     def score_test(self, exog_extra):
         """Test whether further columns (n, q) belong in the model, without fitting it.
 
+        Parameters
+        ----------
+        exog_extra : array_like, shape (n, q)
+            Of the rows that were fitted, or of all that were given; frames and series are aligned.
+
         Returns
         -------
         statistic, pvalue, df
@@ -129,14 +134,14 @@ class Hypotheses:
 
         if self.family.params[self.family.location].size is not None:
             raise ValueError("Expected a model of one location. Received: several.")
-        extra, names = read_design(exog_extra, "exog_extra")
+        data = copy.copy(self._data)
+        extra, names = read_design(self.model.rows.align(exog_extra, "exog_extra"), "exog_extra")
         if len(extra) != self.nobs:
             raise ValueError(
                 f"Expected exog_extra with {self.nobs} rows, as the model. Received: {len(extra)}."
             )
         wide = Dense(np.column_stack([self.model.X, extra]), [*self.model.x_names, *names])
         check_rank(wide, wide.names)
-        data = copy.copy(self._data)
         data.designs = [wide, *data.designs[1:]]
         likelihood = data.likelihood(self.family, self.model.known)
         p, q = self.model.X.shape[1], extra.shape[1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.data.frames import index_of
+from probnn.data.alignment import RowIndex
 from probnn.families._frozen import FrozenMixture
 from probnn.glm.results import delta, rows
 from probnn.glm.results.wrap import Labels
@@ -38,7 +38,7 @@ def _index_of(results, exog):
     """Return the pandas index of rows, or None."""
     if exog is None:
         return results.model.index
-    return index_of(exog)
+    return RowIndex.of(exog, "exog").labels
 
 
 def predict_distribution(results, exog=None, **kwargs):

@@ -82,7 +82,7 @@ class Results(GoodnessOfFit, Hypotheses):
         method="newton",
         certificate=None,
     ):
-        covariance.check(cov_type, cov_kwds)
+        cov_kwds = covariance.options(model, cov_type, cov_kwds)
         if information not in (None, "expected", "observed"):
             raise ValueError(
                 f"Expected information 'expected' or 'observed'. Received: {information!r}."
@@ -95,7 +95,7 @@ class Results(GoodnessOfFit, Hypotheses):
         self.model, self.family, self.optimum = model, model.family, optimum
         self.method = method if optimum.penalty is None else optimum.penalty.label.lower()
         self.coef = np.asarray(optimum.coef)  # on the raw scale
-        self.cov_type, self.cov_kwds = cov_type, dict(cov_kwds or {})
+        self.cov_type, self.cov_kwds = cov_type, cov_kwds
         self.scale_type, self.converged = scale, optimum.converged
         self.fit_history, self.certificate = optimum.history, certificate
         self.is_conditional = False
@@ -413,7 +413,9 @@ class Results(GoodnessOfFit, Hypotheses):
         keep = {*self._scalars(), "_natural", "_cov", "_root", "scale"}
         cached = {n for n in dir(type(self)) if isinstance(getattr(type(self), n), cached_property)}
         state = {k: v for k, v in self.__dict__.items() if k not in cached or k in keep}
-        return {**state, "model": self.model.without_data()}
+        model = self.model.without_data()
+        options = {name: value for name, value in self.cov_kwds.items() if name != "groups"}
+        return {**state, "model": model, "_labels": Labels(model, None), "cov_kwds": options}
 
     def __repr__(self):
         shown = ", ".join(

@@ -1,0 +1,192 @@
+"""Rows keep their identity: what belongs to rows is put into their order.
+
+The same labels in another order are aligned; other labels, or labels that occur twice, raise. A
+default RangeIndex is an index like any other. What has no labels, as an array, a list or a frame of
+polars, goes by position.
+"""
+
+import keras
+import numpy as np
+
+from probnn.data.frames import index_of, names_of, take
+
+
+class LabelsError(ValueError):
+    """Rows have other labels than those that they belong to, or labels that tell them not apart."""
+
+
+class RowIndex:
+    """The rows that were given, by their labels, and those of them that are in use.
+
+    Parameters
+    ----------
+    name : str
+        What messages call what the rows are of.
+    count : int
+        How many rows were given.
+    labels : pandas.Index, optional
+        Their labels, where they have some.
+    kept : numpy.ndarray of int, optional
+        The positions of those in use; by default all.
+    table : frame or dict, optional
+        Columns of all rows, which by-row arguments may name.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from probnn.data.alignment import RowIndex
+    >>> rows = RowIndex("X", 3, pd.Index(["a", "b", "c"]), kept=np.array([0, 2]))
+    >>> rows.align(pd.Series([3, 2, 1], ["c", "b", "a"]), "offset").tolist()
+    [1, 3]
+    >>> rows.align([1, 2, 3], "offset").tolist()
+    [1, 3]
+    """
+
+    def __init__(self, name, count, labels=None, kept=None, table=None):
+        self.name, self.count, self.labels = name, count, labels
+        self.kept, self.table = kept, table
+
+    @classmethod
+    def of(cls, values, name):
+        """Return the rows of an array, a frame, a dict of columns, or a nest of arrays."""
+        found = (index_of(leaf) for leaf in _leaves(values))
+        labels = next((labels for labels in found if labels is not None), None)
+        if isinstance(values, dict):
+            values = next(iter(values.values()), ())
+        elif isinstance(values, (list, tuple)):
+            values = (*_leaves(values), values)[0]
+        return cls(name, (*np.shape(values), 0)[0], labels)
+
+    @classmethod
+    def first(cls, **named):
+        """Return the rows of the first that has labels, by its name; else of the first."""
+        found = [cls.of(values, name) for name, values in named.items()]
+        return next((rows for rows in found if rows.labels is not None), found[0])
+
+    def __len__(self):
+        return self.count if self.kept is None else len(self.kept)
+
+    @property
+    def index(self):
+        """The labels of the rows in use, or None."""
+        return self.labels if self.labels is None or self.kept is None else self.labels[self.kept]
+
+    @property
+    def left_out(self):
+        """How many rows are not in use."""
+        return self.count - len(self)
+
+    @property
+    def note(self):
+        """What to say of the rows that are left out; "" of none."""
+        n = self.left_out
+        return f"{n} row{'s' * (n != 1)} with missing values left out" if n else ""
+
+    def take(self, kept):
+        """Return these rows with those in use at some positions alone."""
+        return RowIndex(self.name, self.count, self.labels, kept, self.table)
+
+    def column(self, name, what):
+        """Return the rows in use of a column of the table, by its name."""
+        return self.align(column_of(self.table, name, what), what)
+
+    def align(self, values, what):
+        """Return values for each row in use, in their order, of values for these or for all rows.
+
+        Parameters
+        ----------
+        values : array_like, series or frame, or None
+            Without labels of another length they are returned as they are.
+        what : str
+            What messages call them.
+
+        Raises
+        ------
+        LabelsError
+            For other labels, or the same in another order where one occurs twice.
+        """
+        if self.kept is None:
+            return aligned(values, self.labels, what, self.name)
+        if values is None or np.shape(values)[:1] != (self.count,):
+            return aligned(values, self.index, what, self.name)
+        return take(aligned(values, self.labels, what, self.name), self.kept)
+
+
+def column_of(data, name, what):
+    """Return a column of a frame or of a dict, by its name, which stands for it as an argument."""
+    names = [*data] if isinstance(data, dict) else names_of(data) or []
+    if name not in names:
+        raise ValueError(
+            f"Expected {what} to name a column. Received: {name!r}, not among {names}."
+        )
+    return data[name]
+
+
+def aligned(values, labels, what, name="X"):
+    """Return values in the order of the labels of rows; see `RowIndex.align`."""
+    order = order_of(labels, None if labels is None else index_of(values), what, name)
+    return values if order is None else take(values, order)
+
+
+def order_of(labels, others, what, name="X"):
+    """Return the positions in other labels of each of these; None where they are the same.
+
+    Raises
+    ------
+    LabelsError
+        If the others are not the same in some order, or one of them occurs twice.
+    """
+    if labels is None or others is None or others is labels or others.equals(labels):
+        return None
+    problem = f"{len(others)} rows, not {len(labels)}"
+    if len(others) == len(labels):
+        for index in (labels, others):
+            if not index.is_unique:
+                twice = index[index.duplicated()][0]
+                problem = f"another order, or others, with {written(twice)} more than once"
+                break
+        else:
+            order = others.get_indexer(labels)
+            if (order >= 0).all():
+                return order
+            problem = f"other labels, without {written(labels[order < 0][0])}"
+    raise LabelsError(
+        f"Expected {what} with the labels of the rows of {name}, each once, in any order. "
+        f"Received: {problem}. Where positions are right, give {what} without labels: to_numpy()."
+    )
+
+
+def written(label):
+    """Return a label as one writes it: 8, and not np.int64(8)."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def align_all(x, y, sample_weight=None, prefix=""):
+    """Return x, y and sample weights, or nests of them, in the order of the first that has labels.
+
+    Raises
+    ------
+    ValueError
+        As `RowIndex.align`.
+    """
+    given = {"x": x, "y": y, "sample_weight": sample_weight}
+    named = {name: [index_of(leaf) for leaf in _leaves(nest)] for name, nest in given.items()}
+    found = [(i, prefix + name) for name, each in named.items() for i in each if i is not None]
+    if not found:
+        return x, y, sample_weight
+    labels, first = found[0]
+
+    def align(name, nest):
+        if not any(index is not None for index in named[name]):
+            return nest
+        what = prefix + name
+        return keras.tree.map_structure(lambda leaf: aligned(leaf, labels, what, first), nest)
+
+    return tuple(align(name, nest) for name, nest in given.items())
+
+
+def _leaves(values):
+    """Return the arrays in a nest; of numbers written out, none."""
+    if not isinstance(values, (dict, list, tuple)):
+        return [values]
+    return [leaf for leaf in keras.tree.flatten(values) if not np.isscalar(leaf)]

@@ -1,0 +1,154 @@
+"""Rows keep their identity at every door: y and what else rows have go by the labels of x."""
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+import probnn as pn
+
+N = 60
+RNG = np.random.default_rng(5)
+X = pd.DataFrame({"x": RNG.normal(size=N)}, index=[f"row {i}" for i in range(N)])
+Y = pd.Series(RNG.poisson(np.exp(0.5 + 0.4 * X["x"])), name="y").set_axis(X.index)
+C = (Y > 1).astype(int)
+W = pd.Series(RNG.uniform(0.5, 2.0, N), X.index)
+TURNED = RNG.permutation(N)
+
+
+def network(family="poisson"):
+    model = pn.Sequential([keras.Input((1,)), pn.Head(family)])
+    model.set_weights([np.full(weight.shape, 0.3) for weight in model.get_weights()])
+    model.compile(keras.optimizers.SGD(0.01), run_eagerly=True)  # nothing to compile
+    return model
+
+
+def weights_after_fit(fit):
+    model = network()
+    fit(model)
+    return np.concatenate([np.ravel(w) for w in model.get_weights()])
+
+
+def ensemble(y, w):
+    found = pn.DeepEnsemble(network(), members=2, seed=0)
+    found.fit(X, y, sample_weight=w, epochs=1, verbose=0, shuffle=False)
+    return found.predict(X, verbose=0)
+
+
+def plain(y, w):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.01), "mse", run_eagerly=True)
+    pn.fit(model, X, y, sample_weight=w, epochs=1, verbose=0, shuffle=False)
+    return model.get_weights()[0]
+
+
+def batches(y, w):
+    model = pn.glm.GLM.from_batches([(y, X.assign(const=1.0), {"offset": w})], "poisson")
+    return model.fit(verbose=False).params
+
+
+def drawn(plot):
+    """Return all numbers that a plot shows."""
+    found = plot()
+    figure = found if hasattr(found, "axes") and not hasattr(found, "lines") else found.figure
+    lines = [line.get_xydata() for ax in figure.axes for line in ax.lines]
+    lines += [dots.get_offsets() for ax in figure.axes for dots in ax.collections]
+    plt.close("all")
+    return np.concatenate([np.ravel(np.ma.filled(each, 0.0)) for each in lines])
+
+
+DESIGN = X.assign(const=1.0)
+POISSON = pn.glm.GLM(Y, DESIGN, "poisson").fit()
+LOGIT = pn.glm.Logit(C, DESIGN).fit()
+DATA = DESIGN.assign(y=Y)
+
+# What each says of y and of a number for each row, as an array.
+DOORS = {
+    "GLM": lambda y, w: pn.glm.GLM(y, DESIGN, "poisson", offset=w, freq_weights=w).fit().params,
+    "GLM exposure": lambda y, w: pn.glm.GLM(y, DESIGN, "poisson", exposure=w).fit().params,
+    "OLS": lambda y, w: pn.glm.OLS(y, DESIGN, var_weights=w).fit().params,
+    "Logit": lambda y, w: pn.glm.Logit((y > 1).astype(int), DESIGN, weights=w).fit().params,
+    "y alone has labels": lambda y, w: (
+        pn.glm.GLM(Y, DESIGN.to_numpy(), "poisson", offset=w).fit().params
+    ),
+    "designs": lambda y, w: (
+        pn.glm.GLM(y, DESIGN, designs={"scale": w.rename("w").to_frame()}).fit().params
+    ),
+    "glm": lambda y, w: pn.glm.glm("y ~ x", DATA, "poisson", exposure=w).fit().params,
+    "ols": lambda y, w: pn.glm.ols("y ~ x", DATA, weights=w).fit().params,
+    "logit": lambda y, w: pn.glm.logit("I(y > 1) ~ x", DATA, offset=w).fit().params,
+    "dict of columns": lambda y, w: pn.glm.ols("y ~ x + w", {**X, "y": y, "w": w}).fit().params,
+    "variable of the caller": lambda y, w: pn.glm.ols("y ~ x + w", DATA).fit().params,
+    "from_batches": batches,
+    "clusters": lambda y, w: (
+        pn.glm.OLS(Y, DESIGN).fit(cov_type="cluster", cov_kwds={"groups": w.round(1)}).bse
+    ),
+    "predict": lambda y, w: POISSON.predict(DESIGN, offset=w),
+    "predict_distribution": lambda y, w: POISSON.predict_distribution(DESIGN, exposure=w).mean(),
+    "get_prediction": lambda y, w: POISSON.get_prediction(DESIGN, offset=w).predicted_mean,
+    "score_test": lambda y, w: POISSON.score_test(w.rename("w")),
+    "fit": lambda y, w: weights_after_fit(
+        lambda m: m.fit(X, y, sample_weight=w, epochs=1, verbose=0, shuffle=False)
+    ),
+    "fit, validation": lambda y, w: (
+        network().fit(X, Y, validation_data=(X, y, w), shuffle=False, verbose=0).history["val_loss"]
+    ),
+    "pn.fit": plain,
+    "evaluate": lambda y, w: network().evaluate(X, y, sample_weight=w, verbose=0),
+    "train_on_batch": lambda y, w: weights_after_fit(lambda m: m.train_on_batch(X, y, w)),
+    "test_on_batch": lambda y, w: network().test_on_batch(X, y, w),
+    "DeepEnsemble": ensemble,
+    "cross_val_score": lambda y, w: pn.training.cross_val_score(
+        network(), X, y, 2, sample_weight=w
+    ),
+    "suggest_learning_rate": lambda y, w: pn.training.suggest_learning_rate(
+        network(), X, y, sample_weight=w, rates=[0.01]
+    ).curve["loss"],
+    "check_gradients": lambda y, w: pn.check_gradients(network(), X, y)["backprop"],
+    "inference": lambda y, w: pn.inference(network(), X, y, sample_weight=w).llf,
+    "polish": lambda y, w: pn.polish(network(), X, y, sample_weight=w).params,
+    "compare": lambda y, w: pn.compare(network(), x=X, y=y, x_test=X, y_test=y).to_frame(),
+    "diagnose": lambda y, w: [
+        each.value for each in pn.diagnose(network(), X, y, validation_data=(X, y))
+    ],
+    "coefficient_table": lambda y, w: pn.plots.coefficient_table(
+        {"net": network("normal")}, x=X, y=y
+    ).to_numpy()[:, 2:],
+    "coefficients": lambda y, w: drawn(lambda: pn.plots.coefficients(network("normal"), x=X, y=y)),
+    "plots.predictive": lambda y, w: drawn(lambda: pn.plots.predictive(network(), X, y)),
+    "plots.report": lambda y, w: drawn(lambda: pn.plots.report(POISSON, DESIGN, y)),
+    "decision_boundary": lambda y, w: drawn(
+        lambda: pn.plots.decision_boundary(
+            pn.glm.Logit(C, DESIGN.assign(w=W)).fit(),
+            DESIGN.assign(w=W),
+            y=(y > 1).astype(int),
+            grid=5,
+        )
+    ),
+    "loss_grid": lambda y, w: pn.plots.loss_grid(network(), X, y, grid=3).nll,
+    "loss_surface": lambda y, w: drawn(lambda: pn.plots.loss_surface(network(), X, y, grid=5)),
+    "descent": lambda y, w: pn.plots.descent(X["x"], y, family="poisson", steps=2).to_numpy(),
+    "gradient_descent": lambda y, w: drawn(
+        lambda: pn.plots.gradient_descent(X["x"], y, family="poisson", steps=2)
+    ),
+}
+
+
+def numbers(found):
+    return np.asarray(found, dtype="float64")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_labels_decide_and_not_positions(door):
+    want = numbers(DOORS[door](Y, W))
+    y, w = Y.iloc[TURNED], W.iloc[TURNED]
+    np.testing.assert_allclose(numbers(DOORS[door](y, w)), want, rtol=1e-6, atol=1e-9)
+    wrong = y.set_axis(Y.index), w.set_axis(W.index)  # what positions would say
+    assert not np.array_equal(numbers(DOORS[door](*wrong)), want)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_other_labels_raise(door):
+    with pytest.raises(ValueError, match="with the labels of the rows of"):
+        DOORS[door](Y.reset_index(drop=True), W.reset_index(drop=True))
