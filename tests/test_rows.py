@@ -53,6 +53,7 @@ def drawn(plot):
     found = plot()
     figure = found if hasattr(found, "axes") and not hasattr(found, "lines") else found.figure
     lines = [line.get_xydata() for ax in figure.axes for line in ax.lines]
+    lines += [bar.get_bbox().get_points() for ax in figure.axes for bar in ax.patches]
     lines += [dots.get_offsets() for ax in figure.axes for dots in ax.collections]
     plt.close("all")
     return np.concatenate([np.ravel(np.ma.filled(each, 0.0)) for each in lines])
@@ -135,6 +136,51 @@ DOORS = {
 }
 
 
+D = POISSON.predict_distribution(DESIGN)
+D_OF_CLASSES = LOGIT.predict_distribution(DESIGN)
+D_OF_NUMBERS = pn.glm.OLS(Y, DESIGN).fit().predict_distribution(DESIGN)
+CODES = {"brier": D_OF_CLASSES, "dawid_sebastiani": D_OF_NUMBERS, "interval": D_OF_NUMBERS}
+
+
+def of_classes(function, **options):
+    return lambda y, w: function((y > 1).astype(int), D_OF_CLASSES, **options)
+
+
+def score(name):
+    function, d = pn.scores.SCORES[name], CODES.get(name, D)
+    return lambda y, w: function((y > 1).astype(int) if d is D_OF_CLASSES else y, d)
+
+
+DOORS |= {name: score(name) for name in pn.scores.SCORES}
+DOORS |= {
+    "table": lambda y, w: pn.scores.table({"a": D, "b": D[TURNED]}, y, ["crps"]),
+    "log_prob": lambda y, w: D.log_prob(y),
+    "cdf": lambda y, w: D.cdf(y),
+    "pit": lambda y, w: D.pit(y, seed=0),
+    "calibration.pit": lambda y, w: pn.calibration.pit(y, D),
+    "uniformity_test": lambda y, w: pn.calibration.uniformity_test(y, D).pvalue,
+    "calibration.coverage": lambda y, w: pn.calibration.coverage(y, D),
+    "calibration.report": lambda y, w: pn.calibration.report(y, D).to_numpy(float),
+    "quantile_residuals": lambda y, w: pn.calibration.quantile_residuals(y, D),
+    "decompose": lambda y, w: pn.calibration.decompose(y, D).to_numpy(float),
+    "conformal": lambda y, w: pn.calibration.conformal(y, D_OF_NUMBERS).margin,
+    "isotonic": lambda y, w: pn.calibration.isotonic(y, D_OF_NUMBERS).levels,
+    "scale_scaling": lambda y, w: pn.calibration.scale_scaling(y, D_OF_NUMBERS).factor,
+    "temperature_scaling": of_classes(
+        lambda y, d: pn.calibration.temperature_scaling(y, d).temperature
+    ),
+    "calibration.reliability": of_classes(pn.calibration.reliability),
+    "expected_calibration_error": of_classes(pn.calibration.expected_calibration_error),
+    "plots.pit": lambda y, w: drawn(lambda: pn.plots.pit(y, D)),
+    "plots.coverage": lambda y, w: drawn(lambda: pn.plots.coverage(y, D)),
+    "plots.residuals": lambda y, w: drawn(lambda: pn.plots.residuals(y, D)),
+    "plots.distribution": lambda y, w: drawn(lambda: pn.plots.distribution(D, y=y)),
+    "plots.reliability": lambda y, w: drawn(
+        lambda: pn.plots.reliability((y > 1).astype(int), D_OF_CLASSES)
+    ),
+}
+
+
 def numbers(found):
     return np.asarray(found, dtype="float64")
 
@@ -144,8 +190,9 @@ def test_labels_decide_and_not_positions(door):
     want = numbers(DOORS[door](Y, W))
     y, w = Y.iloc[TURNED], W.iloc[TURNED]
     np.testing.assert_allclose(numbers(DOORS[door](y, w)), want, rtol=1e-6, atol=1e-9)
-    wrong = y.set_axis(Y.index), w.set_axis(W.index)  # what positions would say
-    assert not np.array_equal(numbers(DOORS[door](*wrong)), want)
+    mixed = [*reversed(range(N // 3)), *range(N // 3, N)]  # what positions might say
+    other = Y.iloc[mixed].set_axis(Y.index), W.iloc[mixed].set_axis(W.index)
+    assert not np.array_equal(numbers(DOORS[door](*other)), want)
 
 
 @pytest.mark.parametrize("door", DOORS)

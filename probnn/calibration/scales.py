@@ -189,7 +189,8 @@ def _best_factor(y, d):
 def _scaled(d, factor):
     """Return the Predictive with another scale."""
     name = d.family.scale_parameter
-    return Predictive(d.family, {**d.params, name: factor * d.params[name], **d.given})
+    params = {**d.params, name: factor * d.params[name], **d.given}
+    return Predictive(d.family, params).of_rows(d.rows)
 
 
 def _check_scaled(d):

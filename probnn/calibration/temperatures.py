@@ -68,7 +68,8 @@ class TemperatureScaling:
             if family.kind == "binary":
                 probs = probs[..., 1]
             coding = Classes(d_or_model.classes, d_or_model.ordered)
-            return Predictive(family, {family.location: probs}, classes=coding)
+            found = Predictive(family, {family.location: probs}, classes=coding)
+            return found.of_rows(d_or_model.rows)
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:

@@ -28,8 +28,6 @@ class RowIndex:
         Their labels, where they have some.
     kept : numpy.ndarray of int, optional
         The positions of those in use; by default all.
-    table : frame or dict, optional
-        Columns of all rows, which by-row arguments may name.
 
     Examples
     --------
@@ -42,9 +40,8 @@ class RowIndex:
     [1, 3]
     """
 
-    def __init__(self, name, count, labels=None, kept=None, table=None):
-        self.name, self.count, self.labels = name, count, labels
-        self.kept, self.table = kept, table
+    def __init__(self, name, count, labels=None, kept=None):
+        self.name, self.count, self.labels, self.kept = name, count, labels, kept
 
     @classmethod
     def of(cls, values, name):
@@ -84,11 +81,12 @@ class RowIndex:
 
     def take(self, kept):
         """Return these rows with those in use at some positions alone."""
-        return RowIndex(self.name, self.count, self.labels, kept, self.table)
+        return RowIndex(self.name, self.count, self.labels, kept)
 
-    def column(self, name, what):
-        """Return the rows in use of a column of the table, by its name."""
-        return self.align(column_of(self.table, name, what), what)
+    def part(self, rows):
+        """Return some of the rows in use: a slice, positions or a mask, of the first axis."""
+        rows = np.arange(len(self))[rows[0] if isinstance(rows, tuple) else rows]
+        return RowIndex(self.name, len(rows), None if self.index is None else self.index[rows])
 
     def align(self, values, what):
         """Return values for each row in use, in their order, of values for these or for all rows.
@@ -183,6 +181,12 @@ def align_all(x, y, sample_weight=None, prefix=""):
         return keras.tree.map_structure(lambda leaf: aligned(leaf, labels, what, first), nest)
 
     return tuple(align(name, nest) for name, nest in given.items())
+
+
+def rows_of(x):
+    """Return the `RowIndex` of x, or of a nest, if it has labels; else None."""
+    rows = RowIndex.of(x, "x")
+    return None if rows.labels is None else rows
 
 
 def _leaves(values):

@@ -94,13 +94,13 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        x = data.features(x)
+        x, rows = data.features(x), data.rows_of(x)
         n, raw = len(keras.tree.flatten(x)[0]), []
         for first in range(0, n, _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
             each = self.model(part, training=False)
             raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
-        return Predictive(head.family, head.to_params(np.concatenate(raw)))
+        return Predictive(head.family, head.to_params(np.concatenate(raw))).of_rows(rows)
 
     def used(self, table, named):
         """Return the columns as numbers; raises unless they are as many as the network takes."""

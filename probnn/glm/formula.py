@@ -210,7 +210,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
     caller = capture_context(2)  # a formula may use the functions of whoever writes it
     frame = to_frame(data)
-    rows = RowIndex("data", len(frame), RowIndex.of(data, "data").labels, table=data)
+    rows = RowIndex("data", len(frame), RowIndex.of(data, "data").labels)
     index, frame = frame.index, frame.reset_index(drop=True)
     for name, column in frame.items():  # levels that no row has would be columns of zeros
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -296,6 +296,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
         classes=classes,
         formula=Encoding(specs, family.location, own),
         rows=rows if len(kept) == len(frame) else rows.take(kept.to_numpy()),
+        table=data,
         frame=_read_by(specs.values(), frame).loc[kept].reset_index(drop=True),
     )
     return cls(y, X, family=family, **by_row, **kwargs, _origin=origin)

@@ -126,6 +126,7 @@ class GLM(Specification):
         self.family, y = as_bernoulli(self.family, y)
         self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
         self.index = index_of(X) if origin.source is None else None
+        self.table = origin.table
         self.formula, self.classes = origin.formula, origin.classes
         y, designs, trials = self._read(y, X, designs, dict(fixed or {}))
         self.y_name = origin.y_name or self.y_name

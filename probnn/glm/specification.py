@@ -40,6 +40,8 @@ class Origin:
         What makes designs of new data, by `read`, and knows the `terms` of a model.
     rows : RowIndex, optional
         The rows that were given, and those that are left.
+    table : frame or dict, optional
+        The columns of all rows that were given, which by-row arguments of a fit may name.
     source : Source, optional
         Batches of all rows; y and X are then a sample of them.
     likelihood_weights : numpy.ndarray, shape (n,), optional
@@ -53,6 +55,7 @@ class Origin:
     classes: object = None
     formula: object = None
     rows: RowIndex | None = None
+    table: object = None
     source: Source | None = None
     likelihood_weights: np.ndarray | None = None
     frame: object = None
@@ -261,6 +264,14 @@ class Specification:
         x = self.location_design(self.new_rows(frame.iloc[kept]))
         return rows.take(kept) if np.array_equal(x, self.X) else None
 
+    def rows_of(self, exog):
+        """Return the `RowIndex` of rows; of the fitted frame, if it has gaps, the fitted ones."""
+        if exog is None:
+            return self.rows
+        fitted = self.fitted_rows(exog)
+        gaps = fitted is not None and not self.formula.complete(exog).all()
+        return fitted if gaps else RowIndex.of(exog, "exog")
+
     def _like(self, x, names, what):
         """Return new columns in the order of those that were fitted."""
         frame = frame_of(x)
@@ -363,12 +374,13 @@ class Specification:
     def without_data(self):
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)
-        light.data, light.index, light.rows = Gone(len(self)), None, None
+        light.data, light.index = Gone(len(self)), None
+        light.rows = light.table = None
         return light
 
     def __setstate__(self, state):
         """Take in the attributes; in files of version 0.1 rows that are gone were None."""
-        state = {"rows": None, **state}
+        state = {"rows": None, "table": None, **state}
         if state["data"] is None:
             old = ("X", "designs", "batches", "sample", "_rows", "_nobs")
             kept = {name: value for name, value in state.items() if name not in old}

@@ -279,8 +279,10 @@ class Probabilistic:
         """
         from probnn.predictive import PooledPredictive, Predictive
 
+        rows = None if streams.is_stream(x) else data.rows_of(x)
+
         def believed(head, raw):
-            return Predictive(head.family, head.to_params(raw))
+            return Predictive(head.family, head.to_params(raw)).of_rows(rows)
 
         if passes is None:
             return _map(believed, self.heads, self._predict_raw(x, **kwargs))

@@ -84,6 +84,10 @@ class Inputs:
         """Return the `Predictive` of rows in a table like that of x."""
         return self.model.predict_distribution(self.exog(table))
 
+    def response(self, y):
+        """Return y as an array, in the order of the rows; None stays None."""
+        return None if y is None else to_numpy(self.index.align(y, "y"))
+
     def half_width(self, table, *options):
         """Return `FittedModel.half_width` of rows in a table like that of x."""
         return self.model.half_width(self.exog(table), *options)

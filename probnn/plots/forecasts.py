@@ -62,7 +62,7 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
     values = np.linspace(at.min(), at.max(), grid)
     table, held = rows.holding({feature: values})
     shown = name_of(y) or "y"
-    y, d = rows.model.of_trials(rows.index.align(y, "y"), rows.believed(table))
+    y, d = rows.model.of_trials(rows.response(y), rows.believed(table))
     _check_responses(d)
     levels, names = np.sort(checks.fractions(levels)), d.classes
     if y is not None:

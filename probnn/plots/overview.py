@@ -64,7 +64,7 @@ def report(model, x, y, *, figure=None):
     """
     rows = Inputs(model, x)
     d = rows.believed(rows.table)
-    y, d = rows.model.of_trials(rows.index.align(y, "y"), d)
+    y, d = rows.model.of_trials(rows.response(y), d)
     checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)

@@ -72,7 +72,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
         raise ValueError(f"Expected a model of probabilities of classes. Received: {family!r}.")
     name = name_of(y) or rows.y_name
     if y is not None:
-        _, y = believed.coded(rows.index.align(y, "y"))
+        _, y = believed.coded(rows.response(y))
         y = numbers(y).ravel()
         if len(y) != len(rows.table):
             raise ValueError(

@@ -41,6 +41,8 @@ class PooledPredictive(Predictive):
         self.members = list(members)
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
+        self.rows = self.members[0].rows
+        self.members = [each.aligned(self.rows) for each in self.members]
         kinds = {each.family for each in self.members}
         sizes = {each.shape for each in self.members}
         if len(kinds) > 1 or len(sizes) > 1:

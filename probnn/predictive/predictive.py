@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from probnn.data.alignment import order_of
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
 from probnn.families.registry import of_params
@@ -59,6 +60,7 @@ class Predictive:
     """
 
     members = ()  # those of a pool of models
+    rows = None  # the RowIndex by whose labels y goes, where x had some
 
     def __init__(self, family, params, classes=None):
         self.family = of_params(family, params)
@@ -322,9 +324,10 @@ class Predictive:
         return self._labels(np.asarray(drawn, dtype=float))
 
     def coded(self, y):
-        """Return the distributions of the codes of classes, and labels as codes.
+        """Return the distributions of the codes of classes, and labels as codes, a row for each.
 
-        Of numbers, and of classes whose labels are their codes, both are returned as they are.
+        A series goes by its labels where those of the rows are known. Of numbers, and of classes
+        whose labels are their codes, both are then returned as they are.
 
         Parameters
         ----------
@@ -349,6 +352,7 @@ class Predictive:
         >>> d.classes.tolist(), y.tolist()
         ([0, 1], [1.0])
         """
+        y = y if self.rows is None else self.rows.align(y, "y")
         if self._coding is not None and not self._coding.are_codes:
             return self._of_codes(), self._coding.encode(y)
         if self.family.has_classes and to_numpy(y).dtype.kind not in "biuf":
@@ -433,7 +437,21 @@ class Predictive:
         """Return the distributions of some rows: an int, a slice, or an array, as NumPy takes."""
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
-        return self._rows(rows)
+        found = self._rows(rows)
+        return found if self.rows is None else found.of_rows(self.rows.part(rows))
+
+    def of_rows(self, rows):
+        """Return the distributions as those of rows with this `RowIndex`, or None."""
+        other = copy.copy(self)
+        other.rows = rows
+        return other
+
+    def aligned(self, rows):
+        """Return the distributions in the order of rows, where the labels of both are known."""
+        if rows is None or self.rows is None:
+            return self
+        order = order_of(rows.index, self.rows.index, "distributions", rows.name)
+        return self if order is None else self[order]
 
     def flatten(self, where=None):
         """Return the distributions of all responses, or time steps, one after the other: (m,).
@@ -472,7 +490,7 @@ class Predictive:
     def to_frame(self, level=0.9):
         """Return a pandas DataFrame of the parameters, mean, standard deviation and interval.
 
-        Its rows are numbered from 0, in the order of x, whatever index x had.
+        Its index is that of x; where x had none, rows are numbered from 0.
 
         Parameters
         ----------
@@ -489,7 +507,8 @@ class Predictive:
         return to_frame(self, level)
 
     def __repr__(self):
-        return f"<Predictive {self.family.name}: n={len(self)}, {', '.join(self.params)}>"
+        note = f" ({self.rows.note})" if self.rows is not None and self.rows.note else ""
+        return f"<Predictive {self.family.name}: n={len(self)}{note}, {', '.join(self.params)}>"
 
     def _repr_html_(self):
         shown = self[:5].to_frame()._repr_html_()

@@ -22,4 +22,4 @@ def to_frame(d, level):
             last = d.classes[index[-1]] if of_classes else index[-1] if tail else None
             label = f"[{', '.join(map(str, (*index[:-1], last)))}]" if tail else ""
             frame[name + label] = values[(slice(None), *index)]
-    return pd.DataFrame(frame)
+    return pd.DataFrame(frame, index=None if d.rows is None else d.rows.index)

@@ -68,7 +68,8 @@ def table(predictives, y, scores=None, *, reference=None):
     crps  narrow  0.456       0.000  0.000
           wide    0.440      -0.017  0.036
     """
-    predictives = _named(predictives)
+    predictives, rows = _named(predictives)
+    y = y if rows is None else rows.align(y, "y")
     reference = next(iter(predictives)) if reference is None else reference
     if reference not in predictives:
         raise ValueError(
@@ -96,7 +97,7 @@ def table(predictives, y, scores=None, *, reference=None):
 
 
 def _named(predictives):
-    """Return name -> Predictive, all of as many rows, or raise."""
+    """Return name -> Predictive, all of the same rows in one order, and their `RowIndex`."""
     if not isinstance(predictives, dict) or not predictives:
         raise ValueError(
             "Expected at least one Predictive with a name, as {'GLM': d}. Received: "
@@ -113,7 +114,8 @@ def _named(predictives):
         raise ValueError(
             f"Expected Predictives of the same rows. Received numbers of them: {sizes}."
         )
-    return predictives
+    rows = next((d.rows for d in predictives.values() if d.rows is not None), None)
+    return {name: d.aligned(rows) for name, d in predictives.items()}, rows
 
 
 def _measure(y, d):

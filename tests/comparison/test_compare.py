@@ -877,9 +877,9 @@ def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match=r"x_test and y_test together. Received no x_test\."):
         pn.compare(logit(), y_test=y)
     with pytest.raises(ValueError, match=r"y with one value for each of 32 rows.*\(31,\)"):
-        pn.compare(logit(), x=x, y=y[1:])
+        pn.compare(logit(), x=x, y=y.to_numpy()[1:])
     with pytest.raises(ValueError, match=r"y_test with one value for each of 5 rows"):
-        pn.compare(logit(), x_test=x[:5], y_test=y)
+        pn.compare(logit(), x_test=x[:5], y_test=y.to_numpy())
     with pytest.raises(ValueError, match=r"x_test of shape \(n, p\)"):
         pn.compare(logit(), x_test=x.GPA.to_numpy(), y_test=y)
     for model in (pn.glm.Logit(y, design), sm.Logit(y, design), LogisticRegression(), 3):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn.data.alignment import column_of
 from probnn.data.frames import to_numpy
 from probnn.fitting.curvature import Curvature
 from probnn.glm.results.rows import variances
@@ -55,8 +56,9 @@ def _groups(model, groups):
     _ = model.data.whole()  # raises where rows are gone, or in batches
     n, names = len(model), [groups] if isinstance(groups, str) else groups
     if isinstance(names, (list, tuple)) and len(names) < 3 and all(type(v) is str for v in names):
-        if model.rows.table is not None:
-            columns = [model.rows.column(name, "groups") for name in names]
+        if model.table is not None:
+            columns = (column_of(model.table, name, "groups") for name in names)
+            columns = [model.rows.align(column, "groups") for column in columns]
             return np.column_stack([_codes(to_numpy(column)) for column in columns])
         if n > 2:
             raise ValueError(

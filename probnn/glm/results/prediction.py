@@ -43,10 +43,14 @@ def _index_of(results, exog):
 
 def predict_distribution(results, exog=None, **kwargs):
     """Return the `Predictive` of rows: see `Results.predict_distribution`."""
+    rows = results.model.rows_of(exog)
+    if rows.kept is not None and exog is not None:
+        kwargs = {"rows": rows, **kwargs}
     data, raw = _raw(results, exog, kwargs)
     precision = 1.0 if exog is not None or data.var_weights is None else data.var_weights
     params = _params(results, raw, results.scale / precision)
-    return Predictive(results.family, params, classes=results.model.classes)
+    d = Predictive(results.family, params, classes=results.model.classes)
+    return d if rows.index is rows.kept is None else d.of_rows(rows)
 
 
 def _params(results, raw, scale):
