@@ -30,7 +30,7 @@ def test_log_likelihoods_are_at_their_maximum_over_the_dispersion(name):
     found = GLM(y, x, name, LINKS[name]).fit()
     for kind, value in (("full", found.llf), ("null", found.llnull)):
         np.testing.assert_allclose(value, want[kind]["llf"], rtol=1e-9)
-    np.testing.assert_allclose(found.scale_ml, want["full"]["phi"], rtol=1e-6)
+    np.testing.assert_allclose(found.scale_ml, want["full"]["phi"], rtol=1e-9)
     np.testing.assert_allclose(found.scale, want["full"]["pearson"], rtol=1e-6)
     at_pearson = found.llf_scaled(found.scale)
     np.testing.assert_allclose(at_pearson, want["full"]["at_pearson"], rtol=1e-6)
@@ -58,6 +58,9 @@ def test_one_model_written_twice_has_one_likelihood_and_aic(family, parameter, w
     names = {"designs": {parameter: np.ones((len(x), 1))}}
     twice = GLM(CARS.mpg, x, family, **names, **weights).fit()
     np.testing.assert_allclose(once.llf, twice.llf, rtol=1e-9)
+    value = once.family.with_dispersion(once.scale_ml)[parameter]
+    raw = once.family.links[parameter].forward(np.float64(value))
+    np.testing.assert_allclose(twice.params.iloc[-1], raw, rtol=1e-7)
     np.testing.assert_allclose([once.aic, once.bic], [twice.aic, twice.bic], rtol=1e-9)
     np.testing.assert_allclose(once.llnull, twice.llnull, rtol=1e-9)
 

@@ -14,15 +14,15 @@ class GoodnessOfFit:
     """The part of `Results` that sums over rows, whether they are in memory or in batches."""
 
     def _total(self, function):
-        """Return the sum over rows, each as often as its frequency says."""
+        """Return the sum over rows, (n,) or (n, k), each as often as its frequency says."""
         total = 0.0
         for data in self.model.data.parts():
             raw = data.likelihood(self.family, self.model.known).raw(self.coef)
             values = function(data, raw)
-            total += float(
-                np.sum(values if data.freq_weights is None else data.freq_weights * values)
-            )
-        return total
+            if data.freq_weights is not None:
+                values = (data.freq_weights * values.T).T
+            total = total + values.sum(axis=0)
+        return float(total) if np.ndim(total) == 0 else total
 
     def _sum_of_deviances(self):
         def deviance(data, raw):
@@ -73,7 +73,13 @@ class GoodnessOfFit:
             return 1.0
         if self.model.is_linear:
             return self.pearson_chi2 / self.model.nobs
-        return dispersion.maximum(self._llf_at, self.pearson_chi2 / self.model.nobs)
+
+        def slopes(phi):
+            return self._total(
+                lambda data, raw: rows.dispersion_slopes(self.family, data, raw, phi)
+            )
+
+        return dispersion.root(slopes, self.pearson_chi2 / self.model.nobs)
 
     def _llf_at(self, phi):
         phi = phi if self.model.dispersion else None

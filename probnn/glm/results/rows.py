@@ -22,11 +22,7 @@ def variances(family, raw):
 
 def log_likelihood(family, data, raw, phi=None):
     """Return the log-likelihood of each row, at dispersion phi if given; no frequencies in it."""
-    dispersed = {}
-    if phi is not None:
-        precision = np.ones(len(data)) if data.var_weights is None else data.var_weights
-        # A row without precision says nothing: it has any dispersion, and counts for 0 below.
-        dispersed = family.with_dispersion(phi / np.where(precision > 0, precision, 1.0))
+    dispersed = {} if phi is None else family.with_dispersion(phi / _precision(data))
     if not dispersed:
         found = family.log_prob(data.y, raw)
         if data.trials is not None:
@@ -39,11 +35,40 @@ def log_likelihood(family, data, raw, phi=None):
                 - gammaln(data.trials - successes + 1.0)
             )
         return found if data.var_weights is None else data.var_weights * found
+    found = family.log_prob(data.y, _dispersed(family, data, raw, phi))
+    return found if data.var_weights is None else np.where(data.var_weights > 0, found, 0.0)
+
+
+def _precision(data):
+    """Return var_weights; 1 of a row without precision, which counts for 0 at any dispersion."""
+    weights = np.ones(len(data)) if data.var_weights is None else data.var_weights
+    return np.where(weights > 0, weights, 1.0)
+
+
+def _dispersed(family, data, raw, phi):
+    """Return raw values at a dispersion."""
     raw = raw.copy()
+    values = family.with_dispersion(phi / _precision(data))
     for a, name in enumerate(family.params):
-        if name in dispersed:
-            raw[:, a] = family.links[name].forward(dispersed[name])
-    return np.where(precision > 0, family.log_prob(data.y, raw), 0.0)
+        if name in values:
+            raw[:, a] = family.links[name].forward(values[name])
+    return raw
+
+
+def dispersion_slopes(family, data, raw, phi):
+    """Return the first two derivatives (n, 2) of `log_likelihood` in the logarithm of phi."""
+    step = 1e-4  # links of dispersions are smooth, and most of them logarithms: lines
+    low, here, high = (_dispersed(family, data, raw, phi * np.exp(s)) for s in (-step, 0.0, step))
+    first, second = (high - low) / (2.0 * step), (high - 2.0 * here + low) / step**2
+    _, slope, curvature = family.derivatives(data.y, here)
+    found = np.column_stack(
+        [
+            -np.einsum("na,na->n", slope, first),
+            -np.einsum("nab,na,nb->n", curvature, first, first, optimize=True)
+            - np.einsum("na,na->n", slope, second),
+        ]
+    )
+    return found if data.var_weights is None else np.where(data.var_weights[:, None] > 0, found, 0)
 
 
 def check_mean_family(family, what):
