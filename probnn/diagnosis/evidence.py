@@ -164,7 +164,7 @@ class Evidence:
         if y is None:
             if x is not None:
                 raise ValueError("Expected y, the responses of the rows of x. Received: None.")
-            y = model.observed()
+            _, y = model.training()
         x, y, self._left_out = _together(model, x, y)
         self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
         read = self._read if model.trials is None else _reader_of_trials(model, y)

@@ -97,8 +97,8 @@ class FittedModel:
             raise self.predicts_none()
         return self.model.predict_distribution(x)
 
-    def observed(self):
-        """Return y of the training rows, (n,) or as many columns as it was fitted to."""
+    def training(self):
+        """Return the training rows: x as `predict_distribution` takes it, and y as it was given."""
         raise ValueError(
             "Expected results that hold the rows that they were fitted to. Received: "
             f"{type(self.model).__name__}. Give the rows, x and y."

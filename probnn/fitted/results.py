@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from probnn import data
 from probnn.fitted.base import FittedModel
@@ -51,15 +52,18 @@ class FittedResults(FittedModel):
         """A head of the family, which reads y."""
         return Head(self.family, dtype="float64")
 
-    def observed(self):
-        """Return y of the rows in memory: labels of classes; of proportions, both counts."""
+    def training(self):
+        """Return the rows in memory: y as labels of classes; of proportions, as both counts."""
         if not self.holds_rows:
-            return super().observed()
-        y, classes = self._glm.data.rows.y, self._glm.classes
-        if self.trials is None:
-            return y if classes is None else classes.decode(y)
-        successes = np.round(y * self.trials)
-        return np.column_stack([successes, self.trials - successes])
+            return super().training()
+        held, classes = self._glm.data.rows, self._glm.classes
+        x, y = held.frame, held.y
+        if x is None:
+            x = pd.DataFrame(self._glm.X, columns=self.x_names)
+        if self.trials is not None:
+            successes = np.round(y * self.trials)
+            y = np.column_stack([successes, self.trials - successes])
+        return x, y if classes is None else classes.decode(y)
 
     def read(self, name, table=None, y=None):
         """Return the `Fit`."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.calibration import checks
+from probnn.fitted import adapt
 from probnn.plots._axes import COLORS, style
 from probnn.plots._inputs import Inputs
 from probnn.plots.checks import coverage, pit, reliability
@@ -10,16 +11,17 @@ from probnn.plots.forecasts import predictive
 from probnn.plots.residual_plots import residuals
 
 
-def report(model, x, y, *, figure=None):
+def report(model, x=None, y=None, *, figure=None):
     """Draw what a model predicts, and whether it is right: four plots that fit its response.
 
     Parameters
     ----------
     model : probnn.Model, DeepEnsemble or Results
         Anything with `predict_distribution` and one response.
-    x : array_like, shape (n,) or (n, p)
-        Rows, best such as the model was not fitted to.
-    y : array_like, shape (n,) or (n, 1)
+    x : array_like, shape (n,) or (n, p), optional
+        Rows, best such as the model was not fitted to; without x and y, those that results were
+        fitted to.
+    y : array_like, shape (n,) or (n, 1), optional
         What was observed; two columns of bounds for a censored family, of successes and trials for
         one of proportions.
     figure : matplotlib Figure, optional
@@ -62,6 +64,8 @@ def report(model, x, y, *, figure=None):
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['y', 'density', 'observed share', 'residual - quantile']
     """
+    if x is None and y is None:
+        x, y = adapt(model).training()
     rows = Inputs(model, x)
     d = rows.believed(rows.table)
     y, d = rows.model.of_trials(rows.response(y), d)

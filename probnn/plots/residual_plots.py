@@ -61,7 +61,7 @@ def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
     level = checks.fraction(level)
     if d is None:
         model = adapt(y)
-        y, d = model.of_trials(model.observed(), model.predict_distribution(None))
+        y, d = model.of_trials(model.training()[1], model.predict_distribution(None))
     names = checks.predictive(d).classes
     d, y = checks.rows(y, d, censored=kind != "binned")
     if kind == "fitted" and d.mean().ndim > len(d.shape):

@@ -12,6 +12,7 @@ from statsmodels.nonparametric.smoothers_lowess import lowess
 from tables.drawn import band, binary, labels, line, normal
 
 import probnn as pn
+from probnn.fitted import adapt
 from probnn.plots import coverage, pit, reliability, residuals
 
 # ---- reliability --------------------------------------------------------------------------------
@@ -251,6 +252,11 @@ def test_results_stand_for_the_rows_that_they_were_fitted_to():
     d = results.predict_distribution(x, exposure=trials)
     found = line(residuals(results), "residuals")
     np.testing.assert_allclose(found, line(residuals(y, d), "residuals"), rtol=1e-9)
+    results = pn.glm.ols("y ~ g", {"y": won, "g": np.where(x[:, 1] > 0, "b", "a")}).fit()
+    found, expected = pn.plots.report(results), pn.plots.report(results, *adapt(results).training())
+    for one, other in zip(found.axes, expected.axes, strict=True):
+        for a, b in zip(one.lines, other.lines, strict=True):
+            np.testing.assert_array_equal(a.get_xydata(), b.get_xydata())
     with pytest.raises(ValueError, match="Expected results that hold the rows"):
         residuals(pn.glm.GLM.from_batches([(y, x)], "poisson").fit())
 
