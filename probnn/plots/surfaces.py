@@ -77,7 +77,7 @@ def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, a
         if len(y) != len(rows.table):
             raise ValueError(
                 f"Expected y with a class for each of the {len(rows.table)} rows of x. Received: "
-                f"{len(y)} values."
+                f"{len(y)} values of type {y.dtype}."
             )
         family.check(y)
     ax = axes(ax)
