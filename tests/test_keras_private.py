@@ -63,9 +63,10 @@ def of_keras():
     """Return the private names of what Keras makes."""
     optimizer = keras.optimizers.Adam()
     optimizer.exclude_from_weight_decay([keras.Variable(np.zeros(1))])
-    model = compiled(optimizer)
+    model = compiled(optimizer, metrics=["mae"])
     keras_private.build(model, (X, Y))
     things = [
+        model._compile_metrics,
         *(model, keras.Sequential([keras.Input((2,))]), model.layers[1], model.outputs[0]),
         *(keras_private.node_of(model.outputs[0]), optimizer, model.metrics[0], model.loss),
         *(keras.callbacks.TensorBoard(), keras.callbacks.History()),
@@ -264,3 +265,23 @@ def test_batches_are_checked_before_keras_sees_them():
     assert batches.num_batches is None
     model.fit(batches, steps_per_epoch=1, verbose=0)
     assert (1, [(6, 2), (6, 1)]) in checked
+
+
+@pytest.mark.backend
+def test_metrics_of_rows_that_count():
+    model = compiled(metrics=["mae", "root_mean_squared_error"], weighted_metrics=["mse"])
+    y_pred, counts = np.zeros((6, 1), "float32"), np.array([1.0, 0, 1, 0, 0, 0], "float32")
+    keras_private.update_metrics(model, Y, y_pred, 2.0 * counts, counts)
+    found, seen = model.get_metrics_result(), Y[[0, 2]]
+    right = {"mae": abs(seen).mean(), "mse": (seen**2).mean()}
+    right["root_mean_squared_error"] = right["mse"] ** 0.5
+    for name, value in right.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)
+
+
+@pytest.mark.backend
+def test_masks_go_with_what_layers_put_out():
+    masked = keras.layers.Masking(0.0)(np.array([[[1.0], [0.0]]], "float32"))
+    mask = keras.ops.convert_to_numpy(keras_private.mask_of(masked))
+    assert mask.tolist() == [[True, False]]
+    assert keras_private.mask_of(keras.ops.zeros((1, 2))) is None

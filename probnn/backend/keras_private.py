@@ -4,10 +4,12 @@ Keras may change such names in any release: `tests/test_keras_private.py` asks f
 """
 
 import contextlib
+import functools
 import types
 
 import keras
 import numpy as np
+from keras.src import backend
 from keras.src.backend.common import dtypes
 from keras.src.models.functional import Functional  # noqa: F401 - a base, of no public name
 from keras.src.models.model import functional_init_arguments
@@ -40,6 +42,11 @@ def node_of(tensor):
     """Return the call that made a symbolic tensor: `operation`, `input_tensors`, `outputs`."""
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
+
+
+def mask_of(tensor):
+    """Return which time steps of a layer's output count, or None for all."""
+    return backend.get_keras_mask(tensor)
 
 
 def calls(operation):
@@ -90,6 +97,30 @@ def validates(model, epoch, validation_freq):
 def has_metrics(model):
     """Return whether a model was compiled with metrics."""
     return model._compile_metrics is not None
+
+
+def update_metrics(model, y, y_pred, sample_weight, counts):
+    """Update the metrics of a model where only some rows, or time steps, count.
+
+    Parameters
+    ----------
+    model : keras.Model
+    y, y_pred : structures of tensors
+    sample_weight : structure of tensors or None
+        For the metrics that are weighted.
+    counts : structure of tensors or None
+        1 or 0 for each row: Keras hands a mask to metrics of functions alone.
+    """
+    metrics = model._compile_metrics
+    if not metrics.built:
+        metrics.build(y, y_pred)
+    outputs = zip(*map(metrics._flatten_y, (y, y_pred, sample_weight, counts)), strict=True)
+    lists = zip(metrics._flat_metrics, metrics._flat_weighted_metrics, strict=True)
+    for (plain, weighted), (y, y_pred, weight, count) in zip(lists, outputs, strict=True):
+        if plain:
+            plain.update_state(y, y_pred, count)
+        if weighted:
+            weighted.update_state(y, y_pred, weight)
 
 
 def loss_tracker(model):
@@ -210,20 +241,24 @@ class Batches(data_adapter.DataAdapter):
     """
 
     def __init__(self, source, **options):
-        self._inner = data_adapters.get_data_adapter(source, **options)
+        self._source, self._options = source, options
+
+    @functools.cached_property
+    def _inner(self):  # made when it is needed: it reads ahead
+        return data_adapters.get_data_adapter(self._source, **self._options)
 
     def check(self, number, *batch):
         """Raise if the batch of this number, from 1, is wrong."""
         raise NotImplementedError
 
-    def unchecked(self):
-        """Return the batches as NumPy arrays, as the source gives them."""
-        return self._inner.get_numpy_iterator()
+    def arranged(self, batch):
+        """Return a batch in the structure in which Keras is to have it."""
+        return batch
 
     def _checked(self, batches):
         for number, batch in enumerate(batches, start=1):
             self.check(number, *batch)
-            yield batch
+            yield self.arranged(batch)
 
     def get_numpy_iterator(self):
         """Return the batches as NumPy arrays."""
@@ -241,7 +276,7 @@ class Batches(data_adapter.DataAdapter):
         """Return the batches as a `tf.data` dataset."""
         from probnn.backend.tensorflow import map_batches  # such a dataset may feed any backend
 
-        return map_batches(self._inner.get_tf_dataset(), self.check)
+        return map_batches(self._inner.get_tf_dataset(), self.check, self.arranged)
 
     @property
     def num_batches(self):

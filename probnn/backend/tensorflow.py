@@ -140,8 +140,11 @@ def float64():
     return contextlib.nullcontext()
 
 
-def map_batches(dataset, function):
-    """Return a dataset that calls `function(number, *host_arrays)` on every batch, from 1 on."""
+def map_batches(dataset, function, arrange):
+    """Return a dataset that calls `function(number, *host_arrays)` on every batch, from 1 on.
+
+    `arrange` then changes the structure of the batch, a tuple.
+    """
 
     def check(number, batch):
         batch = batch if isinstance(batch, tuple) else (batch,)
@@ -154,8 +157,8 @@ def map_batches(dataset, function):
         checked = tf.numpy_function(on_host, [number, *flat], [t.dtype for t in flat])
         for new, old in zip(checked, flat, strict=True):
             new.set_shape(old.shape)
-        batch = tf.nest.pack_sequence_as(batch, checked)
-        return batch if len(batch) > 1 else batch[0]
+        arranged = arrange(tf.nest.pack_sequence_as(batch, checked))
+        return arranged if len(arranged) > 1 else arranged[0]
 
     return dataset.enumerate().map(check).prefetch(tf.data.AUTOTUNE)
 

@@ -18,6 +18,7 @@ from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.graph import split
+from probnn.networks.inputs import columns_of, read_inputs
 
 NO_OPTIMUM = (
     "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
@@ -47,20 +48,15 @@ class HeadModel:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
         x, y, sample_weight = align_all(x, y, sample_weight)
         self.rows = RowIndex.first(x=x, y=y)
+        x = columns_of(model).aligned(x)
         names = names_of(x)
         names = None if names is None else [str(name) for name in names]
         self.labelled = is_labelled(x)
         index = index_of(x)
-        x = data.features(x)
+        x = read_inputs(model, x)
         if np.ndim(x) != 2:
             raise ValueError(
                 f"Expected x of shape (n, p), one row for each y. Received: shape {np.shape(x)}."
-            )
-        width = getattr(model, "input_shape", (None, None))[-1]
-        if width not in (None, x.shape[1]):
-            raise ValueError(
-                f"Expected x of shape (n, {width}), as the network takes. Received: shape "
-                f"{x.shape}."
             )
         if not head.built:
             model(x[:1])

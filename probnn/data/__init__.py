@@ -1,15 +1,31 @@
 """Data: what users give, as arrays that were checked before anything is computed."""
 
 from probnn.data.alignment import align_all, rows_of
-from probnn.data.checks import arrays, features, response, responses, shape_text, weights
+from probnn.data.checks import (
+    arrays,
+    as_array,
+    by_head,
+    features,
+    for_each,
+    response,
+    shape_text,
+    weights,
+)
+from probnn.data.columns import Columns
 from probnn.data.frames import to_numpy
+from probnn.data.weights import as_often, class_weights
 
 __all__ = [
+    "Columns",
     "align_all",
     "arrays",
+    "as_array",
+    "as_often",
+    "by_head",
+    "class_weights",
     "features",
+    "for_each",
     "response",
-    "responses",
     "rows_of",
     "shape_text",
     "to_numpy",

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from probnn.data.frames import names_of, to_numpy
+from probnn.data.frames import frame_of, names_of, to_numpy
 
 
 def shape_text(shape):
@@ -12,7 +12,7 @@ def shape_text(shape):
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def response(y, head, what="y"):
+def response(y, head, what="y", weight=None):
     """Return y as a float array of shape (n,), or (n, units), that the head's family supports.
 
     Parameters
@@ -23,12 +23,22 @@ def response(y, head, what="y"):
         The head that y is the response of.
     what : str
         What messages call it.
+    weight : array_like, shape (n,), (n, 1) or (n, t), optional
+        Sample weights: where they are 0, y is not observed, and may be NaN.
 
     Raises
     ------
     ValueError
         If it has zero rows, is not numeric, has another shape, or a value outside the support.
     """
+    y = _shaped(head, what, y)
+    weight = _weight(head, "sample_weight", weight, y)
+    _check_values(head, what, y, weight)
+    return y
+
+
+def _shaped(head, what, y):
+    """Return y as a float array of the shape that the head asks for."""
     if isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > len(head.family.y_shape):
         (y,) = y  # Keras's list of the only output's response
     if isinstance(y, dict):
@@ -51,11 +61,20 @@ def response(y, head, what="y"):
         y = y[..., 0]
     if y.ndim != rank - 1 + len(tail) or y.shape[y.ndim - len(tail) :] != tail:
         raise ValueError(_shape_problem(y, head, what, rank, tail))
-    y = y.astype(np.result_type(y.dtype, np.float32), copy=False)
-    head.family.check(y, what)
+    return y.astype(np.result_type(y.dtype, np.float32), copy=False)
+
+
+def _check_values(head, what, y, weight):
+    """Raise if a value of y that counts lies outside the support of the head's family."""
+    counts = True if weight is None else np.broadcast_to(_to_rank(weight, y) != 0, y.shape)
+    head.family.check(y, what, counts)
     if y.dtype == "float64" and head.variable_dtype == "float32":
-        head.family.check(y.astype("float32"), f"{what} in float32")
-    return y
+        with np.errstate(over="ignore"):
+            head.family.check(y.astype("float32"), f"{what} in float32", counts)
+
+
+def _to_rank(weight, y):
+    return weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
 
 
 def _shape_problem(y, head, what, rank, tail):
@@ -91,11 +110,20 @@ def features(x, what="x"):
     return keras.tree.map_structure(lambda leaf: _check_features(leaf, what), x)
 
 
+def as_array(x):
+    """Return an array of what holds numbers; text and what is not dense as it is, for Keras."""
+    if isinstance(x, np.ndarray) or frame_of(x) is not None:
+        return to_numpy(x)
+    text = getattr(getattr(x, "dtype", None), "name", None) == "string"  # TensorFlow's tensors
+    sparse = hasattr(x, "toarray") or type(x).__name__ in ("SparseTensor", "RaggedTensor")
+    return x if text or sparse else to_numpy(x)
+
+
 def _check_features(x, what):
-    if hasattr(x, "toarray") or type(x).__name__ in ("SparseTensor", "RaggedTensor"):
-        return x  # not dense, for Keras to take or to refuse
     names = names_of(x)
-    x = to_numpy(x)
+    x = as_array(x)
+    if not isinstance(x, np.ndarray):
+        return x
     if x.shape[:1] == (0,):
         raise ValueError(f"Expected {what} with at least one row. Received: shape {x.shape}.")
     if x.dtype == object and names is not None:
@@ -128,8 +156,40 @@ def _check_features(x, what):
     return x
 
 
-def responses(y, heads, what="y"):
-    """Return `response` of each head, in the structure of the heads."""
+def by_head(values, heads):
+    """Return what is given by the names of heads in the structure of the heads, a list."""
+    if isinstance(heads, (list, tuple)) and isinstance(values, dict):
+        return [values.get(head.name) for head in heads]
+    return values
+
+
+def for_each(values, heads):
+    """Return what is given for each head, or once for all, in the structure of the heads."""
+    if isinstance(values, (list, tuple, dict)):
+        return by_head(values, heads)
+    return keras.tree.map_structure(lambda _: values, heads)
+
+
+def _mapped(function, heads, what, *values):
+    """Return `function(head, what, *values)` of each head, in the structure of the heads.
+
+    In a list None stands for what is no head, and comes back.
+    """
+    if isinstance(heads, dict):
+        return {
+            key: function(head, f"{what}[{key!r}]", *(each[key] for each in values))
+            for key, head in heads.items()
+        }
+    if isinstance(heads, (list, tuple)):
+        return [
+            None if head is None else function(head, f"{what}[{i}]", *(each[i] for each in values))
+            for i, head in enumerate(heads)
+        ]
+    return function(heads, what, *values)
+
+
+def _responses(y, heads, what):
+    """Return y as arrays of the shapes that heads ask for, in the structure of the heads."""
     if isinstance(heads, dict):
         if not isinstance(y, dict) or set(y) != set(heads):
             got = f"keys {sorted(y)}" if isinstance(y, dict) else f"a {type(y).__name__}"
@@ -138,18 +198,18 @@ def responses(y, heads, what="y"):
                 f"its key in the outputs: {sorted(heads)}. Received: {got}. A head's name is "
                 "given as Head(..., name=...)."
             )
-        return {key: response(y[key], head, f"{what}[{key!r}]") for key, head in heads.items()}
-    if isinstance(heads, (list, tuple)):
-        if not isinstance(y, (list, tuple)) or len(y) != len(heads):
+    elif isinstance(heads, (list, tuple)):
+        if isinstance(y, dict) and {*y} != {head.name for head in heads}:
+            raise ValueError(
+                f"Expected {what} to have a response for each head, by its name: "
+                f"{[head.name for head in heads]}. Received: the keys {[*y]}."
+            )
+        if not isinstance(y, (list, tuple, dict)) or len(y) != len(heads):
             raise ValueError(
                 f"Expected {what} to be a list with one response for each of the {len(heads)} "
-                f"outputs. Received: a {type(y).__name__}."
+                f"outputs, or a dict by the names of the heads. Received: a {type(y).__name__}."
             )
-        return [
-            response(value, head, f"{what}[{i}]")
-            for i, (value, head) in enumerate(zip(y, heads, strict=True))
-        ]
-    return response(y, heads, what)
+    return _mapped(_shaped, heads, what, by_head(y, heads))
 
 
 def weights(sample_weight, y, heads, what="sample_weight"):
@@ -158,30 +218,33 @@ def weights(sample_weight, y, heads, what="sample_weight"):
     Raises
     ------
     ValueError
-        For a structure or a shape that is not that of y, or a value that is not finite.
+        For a structure or a shape that is not that of y, or a value that is negative or not finite.
     """
     if sample_weight is None:
         return None
-    if isinstance(heads, dict) and isinstance(sample_weight, dict):
-        unknown = sorted(set(sample_weight) - set(heads))
+    if isinstance(sample_weight, dict) and isinstance(heads, (list, tuple, dict)):
+        names = sorted(heads if isinstance(heads, dict) else [head.name for head in heads])
+        unknown = sorted(set(sample_weight) - set(names))
         if unknown:
             raise ValueError(
-                f"Expected the keys of {what} to be outputs: {sorted(heads)}. Received: {unknown}."
+                f"Expected the keys of {what} to be outputs: {names}. Received: {unknown}."
             )
-        return {key: _weight(sample_weight.get(key), y[key], heads[key], what) for key in heads}
-    if isinstance(heads, (list, tuple)) and isinstance(sample_weight, (list, tuple)):
+        if isinstance(heads, dict):
+            sample_weight = {key: sample_weight.get(key) for key in heads}
+    elif isinstance(heads, (list, tuple)) and isinstance(sample_weight, (list, tuple)):
         if len(sample_weight) != len(heads):
             raise ValueError(
                 f"Expected one {what} for each of the {len(heads)} outputs. Received: "
                 f"{len(sample_weight)} of them."
             )
-        return [_weight(*each, what) for each in zip(sample_weight, y, heads, strict=True)]
-    pairs = zip(keras.tree.flatten(y), keras.tree.flatten(heads), strict=True)
-    checked = [_weight(sample_weight, *pair, what) for pair in pairs]
-    return checked[0]
+    else:
+        pairs = zip(keras.tree.flatten(heads), keras.tree.flatten(y), strict=True)
+        checked = [_weight(head, what, sample_weight, each) for head, each in pairs]
+        return checked[0]
+    return _mapped(_weight, heads, what, by_head(sample_weight, heads), y)
 
 
-def _weight(values, y, head, what):
+def _weight(head, what, values, y):
     """Return weights with one value for each row, or time step, of y: they never broadcast."""
     if values is None:
         return None
@@ -194,13 +257,20 @@ def _weight(values, y, head, what):
             f"Expected {what} of shape {' or '.join(map(str, allowed))}, for y of shape {y.shape}. "
             f"Received: shape {values.shape}. They would broadcast against each other."
         )
+    negative = values < 0
+    if negative.any():
+        raise ValueError(
+            f"Expected every value of {what} to be 0 or more. Received: {values[negative][0]} in "
+            f"row {np.nonzero(negative)[0][0]}, and {int(negative.sum())} such value(s) in all."
+        )
     return values[:, 0] if values.shape == (*rows, 1) else values
 
 
 def arrays(x, y, sample_weight, heads, prefix=""):
     """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree."""
-    y = responses(y, heads, f"{prefix}y")
+    y = _responses(y, heads, f"{prefix}y")
     sample_weight = weights(sample_weight, y, heads, f"{prefix}sample_weight")
+    _mapped(_check_values, heads, f"{prefix}y", y, for_each(sample_weight, heads))
     rows = {
         name: {leaf.shape[0] for leaf in keras.tree.flatten(value) if leaf is not None}
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))

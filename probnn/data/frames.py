@@ -63,6 +63,12 @@ def take(values, rows):
     return frame[rows.tolist()].to_native()
 
 
+def take_columns(values, order):
+    """Return the columns of a frame at these positions."""
+    frame = frame_of(values)
+    return frame.iloc[:, order] if _is_pandas(frame) else frame[:, order].to_native()
+
+
 def to_numpy(values):
     """Return a NumPy array of an array, a frame or series, a tensor, or a list.
 

@@ -4,7 +4,9 @@ A `tf.data` dataset, a torch DataLoader, a `keras.utils.PyDataset`, a generator:
 the checks of `probnn.data` before its step.
 """
 
+import itertools
 import types
+from collections import deque
 
 import keras
 
@@ -24,6 +26,20 @@ def kind(stream):
     """Return the name of the class that the user gave, of a stream that may be checked."""
     source = stream.source if isinstance(stream, CheckedBatches) else stream
     return "generator" if isinstance(source, types.GeneratorType) else type(source).__name__
+
+
+def ahead(source):
+    """Return a function that yields the batches of a stream, and the stream, which keeps them."""
+    if isinstance(source, types.GeneratorType):
+        seen = _ReadAhead(source)
+        if next(seen.batches(), None) is None:
+            raise ValueError("Expected a generator with at least one batch. Received: none.")
+        return seen.batches, seen.rest()
+    if isinstance(source, keras.utils.PyDataset):
+        n = source.num_batches
+        numbers = itertools.count() if n is None else range(n)
+        return (lambda: map(source.__getitem__, numbers)), source
+    return source.__iter__, source
 
 
 class CheckedBatches(keras_private.Batches):
@@ -46,30 +62,21 @@ class CheckedBatches(keras_private.Batches):
     def __init__(self, source, heads, prefix="", shuffle=False, class_weight=None):
         if isinstance(source, types.GeneratorType):
             source = _aligned(source, prefix)
-            first = next(source, None)
-            if first is None:
-                raise ValueError("Expected a generator with at least one batch. Received: none.")
-            self._first = first
-            source = _chain(first, source)
-        else:
-            self._first = None
         self.source = source
+        self._batches, source = ahead(source)
         shuffle = shuffle and isinstance(source, keras.utils.PyDataset)
         super().__init__(source, shuffle=shuffle, class_weight=class_weight)
         self._heads = heads
         self._prefix = prefix
         self.error = None
 
-    def first(self):
-        """Return x and y of the first batch, which stays in the stream."""
-        batch = self._first
-        if isinstance(self.source, keras.utils.PyDataset):
-            batch = self.source[0]
-        elif batch is None:
-            batch = next(iter(self.unchecked()), None)
-            if batch is None:
-                raise ValueError("Expected at least one batch of data. Received: none.")
-        return self._split(batch)[:2]
+    def ahead(self):
+        """Yield x, y and sample_weight of the batches to come, which stay in the stream."""
+        batch = None
+        for batch in self._batches():
+            yield self._split(batch)
+        if batch is None:
+            raise ValueError("Expected at least one batch of data. Received: none.")
 
     def _split(self, batch):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
@@ -78,6 +85,12 @@ class CheckedBatches(keras_private.Batches):
                 "Expected batches of (x, y) or (x, y, sample_weight). Received: x alone."
             )
         return data.features(x, f"{self._prefix}x"), y, sample_weight
+
+    def arranged(self, batch):
+        """Return a batch with y and sample weights in the order of heads in a list."""
+        if not isinstance(self._heads, (list, tuple)):
+            return batch
+        return (batch[0], *(tuple(data.by_head(each, self._heads)) for each in batch[1:]))
 
     def check(self, number, *batch):
         """Raise, and keep, what is wrong with the batch of this number."""
@@ -95,6 +108,24 @@ def _aligned(batches, prefix):
         yield align_all(*parts, prefix)[: len(batch)] if isinstance(batch, tuple) else batch
 
 
-def _chain(first, rest):
-    yield first
-    yield from rest
+class _ReadAhead:
+    """The batches of a generator, some of which are looked at before they are taken."""
+
+    def __init__(self, source):
+        self._source, self._seen = source, deque()
+
+    def batches(self):
+        """Yield the batches to come, which stay where they are."""
+        for i in itertools.count():
+            if i == len(self._seen):
+                batch = next(self._source, None)
+                if batch is None:
+                    return
+                self._seen.append(batch)
+            yield self._seen[i]
+
+    def rest(self):
+        """Yield the batches, each of which is then gone."""
+        while self._seen:
+            yield self._seen.popleft()
+        yield from self._source

@@ -60,9 +60,9 @@ class Rows:
     """
 
     def __init__(self, model, read, x, y, what="y"):
-        self.x = x
         self.d = _believed(model, x, what.replace("y", "x"))
         self.d, y = self.d.coded(y)
+        self.x = model.aligned(x)
         self.given, family = read(y, what)
         if len(self.given) != len(self.d):
             raise ValueError(

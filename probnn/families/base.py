@@ -295,7 +295,7 @@ class Family(Facts):
         raw = maximised(self, y, self.to_raw(params), np.ones(self.size, bool))
         return {name: value.tolist() for name, value in self.to_params(raw).items()}
 
-    def check(self, y, what="y"):
+    def check(self, y, what="y", counts=True):
         """Raise ValueError if y has a value outside the support.
 
         Parameters
@@ -304,8 +304,10 @@ class Family(Facts):
             Responses, rows first.
         what : str
             What the message calls them.
+        counts : numpy.ndarray of bool, shape that of y, optional
+            Which of the values to look at.
         """
-        bad = ~self.support.contains(y)
+        bad = ~self.support.contains(y) & counts
         if bad.any():
             first = tuple(int(i[0]) for i in np.nonzero(bad))
             rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""

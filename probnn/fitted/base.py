@@ -148,9 +148,13 @@ class FittedModel:
         """Return which time steps are not masked, (n, t) of bool; None if all count."""
         return None
 
+    def aligned(self, x):
+        """Return x with the columns of a frame in the order in which the model takes them."""
+        return x
+
     def columns(self, x):
         """Return the columns (n, p) that the location is made of; None where x is no table."""
-        x = data.features(x)
+        x = data.features(self.aligned(x))
         one = not isinstance(x, (list, tuple, dict)) and np.ndim(x) == 2
         return np.asarray(x, dtype="float64") if one else None
 

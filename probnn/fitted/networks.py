@@ -14,10 +14,11 @@ from probnn.fitted.base import FittedModel
 from probnn.fitted.dispatch import adapt
 from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
-from probnn.fitted.tables import renamed
+from probnn.fitted.tables import is_default, renamed
 from probnn.models import Sequential
 from probnn.networks.graph import NotOneHeadError, split
 from probnn.networks.heads import Head
+from probnn.networks.inputs import columns_of, read_inputs
 from probnn.networks.layers import adds_noise, is_penalised
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
@@ -94,7 +95,7 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        x, rows = data.features(x), data.rows_of(x)
+        x, rows = read_inputs(self.model, x), data.rows_of(x)
         n, raw = len(keras.tree.flatten(x)[0]), []
         for first in range(0, n, _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
@@ -102,9 +103,16 @@ class FittedNetwork(FittedModel):
             raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
         return Predictive(head.family, head.to_params(np.concatenate(raw))).of_rows(rows)
 
+    def aligned(self, x):
+        """Return x with the columns of a frame in the order of the network's."""
+        return columns_of(self.model).aligned(x)
+
     def used(self, table, named):
-        """Return the columns as numbers; raises unless they are as many as the network takes."""
-        return _numeric(table, self.input_shapes)
+        """Return the columns as numbers; raises unless they are those that the network takes."""
+        (names,) = columns_of(self.model).names or [None]
+        if names is not None and not named and len(names) == table.shape[1]:
+            table = table.set_axis(names, axis=1)
+        return _numeric(self.aligned(table), self.input_shapes)
 
     def to_hold(self, name):
         """Return how a parameter is made one number for all rows."""
@@ -121,10 +129,11 @@ class FittedNetwork(FittedModel):
 
     def without_hidden(self, name, table, y):
         """Return the `Fit` of the head on x alone, at its optimum."""
-        head = HeadModel(self.model, table, y).head
+        own = _own(self.model, table)
+        head = HeadModel(self.model, own, y).head
         config = {**head.get_config(), "kernel_regularizer": None}
-        neuron = Sequential([keras.Input((table.shape[1],)), Head.from_config(config)])
-        return renamed(fit_of(HeadModel(neuron, table, y).glm.fit(verbose=False), name), table)
+        neuron = Sequential([keras.Input((own.shape[1],)), Head.from_config(config)])
+        return renamed(fit_of(HeadModel(neuron, own, y).glm.fit(verbose=False), name), table)
 
 
 class FittedEnsemble(FittedModel):
@@ -165,9 +174,13 @@ class FittedEnsemble(FittedModel):
         """Return the `PooledPredictive` of rows."""
         return PooledPredictive([member.predict_distribution(x) for member in self.members])
 
+    def aligned(self, x):
+        """Return x with the columns of a frame in the order of the networks'."""
+        return self.members[0].aligned(x)
+
     def used(self, table, named):
-        """Return the columns as numbers; raises unless they are as many as the networks take."""
-        return _numeric(table, self.input_shapes)
+        """Return the columns as numbers; raises unless they are those that the networks take."""
+        return self.members[0].used(table, named)
 
 
 def _numeric(table, shapes):
@@ -181,15 +194,24 @@ def _numeric(table, shapes):
     return table.astype("float64")
 
 
+def _own(model, table):
+    """Return the columns of a table that a network takes: by its names, else by position."""
+    (names,) = columns_of(model).names or [None]
+    given = [str(column) for column in table.columns]
+    if names is None or set(names) <= set(given):
+        return table if names is None else table.iloc[:, [given.index(name) for name in names]]
+    return table.to_numpy() if is_default(given) else table
+
+
 def _fit_of(model, name, table, y):
-    bridge = HeadModel(model, table, y)
+    bridge = HeadModel(model, _own(model, table), y)
     head = bridge.head
     penalised = [layer.name for layer in model.layers if is_penalised(layer)]
     penalty = ", ".join(f"kernel_regularizer of {name}" for name in penalised)
 
     def predict(table):
         with backend.many_programs():
-            raw = keras.Model.predict(model, data.to_numpy(table), verbose=0)
+            raw = keras.Model.predict(model, read_inputs(model, _own(model, table)), verbose=0)
         return Predictive(head.family, head.to_params(np.asarray(raw, dtype="float64")))
 
     own = {

@@ -29,7 +29,7 @@ def matrix(names, table):
     table = table.set_axis([str(c) for c in table.columns], axis=1)
     given = [c for c in table.columns if c not in CONSTANTS]
     wanted = [name for name in names if name not in CONSTANTS]
-    if (_is_default(wanted) or _is_default(given)) and len(given) == len(wanted):
+    if (is_default(wanted) or is_default(given)) and len(given) == len(wanted):
         table = table.rename(columns=dict(zip(given, wanted, strict=True)))
     missing = [name for name in wanted if name not in table]
     if missing:
@@ -41,7 +41,8 @@ def matrix(names, table):
     return np.column_stack([table.get(name, one) for name in names])
 
 
-def _is_default(names):
+def is_default(names):
+    """Return whether columns have the names that `to_table` gives to those without."""
     return names == [f"x{j + 1}" for j in range(len(names))]
 
 
@@ -51,7 +52,7 @@ def renamed(fit, table):
     if table is not None:
         given = [str(c) for c in table.columns if c not in CONSTANTS]
         wanted = [name for name in fit.inputs if name not in CONSTANTS]
-        if _is_default(wanted) and len(given) == len(wanted):
+        if is_default(wanted) and len(given) == len(wanted):
             change |= dict(zip(wanted, given, strict=True))
 
     def rename(named):

@@ -11,6 +11,7 @@ from probnn.backend import keras_private
 from probnn.fitting.objective import Objective
 from probnn.networks.affine import compose
 from probnn.networks.heads import Head
+from probnn.networks.inputs import read_inputs
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.copies import give_weights
 
@@ -48,7 +49,7 @@ def layer_outputs(model, x):
     >>> print(pn.layer_outputs(model, np.array([[1.0, 2.2]]))["neuron"])
     [[1.52]]
     """
-    x = data.features(x)
+    x = read_inputs(model, x)
     nodes = [node for node in _nodes(model, x) if isinstance(node.operation, keras.Layer)]
     uses, names = Counter(), []
     for node in nodes:
@@ -191,7 +192,7 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
             f"{sample!r}."
         )
     x, y, _ = data.align_all(x, y)
-    x = data.features(x)
+    x = read_inputs(model, x)
     _nodes(model, x)
     x, y, _ = data.arrays(x, y, None, head)
 
@@ -321,6 +322,8 @@ def _rebuilt(model, made):
             tensor = layer(tensor)
         outputs = _tree.pack_sequence_as(model.output, [tensor])
         new = type(model)(inputs, outputs, name=model.name)
+    if hasattr(model, "input_columns"):
+        new.input_columns = model.input_columns
     for layer, old in made:
         if old is not None:
             give_weights(old, layer)

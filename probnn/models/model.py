@@ -4,6 +4,7 @@ import keras
 
 from probnn.backend.keras_private import Functional, inner_layers, makes_functional, node_of
 from probnn.models.probabilistic import Probabilistic, check_no_inner
+from probnn.networks.graph import head_of
 from probnn.networks.heads import Head
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -75,7 +76,7 @@ class FunctionalModel(Model, Functional):
     @property
     def heads(self):
         """The model's Head; or a list or dict of heads, in the structure of its outputs."""
-        heads = _map(lambda tensor: _head_of(node_of(tensor).operation), self.output)
+        heads = _map(lambda tensor: head_of(node_of(tensor).operation), self.output)
         if None in _flatten(heads):
             wrong = node_of(self.outputs[_flatten(heads).index(None)]).operation
             raise ValueError(
@@ -134,7 +135,7 @@ class Sequential(Probabilistic, keras.Sequential):
     def heads(self):
         """The model's Head."""
         last = self.layers[-1] if self.layers else None
-        head = _head_of(last)
+        head = head_of(last)
         if head is None:
             raise ValueError(
                 "Expected a probnn.Sequential to end in a probnn.Head. Received: "
@@ -142,14 +143,3 @@ class Sequential(Probabilistic, keras.Sequential):
                 "distributions, use keras.Sequential."
             )
         return head
-
-
-def _head_of(operation):
-    """Return the head that makes this operation's output, or None."""
-    if isinstance(operation, Head):
-        return operation
-    if isinstance(operation, keras.Sequential):
-        return _head_of(operation.layers[-1]) if operation.layers else None
-    if isinstance(operation, Functional) and len(operation.outputs) == 1:
-        return _head_of(node_of(operation.outputs[0]).operation)
-    return None

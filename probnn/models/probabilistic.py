@@ -1,8 +1,10 @@
 """What makes a Keras model probabilistic: it knows its heads, and predicts distributions."""
 
 import contextlib
+import functools
 import itertools
-import math
+import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,24 +12,30 @@ import numpy as np
 from probnn import backend, data
 from probnn.backend import keras_private
 from probnn.data import streams
+from probnn.models.metrics import for_metrics
 from probnn.networks.heads import Head
+from probnn.networks.inputs import read_inputs
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.networks.passes import random_passes
-from probnn.training.checked import (
-    adapt_new_heads,
-    build_heads,
-    checked_arrays,
-    checked_stream,
-    checked_validation,
-)
+from probnn.training.checked import checked_arrays, checked_stream, checked_validation
 from probnn.training.conditions import check_compiled
 from probnn.training.fitting import arguments, fit, train, with_arguments_of
+from probnn.training.new_heads import adapt_to_arrays, adapt_to_stream, first_rows
 
+_COLUMNS = "columns.json"
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 
 class Probabilistic:
-    """What Model and Sequential add to the Keras classes of the same names."""
+    """What Model and Sequential add to the Keras classes of the same names.
+
+    Attributes
+    ----------
+    input_columns : Columns
+        The names of the columns of the frames that the model was fitted on.
+    """
+
+    input_columns = data.Columns()
 
     @property
     def heads(self):
@@ -89,17 +97,33 @@ class Probabilistic:
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the loss, as Keras does; the masks of the outputs are kept for the metrics."""
+        # JAX's gradients return other tensors for the outputs, which do not carry their masks.
+        masks = [keras_private.mask_of(each) for each in _flatten(y_pred)]
+        if any(mask is not None for mask in masks):
+            self.__dict__["_masks"] = masks  # unseen by what Keras tracks and saves
+        return super().compute_loss(x, y, y_pred, sample_weight, training=training)
+
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Update the metrics with the means that raw outputs stand for."""
+        """Update the metrics with the means that raw outputs stand for.
+
+        Masked time steps are left out, and a y that is NaN, for its sample weight is 0.
+        """
+        masks = self.__dict__.pop("_masks", None)
         if keras_private.has_metrics(self):
             heads = self.heads
-            pairs = [
-                _for_metrics(*each)
-                for each in zip(_flatten(heads), _flatten(y), _flatten(y_pred), strict=True)
-            ]
-            y, y_pred = (
-                keras.tree.pack_sequence_as(heads, list(side)) for side in zip(*pairs, strict=True)
+            masks = masks or [keras_private.mask_of(each) for each in _flatten(y_pred)]
+            weights = data.for_each(sample_weight, heads)
+            outputs = zip(
+                *map(_flatten, (heads, data.by_head(y, heads), y_pred, weights)), masks, strict=True
             )
+            pack = functools.partial(keras.tree.pack_sequence_as, heads)
+            sides = zip(*itertools.starmap(for_metrics, outputs), strict=True)
+            y, y_pred, weights, counts = (pack(list(side)) for side in sides)
+            if any(count is not None for count in _flatten(counts)):
+                keras_private.update_metrics(self, y, y_pred, weights, counts)
+                return self.get_metrics_result()
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     @with_arguments_of(fit)
@@ -107,8 +131,11 @@ class Probabilistic:
         """Fit the weights by minimising the negative log-likelihood.
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
-        A head that is still new first adapts to y, or to the y of the first batch of a stream.
-        Masked time steps are checked too: fill them with any value that the family supports.
+        The names of a frame's columns are remembered, and saved: later frames are aligned by them.
+        A head that is still new, and is trained, first adapts to y, or to the y of the first batch
+        of a stream, by the sample or class weights and without masked time steps. Where a sample
+        weight is 0, y was not observed: any number does, and NaN. Masked time steps are checked
+        too: fill them with any value that the family supports.
 
         Parameters
         ----------
@@ -122,30 +149,32 @@ class Probabilistic:
         ------
         ValueError
             For numbers of rows that do not agree, values that are not finite, a y of the wrong
-            shape or outside the family's support. Arrays are checked before anything changes;
-            batches of a stream, each before its step.
+            shape or outside the family's support, a negative weight. Arrays are checked before
+            anything changes; batches of a stream, each before its step.
         """
         given, stream = arguments(self, *args, **kwargs), None
+        class_weight, columns = given.class_weight, self.input_columns
         check_compiled(self)
         if streams.is_stream(given.x):
             stream = checked_stream(
-                self, given.x, given.y, shuffle=given.shuffle, class_weight=given.class_weight
+                self, given.x, given.y, shuffle=given.shuffle, class_weight=class_weight
             )
             given.x, given.shuffle, given.class_weight = stream, False, None
         else:
+            columns = columns.learnt(given.x)
             given.x, given.y, given.sample_weight = checked_arrays(
-                self, given.x, given.y, given.sample_weight
+                self, given.x, given.y, given.sample_weight, columns=columns
             )
-        given.validation_data = checked_validation(self, given.validation_data)
+        given.validation_data = checked_validation(self, given.validation_data, columns)
         with _error_of(stream, given.validation_data):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.
                 part = 1.0 if given.validation_data is not None else 1.0 - given.validation_split
-                adapt_new_heads(self, _map(lambda v: v[: math.floor(len(v) * part)], given.y))
-            elif any(not head.built or head.is_new for head in _flatten(self.heads)):
-                first_x, first_y = stream.first()
-                build_heads(self, first_x)
-                adapt_new_heads(self, data.responses(first_y, self.heads))
+                rows = first_rows(part, given.y, given.sample_weight)
+                adapt_to_arrays(self, self.heads, given.x, *rows, class_weight)
+            else:
+                adapt_to_stream(self, self.heads, stream, class_weight)
+            self.input_columns = columns
             return train(self, super().fit, given)
 
     def evaluate(
@@ -189,8 +218,10 @@ class Probabilistic:
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
-        x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
-        adapt_new_heads(self, y)
+        columns = self.input_columns.learnt(x)
+        x, y, sample_weight = checked_arrays(self, x, y, sample_weight, columns=columns)
+        adapt_to_arrays(self, self.heads, x, y, sample_weight, class_weight)
+        self.input_columns = columns
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -206,7 +237,8 @@ class Probabilistic:
         Parameters
         ----------
         x, batch_size, verbose, steps, callbacks
-            As in `keras.Model.predict`; x may be a pandas or polars frame.
+            As in `keras.Model.predict`; x may be a pandas or polars frame, whose columns go by
+            their names if the model was fitted on a frame, else by position.
 
         Returns
         -------
@@ -217,7 +249,7 @@ class Probabilistic:
         Raises
         ------
         ValueError
-            If x has zero rows or a value that is not finite.
+            If x has zero rows, a value that is not finite, or other columns than the model takes.
         """
         raw = self._predict_raw(
             x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
@@ -226,7 +258,7 @@ class Probabilistic:
 
     def predict_on_batch(self, x):
         """Return the mean of every row's distribution, for one batch."""
-        raw = _map(_host_float64, super().predict_on_batch(x))
+        raw = _map(_host_float64, super().predict_on_batch(read_inputs(self, x)))
         return _map(lambda head, values: head.mean(values), self.heads, raw)
 
     def predict_params(self, x, **kwargs):
@@ -311,7 +343,9 @@ class Probabilistic:
         tfp.distributions.Distribution or torch.distributions.Distribution
             With batch shape (n,) or (n, units); gradients flow to the weights.
         """
-        raw = self(_map(_host_features, x), **kwargs)
+        if not any(map(keras.ops.is_tensor, _flatten(x))):  # through which gradients pass
+            x = read_inputs(self, x)
+        raw = self(x, **kwargs)
         return _map(
             lambda head, raw: head.family.to_distribution(head.family.by_response(raw)),
             self.heads,
@@ -320,9 +354,21 @@ class Probabilistic:
 
     def _predict_raw(self, x, **kwargs):
         if not streams.is_stream(x):
-            x = data.features(x)
+            x = read_inputs(self, x)
         with backend.many_programs():
             return _map(_host_float64, super().predict(x, **kwargs))
+
+    # ---- files ------------------------------------------------------------------------------
+
+    def save_assets(self, dir_path):
+        """Save the names of columns, where Keras saves what are no weights."""
+        if self.input_columns.names is not None:
+            (Path(dir_path) / _COLUMNS).write_text(json.dumps(self.input_columns.names))
+
+    def load_assets(self, dir_path):
+        """Load what `save_assets` saved."""
+        if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
+            self.input_columns = data.Columns(json.loads(path.read_text()))
 
 
 def check_no_inner(model, heads):
@@ -338,21 +384,6 @@ def check_no_inner(model, heads):
 
 def _loss_of(head):
     return NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
-
-
-def _for_metrics(head, y, raw):
-    """Return y and the mean as Keras's metrics pair them: (n, 1) with (n, 1), classes as codes."""
-    mean, y = head.mean(raw), head.family.observed_mean(y)
-    if len(mean.shape) == len(raw.shape) - 1:
-        if len(y.shape) == len(mean.shape):
-            y = keras.ops.expand_dims(y, -1)
-        mean = keras.ops.expand_dims(mean, -1)
-    return y, mean
-
-
-def _host_features(x):
-    """Return x checked if it is on the host; a tensor as it is, for gradients to pass through."""
-    return x if keras.ops.is_tensor(x) else data.features(x)
 
 
 def _host_float64(raw):

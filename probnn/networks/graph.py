@@ -1,4 +1,4 @@
-"""What stands before the head of a network."""
+"""Which heads make the outputs of a network, and what stands before a head."""
 
 import keras
 
@@ -8,6 +8,32 @@ from probnn.networks.heads import Head
 
 class NotOneHeadError(ValueError):
     """A model is no network with one input and one output, that of a head."""
+
+
+def head_of(operation):
+    """Return the head that makes the output of an operation, or None."""
+    if isinstance(operation, Head):
+        return operation
+    if isinstance(operation, keras.Sequential):
+        return head_of(operation.layers[-1]) if operation.layers else None
+    if isinstance(operation, keras_private.Functional) and len(operation.outputs) == 1:
+        return head_of(keras_private.node_of(operation.outputs[0]).operation)
+    return None
+
+
+def heads_of(model):
+    """Return the heads of any Keras model in the structure of its outputs, None where none is.
+
+    Of a model with a `call` of its own, the one head that it has; None if it has several.
+    """
+    if isinstance(model, keras.Sequential):
+        return head_of(model)
+    if isinstance(model, keras_private.Functional):
+        return keras.tree.map_structure(
+            lambda tensor: head_of(keras_private.node_of(tensor).operation), model.output
+        )
+    heads = [layer for layer in keras_private.inner_layers(model) if isinstance(layer, Head)]
+    return heads[0] if len(heads) == 1 else None
 
 
 def split(model):

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 
-from probnn import families, links
+from probnn import data, families, links
 
 # What `keras.layers.Layer` itself takes; other keywords are options of the family.
 _OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
@@ -315,7 +315,7 @@ class Head(keras.layers.Layer):
         """Return the mean, shape (...) or (..., units), that raw output stands for."""
         return self.family.mean(**self.to_params(raw))
 
-    def adapt(self, y):
+    def adapt(self, y, sample_weight=None):
         """Make the head predict the marginal distribution of y for every row.
 
         The kernel becomes zero, and the intercepts and constants the maximum-likelihood estimates
@@ -325,18 +325,21 @@ class Head(keras.layers.Layer):
         ----------
         y : array_like, shape (n,), (n, 1) or (n, units)
             Responses; (n, t) or (n, t, units) for a head that was built on time steps.
+        sample_weight : array_like, shape (n,), or (n, t) or (n, 1), optional
+            What each row, or step, counts in the likelihood. Where it is 0, y is not looked at.
 
         Raises
         ------
         ValueError
-            If y has zero rows, another shape, a value outside the family's support, no estimate
-            that the links can reach, or a spread too small for the head's precision.
+            If y has zero rows that count, another shape, a value outside the family's support, no
+            estimate that the links can reach, or a spread too small for the head's precision.
         """
-        from probnn.data import response
-
-        y = response(y, self).astype("float64")
+        y = data.response(y, self, weight=sample_weight).astype("float64")
         kinds, columns = np.array(self.kinds), self.family.y_columns
-        parts = [y.reshape(-1, columns)] if columns else list(y.reshape(-1, self.responses).T)
+        rows = y.reshape(-1, columns or self.responses)
+        if sample_weight is not None:
+            rows = data.as_often(rows, self._weight_of_rows(y, sample_weight))
+        parts = [rows] if columns else list(rows.T)
         raw = np.stack([self.family.marginal(part, self._known) for part in parts])
         for part, start in zip(parts, raw, strict=True):
             self._check_precision(part, start)
@@ -358,6 +361,13 @@ class Head(keras.layers.Layer):
                 weight = getattr(self, name)
                 if weight is not None:
                     weight.assign(value)
+
+    def _weight_of_rows(self, y, sample_weight):
+        """Return one weight for each row, of time steps each step, of y, shape (rows,)."""
+        weight = np.asarray(data.to_numpy(sample_weight), dtype="float64")
+        lead = y.shape[: y.ndim - len(self.family.y_shape) - (self.responses > 1)]
+        weight = weight.reshape(weight.shape[: len(lead)])
+        return np.broadcast_to(weight, lead).ravel()
 
     def _check_precision(self, y, raw):
         """Raise ValueError if the head's dtype cannot tell the values of y from each other."""

@@ -37,7 +37,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Notes
     -----
     Raw output has shape (..., units * k); y has shape (..., units), or (...) or (..., 1) when
-    units is 1, and never broadcasts. The loss of a row is the sum over its independent responses:
+    units is 1, and never broadcasts. Where the sample weight is 0, y is not looked at, so that a y
+    that was not observed may be NaN. The loss of a row is the sum over its independent responses:
     -log p(y_1) - ... - log p(y_units).
 
     Examples
@@ -64,8 +65,21 @@ class NegativeLogLikelihood(keras.losses.Loss):
         self.family = families.get(family, **options)
         self.check = check
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the reduced loss of rows, each times its weight."""
+        if sample_weight is not None:
+            y_true = self._observed(*self._read(y_true, y_pred), sample_weight)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true, y_pred):
         """Return the negative log-likelihood of each row."""
+        y, y_pred, units = self._read(y_true, y_pred)
+        raw = self.family.by_response(y_pred)
+        nll = self._checked(y, raw) if self.check else -self.family.log_prob(y, raw)
+        return keras.ops.sum(nll, axis=-1) if units > 1 else nll
+
+    def _read(self, y_true, y_pred):
+        """Return y in the shape of the raw output less the columns, the raw output, and units."""
         y_true, y_pred = (
             keras.ops.convert_to_tensor(v, dtype=self.dtype) for v in (y_true, y_pred)
         )
@@ -82,11 +96,26 @@ class NegativeLogLikelihood(keras.losses.Loss):
                 f"Expected raw output of shape (..., {k}), for {self.family!r}. Received: output "
                 f"of shape {tuple(y_pred.shape)}."
             )
-        y = self._align(y_true, y_pred, units)
+        return self._align(y_true, y_pred, units), y_pred, units
 
-        raw = self.family.by_response(y_pred)
-        nll = self._checked(y, raw) if self.check else -self.family.log_prob(y, raw)
-        return keras.ops.sum(nll, axis=-1) if units > 1 else nll
+    def _observed(self, y, raw, units, sample_weight):
+        """Return y with a value of the support in place of those of weight 0."""
+        ops = keras.ops
+        tail = (units > 1) + len(self.family.y_shape)
+        lead = len(raw.shape) - 1
+        weight = ops.convert_to_tensor(sample_weight)
+        if not backend.has_rank(weight) or len(weight.shape) > lead:  # (n, 1) of (n,)
+            weight = ops.reshape(weight, ops.shape(raw)[:-1])
+        counts = ops.reshape(
+            weight != 0, (*ops.shape(weight), *(1,) * (lead + tail - len(weight.shape)))
+        )
+        return ops.where(counts, y, self._inside(y))
+
+    def _inside(self, y):
+        """Return values of the support, of the shape of y."""
+        return keras.ops.zeros_like(y) + keras.ops.convert_to_tensor(
+            self.family.support.inside, dtype=y.dtype
+        )
 
     def _checked(self, y, raw):
         """Return the loss; of y outside the support raise, or in a compiled program give NaN."""
@@ -100,8 +129,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
         if self.family.y_columns is not None:
             row = ops.all(supported, axis=-1)
             supported = ops.broadcast_to(row[..., None], ops.shape(supported))
-        inside = ops.zeros_like(y) + ops.convert_to_tensor(support.inside, dtype=y.dtype)
-        nll = -self.family.log_prob(ops.where(supported, y, inside), raw)
+        nll = -self.family.log_prob(ops.where(supported, y, self._inside(y)), raw)
         return ops.where(row, nll, ops.full_like(nll, float("nan")))
 
     def _align(self, y, raw, units):

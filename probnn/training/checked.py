@@ -1,15 +1,20 @@
-"""What a model is given to train on, checked, and its heads made ready for that."""
+"""What a model is given to train on, checked."""
 
 import keras
 
 from probnn import data
 from probnn.data import streams
+from probnn.networks.inputs import read_inputs
+from probnn.training.new_heads import build_heads
 
-_map, _flatten = keras.tree.map_structure, keras.tree.flatten
+_flatten = keras.tree.flatten
 
 
-def checked_arrays(model, x, y, sample_weight, prefix=""):
-    """Return (x, y, sample_weight) as arrays that the heads of a model can be fitted to."""
+def checked_arrays(model, x, y, sample_weight, prefix="", columns=None):
+    """Return (x, y, sample_weight) as arrays that the heads of a model can be fitted to.
+
+    `columns` are those that x is aligned with; by default the model's.
+    """
     if y is None:
         raise ValueError(
             f"Expected {prefix}y, or {prefix}x as a stream of batches (x, y): a tf.data "
@@ -18,15 +23,9 @@ def checked_arrays(model, x, y, sample_weight, prefix=""):
         )
     _check_float64(model)
     x, y, sample_weight = data.align_all(x, y, sample_weight, prefix)
-    x = data.features(x, f"{prefix}x")
-    build_heads(model, x)
+    x = read_inputs(model, x, f"{prefix}x", columns)
+    build_heads(model, model.heads, x)
     return data.arrays(x, y, sample_weight, model.heads, prefix)
-
-
-def build_heads(model, x):
-    """Build heads that wait for the first input, since they know the shape of y."""
-    if not all(head.built for head in _flatten(model.heads)):
-        model(_map(lambda leaf: leaf[:1], x))
 
 
 def _check_float64(model):
@@ -51,21 +50,12 @@ def checked_stream(model, x, y, prefix="", **options):
     return streams.CheckedBatches(x, model.heads, prefix, **options)
 
 
-def checked_validation(model, validation_data):
+def checked_validation(model, validation_data, columns=None):
     """Return the validation data of a fit, checked: arrays, a stream or None."""
     if validation_data is None:
         return None
     if streams.is_stream(validation_data):
         return checked_stream(model, validation_data, None, "validation ")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-    x, y, sample_weight = checked_arrays(model, x, y, sample_weight, "validation ")
+    x, y, sample_weight = checked_arrays(model, x, y, sample_weight, "validation ", columns)
     return (x, y) if sample_weight is None else (x, y, sample_weight)
-
-
-def adapt_new_heads(model, y):
-    """Adapt the heads that are new to checked responses, in the structure of the heads."""
-    new = [head.is_new for head in _flatten(model.heads)]
-    if any(new):
-        for head, is_new, values in zip(_flatten(model.heads), new, _flatten(y), strict=True):
-            if is_new:
-                head.adapt(values)

@@ -71,12 +71,15 @@ def give_weights(old, new):
 def remade(model):
     """Return a model made again from the configuration of another, not compiled, or raise."""
     try:
-        return type(model).from_config(model.get_config())
+        copy = type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
             "Expected a model that can be made again from its configuration, as Sequential and "
             f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
         ) from error
+    if hasattr(model, "input_columns"):
+        copy.input_columns = model.input_columns
+    return copy
 
 
 def _from_config(model, learning_rate):

@@ -12,10 +12,11 @@ import numpy as np
 from probnn.backend.keras_private import without_last
 from probnn.fitting.progress import shown
 from probnn.training import copies, crew, divergence
-from probnn.training.checked import adapt_new_heads, build_heads, checked_arrays, checked_validation
+from probnn.training.checked import checked_arrays, checked_validation
 from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
+from probnn.training.new_heads import adapt, build_heads, row_weights
 from probnn.training.trees import count, map_arrays
 
 _INDEX = "ensemble.json"
@@ -121,13 +122,16 @@ class DeepEnsemble:
         divergence.check_option(on_divergence)
         check_choice("at_once", at_once)
         first = self.members[0]
-        x, y, sample_weight = checked_arrays(first, x, y, sample_weight)
+        columns = first.input_columns.learnt(x)
+        x, y, sample_weight = checked_arrays(first, x, y, sample_weight, columns=columns)
         if validation_data is not None:
-            validation_data = checked_validation(first, validation_data)
+            validation_data = checked_validation(first, validation_data, columns)
         elif validation_split:
             (x, y, sample_weight), validation_data = without_last(
                 (x, y, sample_weight), validation_split
             )
+        for member in self.members:
+            member.input_columns = columns
         rng = np.random.default_rng(self.seed)
         rows = np.tile(np.arange(count(y)), (len(self), 1))
         if self.bootstrap:
@@ -253,9 +257,12 @@ def train_on_rows(
     list of keras.callbacks.History
     """
     callbacks = keras.tree.flatten(callbacks or [])
+    x, y, sample_weight = data
+    for model in models:
+        build_heads(model, model.heads, x)
+    counts = row_weights(models[0], models[0].heads, x, y, sample_weight)
     for model, own in zip(models, rows, strict=True):
-        build_heads(model, data[0])
-        adapt_new_heads(model, _take(data[1], own))
+        adapt(model.heads, *_take((y, counts), own))
     if at_once:
         team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
         if team is not None:

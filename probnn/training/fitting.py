@@ -19,6 +19,7 @@ from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
 from probnn.training.interrupt import interruptible
+from probnn.training.new_heads import adapt_any
 from probnn.training.trees import count, map_arrays
 
 _P, _R = ParamSpec("_P"), TypeVar("_R")
@@ -56,7 +57,8 @@ def fit(
 ):
     """Fit any compiled Keras model, each epoch as one compiled program where that is possible.
 
-    `probnn.Model.fit` and `probnn.Sequential.fit` do the same for their own models.
+    `probnn.Model.fit` and `probnn.Sequential.fit` do the same for their own models. In other models
+    too, a new `Head` whose loss is its `NegativeLogLikelihood` first adapts to y.
 
     Parameters
     ----------
@@ -109,8 +111,10 @@ def fit(
                 )
             del given.whole_epoch, given.on_divergence
         return model.fit(**vars(given))
+    check_compiled(model)
     together = align_all(given.x, given.y, given.sample_weight)
     given.x, given.y, given.sample_weight = together
+    adapt_any(model, given)
     return train(model, keras.Model.fit.__get__(model), given)
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn.data.alignment import align_all
+from probnn.networks.inputs import read_inputs
 from probnn.training import copies, divergence
 from probnn.training.fitting import fit
 from probnn.training.trees import count, map_arrays
@@ -78,7 +79,7 @@ def suggest_learning_rate(
     if rates.ndim != 1 or not len(rates) or not (rates > 0).all():
         raise ValueError(f"Expected learning rates above 0. Received: {rates!r}.")
     x, y, sample_weight = align_all(x, y, sample_weight)
-    x, y, sample_weight = _rows((x, y, sample_weight), steps * batch_size)
+    x, y, sample_weight = _rows((read_inputs(model, x), y, sample_weight), steps * batch_size)
     trial = copies.exact(model, 1.0) if model.built else copies.fresh(model, 0, 1.0)
     start = None
     losses = []

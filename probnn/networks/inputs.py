@@ -1,0 +1,72 @@
+"""What a network takes as input: columns by name, and arrays of the shape of its inputs."""
+
+import keras
+
+from probnn import data
+
+_flatten = keras.tree.flatten
+
+
+def columns_of(model):
+    """Return the `Columns` that a network was fitted on: unknown ones of a plain Keras model."""
+    return getattr(model, "input_columns", data.Columns())
+
+
+def read_inputs(model, x, what="x", columns=None):
+    """Return x as the arrays that a network takes: columns in its order, finite, of its shape.
+
+    Parameters
+    ----------
+    model : keras.Model
+    x : array_like, or a list, tuple or dict of them
+        Frames go by the names of columns where the network knows them, else by position. Text and
+        what is not dense goes to Keras as it is.
+    what : str
+        What messages call it.
+    columns : Columns, optional
+        Those that the network takes, by default `columns_of(model)`.
+
+    Raises
+    ------
+    ValueError
+        For columns or a shape that the network does not take, zero rows, or a value that is not
+        finite.
+    """
+    columns = columns_of(model) if columns is None else columns
+    x = data.features(columns.aligned(x, what), what)
+    leaves = _flatten(x)
+    pairs = zip(leaves, _symbolic(model, x) or [None] * len(leaves), strict=True)
+    return keras.tree.pack_sequence_as(x, [_in_rank(*pair, what) for pair in pairs])
+
+
+def _symbolic(model, x):
+    """Return the symbolic input that each array is for, None where it is for none, or unknown."""
+    tensors = getattr(model, "inputs", None) or []
+    if isinstance(x, dict):
+        named = model.input if tensors and isinstance(model.input, dict) else None
+        named = named or {tensor.name: tensor for tensor in tensors}
+        return [named.get(key) for key in sorted(x)] if len(_flatten(x)) == len(x) else None
+    return tensors if len(_flatten(x)) == len(tensors) else None
+
+
+def _in_rank(leaf, tensor, what):
+    """Return an array in the rank that the network takes, or raise if its shape is another.
+
+    Keras adds a last axis of 1 too, but not in a program that has seen both.
+    """
+    if tensor is None:
+        return leaf
+    shape, wanted = tuple(leaf.shape), tuple(tensor.shape)
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        leaf, shape = leaf[..., 0], shape[:-1]
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        leaf, shape = leaf[..., None], (*shape, 1)
+    if len(shape) != len(wanted) or any(
+        None not in sizes and sizes[0] != sizes[1]
+        for sizes in zip(shape[1:], wanted[1:], strict=True)
+    ):
+        raise ValueError(
+            f"Expected {what} of shape {data.shape_text(wanted)}, as the network takes. Received: "
+            f"shape {shape}."
+        )
+    return leaf
