@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data
-from probnn.backend.keras_private import inner_layers
+from probnn.backend.keras_private import inner_layers, mask_of
 from probnn.bridge import HeadModel
 from probnn.data import streams
 from probnn.fitted.base import FittedModel
@@ -95,13 +95,20 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        x, rows = read_inputs(self.model, x), data.rows_of(x)
-        n, raw = len(keras.tree.flatten(x)[0]), []
-        for first in range(0, n, _PIECE):
+        raw = np.concatenate([data.to_numpy(each).astype("float64") for each in self._outputs(x)])
+        return Predictive(head.family, head.to_params(raw)).of_rows(data.rows_of(x))
+
+    def _outputs(self, x):
+        """Yield what the network says of one piece of x after the other: tensors."""
+        x = read_inputs(self.model, x)
+        for first in range(0, len(keras.tree.flatten(x)[0]), _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
-            each = self.model(part, training=False)
-            raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
-        return Predictive(head.family, head.to_params(np.concatenate(raw))).of_rows(rows)
+            yield self.model(part, training=False)
+
+    def counted(self, x):
+        """Return which time steps the network does not mask."""
+        masks = [mask_of(each) for each in self._outputs(x)]
+        return None if masks[0] is None else np.concatenate([data.to_numpy(m) for m in masks])
 
     def aligned(self, x):
         """Return x with the columns of a frame in the order of the network's."""
@@ -173,6 +180,10 @@ class FittedEnsemble(FittedModel):
     def predict_distribution(self, x):
         """Return the `PooledPredictive` of rows."""
         return PooledPredictive([member.predict_distribution(x) for member in self.members])
+
+    def counted(self, x):
+        """Return which time steps the networks do not mask."""
+        return self.members[0].counted(x)
 
     def aligned(self, x):
         """Return x with the columns of a frame in the order of the networks'."""

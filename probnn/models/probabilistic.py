@@ -12,6 +12,7 @@ import numpy as np
 from probnn import backend, data
 from probnn.backend import keras_private
 from probnn.data import streams
+from probnn.fitting.progress import shown
 from probnn.models.metrics import for_metrics
 from probnn.networks.heads import Head
 from probnn.networks.inputs import read_inputs
@@ -208,7 +209,7 @@ class Probabilistic:
                 x=x,
                 y=y,
                 batch_size=batch_size,
-                verbose=verbose,
+                verbose=shown(verbose),
                 sample_weight=sample_weight,
                 steps=steps,
                 callbacks=callbacks,
@@ -352,11 +353,11 @@ class Probabilistic:
             raw,
         )
 
-    def _predict_raw(self, x, **kwargs):
+    def _predict_raw(self, x, verbose="auto", **kwargs):
         if not streams.is_stream(x):
             x = read_inputs(self, x)
         with backend.many_programs():
-            return _map(_host_float64, super().predict(x, **kwargs))
+            return _map(_host_float64, super().predict(x, verbose=shown(verbose), **kwargs))
 
     # ---- files ------------------------------------------------------------------------------
 

@@ -692,6 +692,18 @@ def test_time_steps_are_pooled(rng):
     assert "heteroscedasticity left" in diagnose(steps(), x, x[..., 0] + spread)
 
 
+def test_masked_steps_are_left_out(rng):
+    """The kurtosis is that of y - x at the steps that are not padding."""
+    x, padded = rng.normal(size=(300, 12, 1)), np.arange(12) >= rng.integers(1, 13, size=(300, 1))
+    y = x[..., 0] + rng.standard_t(4, size=(300, 12))
+    expected = stats.kurtosis((y - x[..., 0])[~padded])
+    x[padded], y[padded] = -9.0, 500.0
+    head = pn.Head("normal", constant=("scale",))
+    model = pn.Sequential([keras.Input((12, 1)), keras.layers.Masking(-9.0), head])
+    head.assign_coefficients(np.array([[1.0, 0.0]]), np.zeros(2))
+    np.testing.assert_allclose(diagnose(model, x, y)["heavy tails"].value, expected, rtol=1e-5)
+
+
 def test_steps_of_a_row_that_are_alike_give_no_false_alarm(rng):
     """Each step's distribution is right, but there are 60 independent rows, not 720."""
     for _ in range(10):

@@ -41,9 +41,13 @@ def network():
 
 @pytest.mark.backend
 def test_captured_output_of_a_fit_has_lines_and_no_codes(no_notebook, capsys):
-    network().fit(X, X[:, 0], epochs=3)
+    model = network()
+    model.fit(X, X[:, 0], epochs=3)
     out = capsys.readouterr().out
     assert out.count("loss:") == 3
+    model.evaluate(X, X[:, 0])
+    model.predict_distribution(X)
+    out += capsys.readouterr().out
     assert not any(code in out for code in CODES)
 
 
