@@ -89,7 +89,7 @@ def get(identifier, **options):
     if not isinstance(name, str) or name not in FAMILIES:
         raise ValueError(
             f"Unknown family. Expected one of {', '.join(FAMILIES)}, or a Family. "
-            f"Received: {identifier!r}.{_nearest(name)} A family of your own is made known by the "
+            f"Received: {name!r}.{_nearest(name)} A family of your own is made known by the "
             "decorator `@probnn.families.register`, before a model that uses it is loaded."
         )
     cls = FAMILIES[name]
