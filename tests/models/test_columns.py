@@ -101,6 +101,7 @@ def test_names_are_saved(kind, frame, y, tmp_path):
             loaded.predict(frame[["a", "c"]], verbose=0)
 
 
+@pytest.mark.slow
 def test_copies_and_ensembles_know_them(frame, y, tmp_path):
     model = fitted(frame, y)
     other = frame[["c", "b", "a"]]
@@ -226,6 +227,7 @@ def test_compare_finds_the_columns_of_each_network(frame, y):
 # ---- text, and tensors ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_text_goes_through(rng):
     tf = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
@@ -251,6 +253,7 @@ def test_text_goes_through(rng):
     again.fit(dataset, verbose=0)
 
 
+@pytest.mark.slow
 def test_sentences_go_through(rng):
     tf = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
@@ -264,6 +267,7 @@ def test_sentences_go_through(rng):
     assert found[0] > 0.5 > found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")  # of TrackedDict, in Keras too
 def test_a_feature_space_trains_end_to_end(rng):
     tf = pytest.importorskip("tensorflow")
