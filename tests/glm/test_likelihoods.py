@@ -245,3 +245,15 @@ def test_models_of_batches_are_nested_by_names():
     np.testing.assert_allclose(found, want, rtol=1e-6)
     with pytest.raises(ValueError, match=r"among the larger one's.*mpg"):
         batches(("const", "wt", "hp")).compare_lr_test(batches(("const", "mpg")))
+
+
+@pytest.mark.parametrize("family", ["normal", "gamma", pn.families.Normal(link="log")])
+def test_rows_of_var_weight_0_tell_nothing_of_the_likelihood(family):
+    x, weights = sm.add_constant(CARS[["wt", "hp"]]), np.linspace(0.5, 2.0, len(CARS))
+    link = "log" if family == "gamma" else None
+    weights[:9] = 0.0
+    found = GLM(CARS.mpg, x, family, link, var_weights=weights).fit()
+    want = GLM(CARS.mpg[9:], x[9:], family, link, var_weights=weights[9:]).fit()
+    for name in ("llf", "llnull", "aic", "scale_ml", "llr"):
+        np.testing.assert_allclose(getattr(found, name), getattr(want, name), rtol=1e-9)
+    assert np.isfinite(found.predict_distribution().stddev()).all()

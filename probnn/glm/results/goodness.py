@@ -72,7 +72,7 @@ class GoodnessOfFit:
         if not self.model.dispersion:
             return 1.0
         if self.model.is_linear:
-            return self.pearson_chi2 / self.model.nobs
+            return self.pearson_chi2 / self._counted
 
         def slopes(phi):
             return self._total(
@@ -80,6 +80,15 @@ class GoodnessOfFit:
             )
 
         return dispersion.root(slopes, self.pearson_chi2 / self.model.nobs)
+
+    @property
+    def _counted(self):
+        """The number of rows that tell of the dispersion: those that have some precision."""
+        held = self.model.data.rows
+        if held is None or held.precision is None:
+            return self.model.nobs
+        often = np.ones(len(held)) if held.freq_weights is None else held.freq_weights
+        return float(often[held.precision != 0].sum())
 
     def _llf_at(self, phi):
         phi = phi if self.model.dispersion else None

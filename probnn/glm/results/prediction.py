@@ -47,7 +47,9 @@ def predict_distribution(results, exog=None, **kwargs):
     if rows.kept is not None and exog is not None:
         kwargs = {"rows": rows, **kwargs}
     data, raw = _raw(results, exog, kwargs)
-    precision = 1.0 if exog is not None or data.var_weights is None else data.var_weights
+    precision = 1.0
+    if exog is None and data.var_weights is not None:  # of a row without one, as of a new row
+        precision = np.where(data.var_weights == 0.0, 1.0, data.var_weights)
     params = _params(results, raw, results.scale / precision)
     d = Predictive(results.family, params, classes=results.model.classes)
     return d if rows.index is rows.kept is None else d.of_rows(rows)
