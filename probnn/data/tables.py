@@ -23,8 +23,18 @@ def to_frame(data):
     columns = {name: frame[name] for name in names}
     rows = RowIndex.of(data, "the first column that has labels")
     columns = {n: rows.align(v, repr(n)) for n, v in columns.items()}
-    columns = {n: v.array if isinstance(v, pd.Series) else to_numpy(v) for n, v in columns.items()}
-    return pd.DataFrame(columns, index=rows.labels)
+    return pd.DataFrame({n: _column(v) for n, v in columns.items()}, index=rows.labels)
+
+
+def _column(values):
+    """Return a column as pandas holds it: levels in an order, polars' Enum, keep the order."""
+    import pandas as pd
+
+    if isinstance(values, pd.Series):
+        return values.array
+    levels = getattr(getattr(frame_of(values), "dtype", None), "categories", None)
+    column = to_numpy(values)
+    return column if levels is None else pd.Categorical(column, [*levels], ordered=True)
 
 
 def is_labelled(values):

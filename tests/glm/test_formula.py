@@ -129,6 +129,18 @@ def test_polars_and_dicts(fair):
         pd.testing.assert_series_equal(pn.glm.logit("had ~ age + job", data).fit().params, want)
 
 
+def test_levels_of_a_polars_enum_keep_their_order(fair):
+    import polars as pl
+
+    levels = sorted(set(fair.job))[::-1]
+    want = fair.assign(job=pd.Categorical(fair.job, levels, ordered=True))[["had", "age", "job"]]
+    found = pl.DataFrame({**want, "job": pl.Series([*fair.job], dtype=pl.Enum(levels))})
+    for text, family in (("had ~ age + job", "bernoulli"), ("job ~ age", "ordinal")):
+        ours, theirs = (pn.glm.glm(text, data, family=family).fit() for data in (found, want))
+        pd.testing.assert_series_equal(ours.params, theirs.params)
+        np.testing.assert_array_equal(ours.predict(found), theirs.predict(want))
+
+
 def test_a_number_of_the_caller_hides_no_function_of_formulas(fair):
     want = pn.glm.logit("had ~ C(children) + scale(age)", fair).fit()
     C, scale = 0.1, {"a": 1}  # noqa: F841
