@@ -55,11 +55,13 @@ class Rows:
         y as the family takes it.
     y : numpy.ndarray
         What of it is random: (m,), but for bounds and vectors.
+    kept : numpy.ndarray of bool, or None
+        Which rows of x they are.
     index : tuple of numpy.ndarray (m,), or None
         Where in their row the responses or steps stand, the row first.
     """
 
-    def __init__(self, model, read, x, y, what="y"):
+    def __init__(self, model, read, x, y, what="y", kept=None):
         self.d = _believed(model, x, what.replace("y", "x"))
         self.d, y = self.d.coded(y)
         self.x = model.aligned(x)
@@ -72,6 +74,9 @@ class Rows:
         if family is not None:
             self.d = Predictive(family, self.d.params)
         self.d, self.y = self.d.conditioned(self.given)
+        self.kept = kept
+        if kept is not None:
+            self.d, self.y, self.given = self.d[kept], self.y[kept], self.given[kept]
         self.n, self.index, self.thinned = len(self.given), None, False
         if len(self.d.shape) > 1:
             counted = model.counted(x)
@@ -168,7 +173,11 @@ class Evidence:
         x, y, self._left_out = _together(model, x, y)
         self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
         read = self._read if model.trials is None else _reader_of_trials(model, y)
-        self.train = Rows(model, read, x, y)
+        kept = model.counts if x is None else None
+        if kept is not None:
+            none = int(np.sum(~kept))
+            self._left_out += f" ({none} row{'s' * (none != 1)} of weight 0 left out)"
+        self.train = Rows(model, read, x, y, kept=kept)
         self.validation = None
         if validation_data is not None:
             what = "validation y"
@@ -268,6 +277,7 @@ class Evidence:
             if getattr(steps, "ndim", 0) == len(index) + 1:
                 return steps[index]
         able(x is not None, "x is not one table")
+        x = x if rows.kept is None else x[rows.kept]
         return x if index is None else x[index[0]]
 
     @cached_property
@@ -373,6 +383,8 @@ def _check_complete(model, x, validation_data):
     elif model.designs:
         what = f"designs of {', '.join(model.designs)}"
         cure = "make the model of a formula, with formulas= in place of designs="
+    elif model.var_weighted:
+        what = "weights of the variance"
     if what is not None and x is not None:
         raise ValueError(
             f"Expected x=None, the rows that the model was fitted to, as it has {what}, which x "

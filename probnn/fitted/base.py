@@ -38,8 +38,11 @@ class FittedModel:
     holds_rows, x_names, trials : bool, list of str or None, numpy.ndarray or None
         Whether it has its training rows; of models of columns, the names of the location's; of
         proportions, the rows' trials.
-    offset, designs : bool, tuple of str
-        What x does not tell: whether there is an offset, the parameters with a design of their own.
+    counts : numpy.ndarray of bool, or None
+        Which of the training rows count, where some have weight 0.
+    offset, var_weighted, designs : bool, bool, tuple of str
+        What x does not tell: whether there are an offset and weights of the variance, the
+        parameters with a design of their own.
     penalised : str
         What takes its optimum away from that of the likelihood, in words.
     convergence : tuple or None
@@ -64,7 +67,8 @@ class FittedModel:
     kind, y_name, penalised = "model", "y", ""
     head = network = x_names = trials = convergence = None
     members = designs = input_shapes = ()
-    holds_rows = offset = False
+    counts = None
+    holds_rows = offset = var_weighted = False
     takes_verbose = True
     constants, fixed = frozenset(), {}
 

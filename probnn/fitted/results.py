@@ -28,6 +28,9 @@ class FittedResults(FittedModel):
         held = self._glm.data.rows
         self.holds_rows = held is not None
         self.trials = None if held is None else held.trials
+        if held is not None and held.weights is not None and not np.all(held.weights):
+            self.counts = held.weights != 0
+        self.var_weighted = held is not None and held.var_weights is not None
         self.offset = self._glm.has_offset
         self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
         self.fixed = self._glm.fixed

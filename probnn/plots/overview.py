@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.calibration import checks
+from probnn.data.frames import take
 from probnn.fitted import adapt
 from probnn.plots._axes import COLORS, style
 from probnn.plots._inputs import Inputs
@@ -64,11 +65,15 @@ def report(model, x=None, y=None, *, figure=None):
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['y', 'density', 'observed share', 'residual - quantile']
     """
-    if x is None and y is None:
+    held = x is None and y is None
+    if held:
         x, y = adapt(model).training()
     rows = Inputs(model, x)
-    d = rows.believed(rows.table)
+    d = rows.model.predict_distribution(None) if held else rows.believed(rows.table)
     y, d = rows.model.of_trials(rows.response(y), d)
+    kept = rows.model.counts if held else None
+    if kept is not None:
+        x, y, d, rows.table = take(x, kept), y[kept], d[kept], rows.table[kept]
     checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)

@@ -62,6 +62,8 @@ def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
     if d is None:
         model = adapt(y)
         y, d = model.of_trials(model.training()[1], model.predict_distribution(None))
+        if model.counts is not None:
+            y, d = y[model.counts], d[model.counts]
     names = checks.predictive(d).classes
     d, y = checks.rows(y, d, censored=kind != "binned")
     if kind == "fitted" and d.mean().ndim > len(d.shape):

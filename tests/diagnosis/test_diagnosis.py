@@ -793,6 +793,27 @@ def test_results_alone_are_judged_by_the_fitted_rows(rng):
         diagnose(results, x)
 
 
+@pytest.mark.parametrize("kind", ["freq_weights", "var_weights"])
+def test_rows_of_weight_0_are_not_judged(rng, kind):
+    x, weights = design(rng, 200), np.ones(200)
+    y = x.sum(axis=1) + rng.normal(size=200)
+    y[:40], weights[:40] = 50.0 * rng.normal(size=40), 0.0
+    found = diagnose(pn.glm.GLM(y, x, **{kind: weights}).fit())
+    assert not found.findings
+    assert "160 rows (40 rows of weight 0 left out)" in repr(found)
+
+
+def test_weights_of_the_variance_are_not_left_out(rng):
+    x, weights = design(rng, 300), np.exp(2.0 * rng.normal(size=300))
+    y = x.sum(axis=1) + rng.normal(size=300) / np.sqrt(weights)
+    results = pn.glm.OLS(y, x, weights=weights).fit()
+    assert not diagnose(results).findings
+    with pytest.raises(ValueError, match="it has weights of the variance, which x does not hold"):
+        diagnose(results, x, y)
+    with pytest.raises(ValueError, match="which these rows would need"):
+        diagnose(results, validation_data=(x, y))
+
+
 def test_results_that_do_not_hold_their_rows(rng):
     x = design(rng, 200)
     y = rng.poisson(poisson_mean(x)).astype(float)

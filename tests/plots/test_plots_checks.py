@@ -281,3 +281,16 @@ def test_residuals_refuse():
     with pytest.raises(ValueError, match="Choose kind='binned' for classes"):
         residuals([1], d, kind="fitted")
     assert not plt.get_fignums()
+
+
+def test_a_report_of_results_alone_keeps_their_weights(rng):
+    x, weights = sm.add_constant(rng.normal(size=(300, 1))), np.exp(2.0 * rng.normal(size=300))
+    y = x.sum(axis=1) + rng.normal(size=300) / np.sqrt(weights)
+    results = pn.glm.OLS(y, x, weights=weights).fit()
+    found = pn.plots.report(results).axes[-1].lines[-1].get_ydata()
+    np.testing.assert_allclose(found, residuals(results).lines[-1].get_ydata(), atol=1e-12)
+    assert np.abs(found).max() < 1.0  # of residuals without the weights 30
+    weights[:20] = 0.0
+    results = pn.glm.OLS(np.where(weights == 0.0, 99.0, y), x, weights=weights).fit()
+    for ax in (pn.plots.report(results).axes[-1], residuals(results)):
+        assert len(ax.lines[-1].get_ydata()) == 280
