@@ -43,7 +43,8 @@ def _symbolic(model, x):
     """Return the symbolic input that each array is for, None where it is for none, or unknown."""
     tensors = getattr(model, "inputs", None) or []
     if isinstance(x, dict):
-        named = model.input if tensors and isinstance(model.input, dict) else None
+        named = getattr(model, "input", None)  # none of a Sequential that was not called
+        named = named if tensors and isinstance(named, dict) else None
         named = named or {tensor.name: tensor for tensor in tensors}
         return [named.get(key) for key in sorted(x)] if len(_flatten(x)) == len(x) else None
     return tensors if len(_flatten(x)) == len(tensors) else None
