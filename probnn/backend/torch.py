@@ -1,6 +1,7 @@
 """torch, with `torch.distributions`."""
 
 import contextlib
+import threading
 
 import keras
 import torch
@@ -83,9 +84,18 @@ def has_rank(x):
     return True
 
 
+class _Here(threading.local):
+    """What this thread is inside of."""
+
+    vmap = False
+
+
+_here = _Here()
+
+
 def is_concrete(x):
     """Return whether the values of `x` can be read now."""
-    return x.device.type != "meta" and not torch.compiler.is_compiling()
+    return x.device.type != "meta" and not torch.compiler.is_compiling() and not _here.vmap
 
 
 def value_and_grad(function):
@@ -208,7 +218,16 @@ def test_step(model):
 
 def members(function):
     """Return `function` over the first axis of all its arguments, all at once."""
-    return torch.func.vmap(function, randomness="different")
+    mapped = torch.func.vmap(function, randomness="different")
+
+    def wrapped(*arguments):
+        before, _here.vmap = _here.vmap, True
+        try:
+            return mapped(*arguments)
+        finally:
+            _here.vmap = before
+
+    return wrapped
 
 
 def members_value_and_grad(function):
