@@ -30,7 +30,7 @@ def python(code, backend=None, **variables):
     env = {"KERAS_BACKEND": backend, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
     env = {**os.environ, **env, **variables}
     return subprocess.run(
-        [sys.executable, *code], env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, *code], env=env, capture_output=True, text=True, timeout=900
     )
 
 
