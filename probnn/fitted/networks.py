@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data
-from probnn.backend.keras_private import inner_layers, mask_of
+from probnn.backend.keras_private import inner_layers
 from probnn.bridge import HeadModel
 from probnn.data import streams
 from probnn.fitted.base import FittedModel
@@ -18,7 +18,7 @@ from probnn.fitted.tables import is_default, renamed
 from probnn.models import Sequential
 from probnn.networks.graph import NotOneHeadError, split
 from probnn.networks.heads import Head
-from probnn.networks.inputs import columns_of, read_inputs
+from probnn.networks.inputs import columns_of, masks_of, read_inputs
 from probnn.networks.layers import adds_noise, is_penalised
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
@@ -95,20 +95,19 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        raw = np.concatenate([data.to_numpy(each).astype("float64") for each in self._outputs(x)])
-        return Predictive(head.family, head.to_params(raw)).of_rows(data.rows_of(x))
-
-    def _outputs(self, x):
-        """Yield what the network says of one piece of x after the other: tensors."""
-        x = read_inputs(self.model, x)
-        for first in range(0, len(keras.tree.flatten(x)[0]), _PIECE):
+        x, rows = read_inputs(self.model, x), data.rows_of(x)
+        n, raw = len(keras.tree.flatten(x)[0]), []
+        for first in range(0, n, _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
-            yield self.model(part, training=False)
+            each = self.model(part, training=False)
+            raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
+        return Predictive(head.family, head.to_params(np.concatenate(raw))).of_rows(rows)
 
     def counted(self, x):
         """Return which time steps the network does not mask."""
-        masks = [mask_of(each) for each in self._outputs(x)]
-        return None if masks[0] is None else np.concatenate([data.to_numpy(m) for m in masks])
+        x = read_inputs(self.model, x)
+        (mask,) = masks_of(self.model, x, len(keras.tree.flatten(x)[0]))
+        return mask
 
     def aligned(self, x):
         """Return x with the columns of a frame in the order of the network's."""

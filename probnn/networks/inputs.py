@@ -1,10 +1,14 @@
 """What a network takes as input: columns by name, and arrays of the shape of its inputs."""
 
 import keras
+import numpy as np
 
 from probnn import data
+from probnn.backend import keras_private
 
-_flatten = keras.tree.flatten
+_map, _flatten = keras.tree.map_structure, keras.tree.flatten
+
+_ROWS = 1024  # that are passed through a network at once, to ask which of their steps are masked
 
 
 def columns_of(model):
@@ -71,3 +75,24 @@ def _in_rank(leaf, tensor, what):
             f"shape {shape}."
         )
     return leaf
+
+
+def masks_of(model, x, n):
+    """Return which time steps of the first n rows count, for each output; None for all of them.
+
+    Parameters
+    ----------
+    model : keras.Model
+    x : arrays, shape (n or more, ...)
+        As `read_inputs` returns them.
+    n : int
+    """
+    found = []
+    for first in range(0, n, _ROWS):
+        rows = slice(first, min(first + _ROWS, n))
+        outputs = model(_map(lambda leaf, rows=rows: leaf[rows], x), training=False)
+        masks = [keras_private.mask_of(output) for output in _flatten(outputs)]
+        if all(mask is None for mask in masks):
+            return masks
+        found.append([None if m is None else keras.ops.convert_to_numpy(m) for m in masks])
+    return [None if each[0] is None else np.concatenate(each) for each in zip(*found, strict=True)]

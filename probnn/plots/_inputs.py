@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from probnn.data import features, to_numpy
-from probnn.data.frames import frame_of
+from probnn.data.frames import frame_of, take
 from probnn.data.tables import is_labelled
 from probnn.fitted import adapt
 from probnn.fitted.tables import to_table
@@ -91,6 +91,16 @@ class Inputs:
     def half_width(self, table, *options):
         """Return `FittedModel.half_width` of rows in a table like that of x."""
         return self.model.half_width(self.exog(table), *options)
+
+
+def fitted_rows(model):
+    """Return x, y and d of the rows that results were fitted to, without those of weight 0."""
+    model = adapt(model)
+    x, y = model.training()
+    y, d = model.of_trials(y, model.predict_distribution(None))
+    if model.counts is None:
+        return x, y, d
+    return take(x, model.counts), y[model.counts], d[model.counts]
 
 
 def _check_inputs(model):

@@ -3,10 +3,8 @@
 import numpy as np
 
 from probnn.calibration import checks
-from probnn.data.frames import take
-from probnn.fitted import adapt
 from probnn.plots._axes import COLORS, style
-from probnn.plots._inputs import Inputs
+from probnn.plots._inputs import Inputs, fitted_rows
 from probnn.plots.checks import coverage, pit, reliability
 from probnn.plots.forecasts import predictive
 from probnn.plots.residual_plots import residuals
@@ -65,15 +63,12 @@ def report(model, x=None, y=None, *, figure=None):
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['y', 'density', 'observed share', 'residual - quantile']
     """
-    held = x is None and y is None
-    if held:
-        x, y = adapt(model).training()
+    d = None
+    if x is None and y is None:
+        x, y, d = fitted_rows(model)
     rows = Inputs(model, x)
-    d = rows.model.predict_distribution(None) if held else rows.believed(rows.table)
-    y, d = rows.model.of_trials(rows.response(y), d)
-    kept = rows.model.counts if held else None
-    if kept is not None:
-        x, y, d, rows.table = take(x, kept), y[kept], d[kept], rows.table[kept]
+    if d is None:
+        y, d = rows.model.of_trials(rows.response(y), rows.believed(rows.table))
     checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)

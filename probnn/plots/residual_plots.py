@@ -6,8 +6,8 @@ from scipy import stats
 from probnn.calibration import checks
 from probnn.calibration._groups import grouped
 from probnn.calibration.residuals import quantile_residuals
-from probnn.fitted import adapt
 from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top, on_axes
+from probnn.plots._inputs import fitted_rows
 
 _MOST_POINTS = 5000  # of a cloud, or of a curve through sorted residuals
 
@@ -60,10 +60,7 @@ def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
     checks.known("`kind`", kind, _KINDS)
     level = checks.fraction(level)
     if d is None:
-        model = adapt(y)
-        y, d = model.of_trials(model.training()[1], model.predict_distribution(None))
-        if model.counts is not None:
-            y, d = y[model.counts], d[model.counts]
+        _, y, d = fitted_rows(y)
     names = checks.predictive(d).classes
     d, y = checks.rows(y, d, censored=kind != "binned")
     if kind == "fitted" and d.mean().ndim > len(d.shape):

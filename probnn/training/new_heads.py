@@ -4,19 +4,17 @@ import itertools
 import math
 
 import keras
-import numpy as np
 
 from probnn import data
-from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.networks.graph import heads_of
+from probnn.networks.inputs import masks_of
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.trees import map_arrays
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 _BATCHES = 100  # of a stream that are looked at for one in which a row counts
-_ROWS = 1024  # that are passed through a network at once, to ask which of their steps are masked
 
 
 def build_heads(model, heads, x):
@@ -154,7 +152,7 @@ def row_weights(model, heads, x, y, sample_weight=None, class_weight=None):
     given = _flatten(data.for_each(sample_weight, heads))
     # Only a head on time steps has some that are masked.
     steps = any(_is_to_adapt(head) and head.input_spec.ndim > 2 for head in flat)
-    masks = _masks(model, x, len(_flatten(y)[0])) if steps else [None] * len(flat)
+    masks = masks_of(model, x, len(_flatten(y)[0])) if steps else [None] * len(flat)
     return [_together(*each) for each in zip(given, masks, strict=True)]
 
 
@@ -165,16 +163,3 @@ def _is_to_adapt(head):
 def _together(weight, mask):
     """Return weights that are 0 where time steps are masked."""
     return weight if mask is None else mask if weight is None else mask * weight
-
-
-def _masks(model, x, n):
-    """Return which time steps of the first n rows count, for each output; None for all of them."""
-    found = []
-    for first in range(0, n, _ROWS):
-        rows = slice(first, min(first + _ROWS, n))
-        outputs = model(_map(lambda leaf, rows=rows: leaf[rows], x), training=False)
-        masks = [keras_private.mask_of(output) for output in _flatten(outputs)]
-        if all(mask is None for mask in masks):
-            return masks
-        found.append([None if m is None else keras.ops.convert_to_numpy(m) for m in masks])
-    return [None if each[0] is None else np.concatenate(each) for each in zip(*found, strict=True)]
