@@ -1,14 +1,16 @@
 """The tests under other arithmetic: that of other processors, and of other numbers of threads.
 
-    python tests/arithmetic.py [--list] [--only WORD ...] [arguments of pytest]
+    python tests/arithmetic.py [--list] [--only WORD ...] [--together] [arguments of pytest]
 
 A line for each setting says how many tests passed, and the names of those that failed. Left out is
 what this processor cannot execute, and what computes as a setting before it or as no setting does.
 `--list` runs no test: it says what each setting computes with. `--only` takes a part of the names
-of the settings to run, and may be repeated.
+of the settings to run, and may be repeated. `--together` runs a setting of each library at once, so
+that all of them take a few runs; where one of these fails, `--only` says which setting it is.
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -40,14 +42,44 @@ def threads(count):
 
 
 def settings():
-    """Return the variables of each setting."""
-    found = {"NumPy without AVX512": without(AVX512), "NumPy without AVX2": without(AVX2)}
-    for core in ("Haswell", "SkylakeX", "Zen", "Sandybridge"):
-        found[f"OpenBLAS for {core}"] = {"OPENBLAS_CORETYPE": core}
-    for isa in ("SSE41", "AVX2"):  # TensorFlow takes to oneDNN by itself on some processors only
-        found[f"oneDNN for {isa}"] = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": isa}
-    found["TensorFlow without oneDNN"] = {"TF_ENABLE_ONEDNN_OPTS": "0"}
-    return {**found, "one thread": threads(1), "two threads": threads(2)}
+    """Return, for each library, the variables of each of its settings."""
+    cores = ("Haswell", "SkylakeX", "Zen", "Sandybridge")
+    onednn = {  # TensorFlow takes to oneDNN by itself on some processors only
+        f"oneDNN for {isa}": {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": isa}
+        for isa in ("SSE41", "AVX2")
+    }
+    return [
+        {"NumPy without AVX512": without(AVX512), "NumPy without AVX2": without(AVX2)},
+        {f"OpenBLAS for {core}": {"OPENBLAS_CORETYPE": core} for core in cores},
+        {**onednn, "TensorFlow without oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"}},
+        {"one thread": threads(1), "two threads": threads(2)},
+    ]
+
+
+def different(libraries, only):
+    """Return the settings that differ from all before them; print which are left out, and why."""
+    seen = {"no setting": probed({})}
+    print("no setting:", seen["no setting"], flush=True)
+    kept = [{} for _ in libraries]
+    for library, left in zip(libraries, kept, strict=True):
+        for name, setting in library.items():
+            if only and not any(word in name for word in only):
+                continue
+            found = probed(setting)
+            same = [other for other, facts in seen.items() if facts == found]
+            if found is None:
+                print(f"{name}: left out, as this processor cannot execute it", flush=True)
+            elif same:
+                print(f"{name}: left out, as it computes as {same[0]} does", flush=True)
+            else:
+                seen[name], left[name] = found, setting
+    return kept, seen
+
+
+def together(libraries):
+    """Return settings of several libraries as one, such that each setting is in one of them."""
+    runs = itertools.zip_longest(*(library.items() for library in libraries))
+    return [[part for part in parts if part is not None] for parts in runs]
 
 
 def environment(setting):
@@ -117,25 +149,22 @@ def main():
     parser.add_argument("--list", action="store_true", help="say what each computes with, only")
     parser.add_argument("--only", action="append", default=[], metavar="WORD")
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--together", action="store_true", help="a setting of each library at once")
     options, arguments = parser.parse_known_args()
     if options.probe:
         return probe()
-    seen, wrong = {"no setting": probed({})}, False
-    print("no setting:", seen["no setting"], flush=True)
-    for name, setting in settings().items():
-        if options.only and not any(word in name for word in options.only):
-            continue
-        found, failed = probed(setting), []
-        same = [other for other, facts in seen.items() if facts == found]
-        if found is None:
-            line = "left out, as this processor cannot execute it"
-        elif same:
-            line = f"left out, as it computes as {same[0]} does"
-        elif options.list:
-            line = str(found)
+    libraries, seen = different(settings(), options.only)
+    alone = [[part] for library in libraries for part in library.items()]
+    wrong = False
+    for parts in together(libraries) if options.together else alone:
+        name = " and ".join(name for name, _ in parts)
+        failed = []
+        if options.list:
+            line = " ".join(str(seen[part]) for part, _ in parts)
         else:
-            line, failed = run(setting, arguments)
-        seen[name], wrong = found, wrong or bool(failed)
+            variables = {k: v for _, setting in parts for k, v in setting.items()}
+            line, failed = run(variables, arguments)
+        wrong = wrong or bool(failed)
         print(f"{name}: {line}", *failed, sep="\n    ", flush=True)
     return wrong
 
