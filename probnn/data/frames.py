@@ -81,13 +81,22 @@ def to_numpy(values):
     frame = frame_of(values)
     if frame is None and keras.ops.is_tensor(values):
         return keras.ops.convert_to_numpy(values)
-    array = np.asarray(values) if frame is None else frame.to_numpy()
+    array = np.asarray(values) if frame is None else _frame_to_numpy(frame)
     if array.dtype == object and not any(isinstance(value, (str, bytes)) for value in array.flat):
         import pandas as pd
 
         with contextlib.suppress(TypeError, ValueError):  # lists in it, say
             return np.where(pd.isna(array), np.nan, array).astype("float64")
     return array
+
+
+def _frame_to_numpy(frame):
+    """Return a NumPy array of a frame or series; dates beside numbers stay what they are."""
+    if _is_pandas(frame) or len(frame.shape) == 1:
+        return frame.to_numpy()
+    if any(kind.is_temporal() for kind in frame.schema.values()):
+        return np.array([frame[name].to_list() for name in frame.columns], dtype=object).T
+    return frame.to_numpy()
 
 
 def _filled(values):

@@ -1,10 +1,15 @@
 """Columns with names, checked before anything is computed."""
 
+import datetime
+
 import numpy as np
 
 from probnn._parallel import share
 from probnn.data.alignment import RowIndex
 from probnn.data.frames import frame_of, names_of, to_numpy
+
+# Squares of larger and smaller numbers, and the variances they are part of, are no float64.
+_LARGEST, _SMALLEST = 1e147, 1e-147
 
 
 def to_frame(data):
@@ -68,7 +73,8 @@ def read_design(x, what="X"):
     Raises
     ------
     ValueError
-        As `read_matrix`; or if two columns have one name, a value is not finite, or a column is 0.
+        As `read_matrix`; or if two columns have one name, a value is not finite, a column is 0, or
+        its squares are beyond float64.
     """
     x, names = read_matrix(x, what)
     if names is None:
@@ -80,12 +86,24 @@ def read_design(x, what="X"):
             f"Expected columns of {what} with different names. Received: {twice!r} twice."
         )
     check_finite(x, what, names)
-    zero = [j for j in range(x.shape[1]) if not x[0, j] and not x[:, j].any()]
-    if zero:
-        raise ValueError(
-            f"Expected no column of zeros in {what}. Received: {names[zero[0]]!r}. Leave it out."
-        )
+    for j in np.flatnonzero(np.abs(x[0]) < _SMALLEST):
+        if not x[:, j].any():
+            raise ValueError(
+                f"Expected no column of zeros in {what}. Received: {names[j]!r}. Leave it out."
+            )
+        check_range(x[:, j], what, f" in {names[j]!r}")
     return x, names
+
+
+def check_range(values, what, where=""):
+    """Raise ValueError if the largest of some numbers is one whose square is no float64."""
+    most = np.abs(values).max()
+    if most and not _SMALLEST <= most < _LARGEST:
+        raise ValueError(
+            f"Expected {what} whose squares, as variances need them, are float64: absolute values "
+            f"from {_SMALLEST:.0e} to {_LARGEST:.0e}. Received: {most:.3g} as the largest{where}. "
+            f"Measure it in another unit: divide it by {10.0 ** np.round(np.log10(most)):.0e}."
+        )
 
 
 def read_column(values, n, what, minimum=None):
@@ -111,35 +129,73 @@ def read_column(values, n, what, minimum=None):
 
 
 def numeric(values, what, labels=None):
-    """Return numbers as float64; raise ValueError for others, naming the first column of text."""
+    """Return numbers as float64; raise ValueError for others, naming the first column of them."""
     if values.dtype.kind not in "biuf":
-        shown = ""
-        if labels is not None and values.ndim == 2:
-            for label, column in zip(labels, values.T, strict=True):
-                first = column[0] if len(column) else None
-                if isinstance(first, str):
-                    shown = f", {label!r} with {first!r} in the first row"
-                    break
+        column, first = _no_number(values)
+        name = f"{labels[column]!r} with " if labels is not None and values.ndim == 2 else ""
         raise ValueError(
-            f"Expected {what} to be numeric. Received: values of type {values.dtype}{shown}. "
-            "Encode them first, or use a formula, which encodes categories: "
-            "probnn.glm.glm('y ~ x', data)."
+            f"Expected {what} to be numeric. Received: {name}{first!r:.60} in the first row of "
+            f"values of type {values.dtype}. {remedy(first)}"
         )
     return values.astype("float64", copy=False)
 
 
+def _no_number(values):
+    """Return the first column with something that is no number, and the first such value."""
+    columns = values.T if values.ndim == 2 else [values.ravel()]
+    for j, column in enumerate(columns):
+        for value in column:
+            if _is_no_quantity(value) or not isinstance(value, (int, float, np.number, np.bool_)):
+                return j, value
+    return 0, columns[0][0]
+
+
+def _is_no_quantity(value):
+    """Return whether a value is a time or a complex number: neither a number nor a category."""
+    import pandas as pd
+
+    times = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
+    return isinstance(value, times) or (np.iscomplexobj(value) and value.imag != 0.0)
+
+
+def remedy(value):
+    """Say how something that is no number becomes one, or several."""
+    if np.iscomplexobj(value):
+        return "Give the real and the imaginary part as two columns."
+    if _is_no_quantity(value):
+        return (
+            "Turn dates and durations into numbers first, as days since one of them: "
+            "(t - t.min()) / pandas.Timedelta(days=1)."
+        )
+    return (
+        "Encode them first, or use a formula, which encodes categories: "
+        "probnn.glm.glm('y ~ x', data)."
+    )
+
+
+def check_quantity(column, name):
+    """Raise ValueError if a pandas column has dates, durations or complex numbers."""
+    if column.dtype.kind in "biuf":
+        return
+    for value in column:
+        if _is_no_quantity(value):
+            raise ValueError(
+                f"Expected numbers or categories in {name!r}. Received: {value!r:.60}. "
+                f"{remedy(value)}"
+            )
+
+
 def check_finite(x, what, names):
-    """Raise ValueError if a number of the matrix is NaN or infinite."""
-    # Sums find them in one pass without a copy; only a suspect block is looked at by element.
+    """Raise ValueError if a number of the matrix is not finite, or too large to be squared."""
+    # Sums of squares find them in one pass without a copy; a suspect block is looked at by element.
     step = max(1, 200_000 // x.shape[1])
-    ones = np.ones(x.shape[1])
 
     def first_bad(rows):
         with np.errstate(all="ignore"):
             for start in range(rows.start, rows.stop, step):
                 block = x[start : min(start + step, rows.stop)]
-                if not np.isfinite(np.dot(block, ones).sum()):
-                    bad = np.argwhere(~np.isfinite(block))
+                if not np.vdot(block, block) < _LARGEST**2:
+                    bad = np.argwhere(~(np.abs(block) < _LARGEST))
                     if len(bad):
                         return start + int(bad[0, 0]), int(bad[0, 1])
         return None
@@ -147,6 +203,8 @@ def check_finite(x, what, names):
     bad = [found for found in share(first_bad, *x.shape) if found is not None]
     if bad:
         row, column = bad[0]
+        if np.isfinite(x[row, column]):
+            check_range(x[row, column], what, f" in {names[column]!r}")
         raise ValueError(
             f"Expected finite numbers in {what}. Received: {x[row, column]} in row {row}, column "
             f"{names[column]!r}. Drop rows with missing values (missing='drop'), or impute them."

@@ -12,8 +12,9 @@ class Curvature:
 
     def __init__(self, hessian):
         diagonal = np.abs(np.diag(hessian))
-        floor = diagonal.max(initial=0.0) * 1e-30 or 1.0
-        self.scale = np.sqrt(np.maximum(diagonal, floor))
+        # Units of columns may differ by any factor; only what is flat has no scale of its own.
+        flat = diagonal.max(initial=0.0) * 1e-30 or 1.0
+        self.scale = np.sqrt(np.where(diagonal > 0.0, diagonal, flat))
         scaled = hessian / np.outer(self.scale, self.scale)
         self.damped = False
         try:

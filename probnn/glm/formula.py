@@ -12,7 +12,7 @@ from probnn.data.alignment import RowIndex, column_of, written
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
 from probnn.data.missing import readable
-from probnn.data.tables import numeric, to_frame
+from probnn.data.tables import check_quantity, numeric, to_frame
 from probnn.glm import dialects
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
@@ -254,6 +254,9 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     family = families.get(family, **({} if link is None else {"link": link}))
     others = _others(family, formulas, kwargs)
     read |= _make_readable(frame, others.values(), caller, rows)
+    terms = [term for side in (parsed.rhs, *others.values()) for term in side]
+    for name in {factor.expr for term in terms for factor in term.factors} & {*frame.columns}:
+        check_quantity(frame[name], name)
     sides = {"y": parsed.lhs, family.location: parsed.rhs, **others}
     by_row = {name: _by_row(name, kwargs.pop(name, None), frame, rows) for name in _BY_ROW}
     context = {"np": np} | {

@@ -342,6 +342,13 @@ class GLM(Specification):
 
     def check_identified(self, separated=True):
         """Raise if columns are dependent or, where that is asked, classes are separated."""
+        most = max(width for width in self.widths if width)
+        if self.nobs < most <= len(self):
+            raise ValueError(
+                f"Expected at least as many observations as columns. Received: {len(self)} rows, "
+                f"whose freq_weights sum to {self.nobs:.6g}, and {most} columns. Precisions that "
+                "sum to anything are var_weights."
+            )
         # Of batches a sample with independent columns, or overlapping classes, settles it.
         rows = self.data.sample()
         seen, weights = [], rows.weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn.data.frames import index_of, name_of, to_numpy
 from probnn.data.source import Source
-from probnn.data.tables import is_labelled, numeric
+from probnn.data.tables import check_range, is_labelled, numeric
 from probnn.fitting.likelihood import Likelihood
 
 
@@ -120,6 +120,7 @@ def read_response(y, family):
         if y.ndim != 2 or y.shape[1] != columns or not len(y):
             raise ValueError(family.columns_problem("y", f"(n, {columns})", y.shape))
         family.check(y)
+        check_range(y, "y")
         return np.ascontiguousarray(y), None, str(name or "y")
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected y with at least one row. Received: shape {y.shape}.")
@@ -140,4 +141,5 @@ def read_response(y, family):
             "Successes and failures, in two columns, are for the bernoulli family."
         )
     family.check(y)
+    check_range(y, "y")
     return np.ascontiguousarray(y), None, str(name) if name is not None else "y"

@@ -88,10 +88,80 @@ def test_parquet(tmp_path):
         )
         == 2
     )
-    with pytest.raises(ValueError, match="columns of the files"):
+    with pytest.raises(ValueError, match=r"columns of the files.*a\.parquet"):
         GLM.from_batches(files, "poisson", response="visit")
     with pytest.raises(ValueError, match="response="):
         GLM.from_batches(files, "poisson")
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("README.txt", lambda file, _: file.write_text("notes"), r"README\.txt, which is none"),
+        ("b.parquet", lambda file, _: file.touch(), r"b\.parquet, which is none"),
+        ("b.parquet", lambda file, d: d.drop(columns="idp").to_parquet(file), r"b\.parquet.*'idp'"),
+        (
+            "b.parquet",
+            lambda file, d: d.assign(idp=[f"{i:03d}" for i in range(len(d))]).to_parquet(file),
+            r"'idp' of type string in .*b\.parquet.*Encode",
+        ),
+        (
+            "b.parquet",
+            lambda file, d: d.assign(idp=pd.Timestamp("2020-02-29")).to_parquet(file),
+            r"'idp' of type timestamp.*b\.parquet.*dates",
+        ),
+        (
+            "b.parquet",
+            lambda file, d: d.assign(idp=d.idp.where(d.index < 25)).to_parquet(
+                file, row_group_size=10
+            ),
+            r"b\.parquet, row group 2.*nan in row 5, column 'idp'",
+        ),
+    ],
+)
+def test_files_that_are_not_like_the_first_are_named(name, write, message, tmp_path):
+    pytest.importorskip("pyarrow", reason="reads parquet files")
+    y, x = data("randhie")
+    frame = x[["idp", "lpi"]].assign(visits=y)[:40]
+    frame.to_parquet(tmp_path / "a.parquet")
+    write(tmp_path / name, frame)
+    with pytest.raises(ValueError, match=message):
+        GLM.from_batches(tmp_path, "poisson", response="visits")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, x: (y[1:], x[1:]), "3000 in the first, and 2999"),
+        (lambda y, x: (y + (np.arange(len(y)) == 7), x), "other numbers"),
+        (lambda y, x: (y, x.assign(lpi=x.lpi[::-1].to_numpy() + 1e-6)), "other numbers"),
+        (lambda y, x: (y, x.assign(lpi=np.nan)), "batch 0.*nan in row 0, column 'lpi'"),
+        (lambda y, x: (y, x.rename(columns={"lpi": "fmde"})), "like the first"),
+    ],
+)
+def test_every_pass_brings_the_same_rows(change, message):
+    y, x = data("randhie")
+    y, x = y[:3000], x[["const", "idp", "lpi"]][:3000]
+    passes = iter(range(9))
+
+    def batches():
+        late = next(passes) > 2
+        return parts(*(change(y, x) if late else (y, x)), 700)
+
+    with pytest.raises(ValueError, match=message):
+        GLM.from_batches(batches, "poisson").fit()
+
+
+def test_passes_may_be_shuffled_and_cut_anew():
+    y, x = data("randhie")
+    rng = np.random.default_rng(0)
+
+    def batches():
+        order = rng.permutation(len(y))
+        return parts(y.iloc[order], x.iloc[order], int(rng.integers(300, 900)))
+
+    found, want = GLM.from_batches(batches, "poisson").fit(), GLM(y, x, "poisson").fit()
+    np.testing.assert_allclose(found.params, want.params, rtol=1e-8)
 
 
 def test_what_belongs_to_rows_is_not_there():
