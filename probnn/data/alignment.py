@@ -10,6 +10,8 @@ import numpy as np
 
 from probnn.data.frames import index_of, names_of, take
 
+_NAMED = 5  # rows that a message names
+
 
 class LabelsError(ValueError):
     """Rows have other labels than those that they belong to, or labels that tell them not apart."""
@@ -78,6 +80,23 @@ class RowIndex:
         """What to say of the rows that are left out; "" of none."""
         n = self.left_out
         return f"{n} row{'s' * (n != 1)} with missing values left out" if n else ""
+
+    def named(self, which):
+        """Return in words which of the rows in use a mask (n,) tells: the first of them.
+
+        Examples
+        --------
+        >>> from probnn.data.alignment import RowIndex
+        >>> RowIndex("x", 3).named([True, False, True])
+        'rows 0, 2'
+        """
+        at = np.flatnonzero(which)
+        first = [
+            written(label) for label in (at if self.index is None else self.index[at])[:_NAMED]
+        ]
+        more = f" and {len(at) - _NAMED} more" if len(at) > _NAMED else ""
+        labelled = "" if self.index is None else " labelled"
+        return f"row{'s' * (len(at) != 1)}{labelled} {', '.join(first)}{more}"
 
     def take(self, kept):
         """Return these rows with those in use at some positions alone."""

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from probnn.data.alignment import RowIndex
 from probnn.data.frames import to_numpy
+
+LEAVE_OUT = "Leave these rows out, as dropna() does with a frame, or impute what is missing."
 
 
 def complete_rows(tables):
@@ -23,6 +26,22 @@ def complete_rows(tables):
             return None  # whoever reads them says what their lengths should be
         whole = rows if whole is None else whole & rows
     return None if whole is None or whole.all() else np.flatnonzero(whole)
+
+
+def gaps(frame, whole):
+    """Say which rows of a pandas frame a mask (n,) has no True for, what they lack, and the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from probnn.data.missing import gaps
+    >>> frame = pd.DataFrame({"x": [1.0, np.nan]}, index=["a", "b"])
+    >>> gaps(frame, np.array([True, False])).split(". ")[0]
+    "none of 'x' in row labelled 'b'"
+    """
+    names = [repr(name) for name, column in frame.items() if column.isna().any()]
+    what = f"none of {', '.join(names)}" if names else "no number of the formula"
+    return f"{what} in {RowIndex.of(frame, 'data').named(~whole)}. {LEAVE_OUT}"
 
 
 def readable(column, name):

@@ -7,6 +7,7 @@ import numpy as np
 from probnn._parallel import share
 from probnn.data.alignment import RowIndex
 from probnn.data.frames import frame_of, names_of, to_numpy
+from probnn.data.missing import LEAVE_OUT
 
 # Squares of larger and smaller numbers, and the variances they are part of, are no float64.
 _LARGEST, _SMALLEST = 1e147, 1e-147
@@ -185,8 +186,11 @@ def check_quantity(column, name):
             )
 
 
-def check_finite(x, what, names):
-    """Raise ValueError if a number of the matrix is not finite, or too large to be squared."""
+def check_finite(x, what, names, rows=None):
+    """Raise ValueError if a number of the matrix is not finite, or too large to be squared.
+
+    Of new rows, with their `RowIndex`, all such rows are named; a model leaves them out.
+    """
     # Sums of squares find them in one pass without a copy; a suspect block is looked at by element.
     step = max(1, 200_000 // x.shape[1])
 
@@ -205,6 +209,13 @@ def check_finite(x, what, names):
         row, column = bad[0]
         if np.isfinite(x[row, column]):
             check_range(x[row, column], what, f" in {names[column]!r}")
+        if rows is not None:
+            wrong = ~np.isfinite(x)
+            columns = ", ".join(repr(names[j]) for j in np.flatnonzero(wrong.any(axis=0)))
+            raise ValueError(
+                f"Expected finite numbers in {what}, without missing values. Received: others in "
+                f"{columns}, {rows.named(wrong.any(axis=1))}. {LEAVE_OUT}"
+            )
         raise ValueError(
             f"Expected finite numbers in {what}. Received: {x[row, column]} in row {row}, column "
             f"{names[column]!r}. Drop rows with missing values (missing='drop'), or impute them."

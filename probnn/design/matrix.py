@@ -97,6 +97,12 @@ def ones(n):
     return Dense(np.broadcast_to(1.0, (n, 1)), ["const"])
 
 
+def take_rows(designs, index):
+    """Return rows of designs, once for designs that are one; None stays None."""
+    taken = {id(x): x.take(index) for x in designs if x is not None}
+    return [None if x is None else taken[id(x)] for x in designs]
+
+
 def as_designs(columns):
     """Return a `Design` for each array or design, one for those that are one; None stays None."""
     made = {id(x): x if isinstance(x, Design) else Dense(x) for x in columns if x is not None}

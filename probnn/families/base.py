@@ -311,10 +311,13 @@ class Family(Facts):
         if bad.any():
             first = tuple(int(i[0]) for i in np.nonzero(bad))
             rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""
+            hint = self._support_hint()
+            if np.isnan(y[first]):
+                hint = f"Leave out the rows whose {what} is missing."
             raise ValueError(
                 f"Expected every {what} to lie in the support of the {self.name} family, "
                 f"{self.support}. Received: {what} = {y[first]} in row {first[0]}{rest}, and "
-                f"{int(bad.sum())} such value(s) in all. {self._support_hint()}"
+                f"{int(bad.sum())} such value(s) in all. {hint}"
             )
 
     def check_seen(self, y, **given):

@@ -28,8 +28,7 @@ class FittedResults(FittedModel):
         held = self._glm.data.rows
         self.holds_rows = held is not None
         self.trials = None if held is None else held.trials
-        if held is not None and held.weights is not None and not np.all(held.weights):
-            self.counts = held.weights != 0
+        self.counts = None if held is None else held.counts
         self.var_weighted = held is not None and held.var_weights is not None
         self.offset = self._glm.has_offset
         self.designs = () if self._glm.formula is not None else tuple(self._glm.modelled)
@@ -122,7 +121,7 @@ class FittedResults(FittedModel):
 def fit_of(results, name):
     """Return the `Fit` of results, with the names of their own columns."""
     model, family = results.model, results.family
-    data, dispersed = model.data.rows, model.dispersion is not None
+    dispersed = model.dispersion is not None
     # By the codes of classes, which all models have.
     pairs = list(zip(model.parameter_names, model.class_ends, strict=True))
     names = [name.removesuffix(label) + code for name, (code, label) in pairs]
@@ -150,12 +149,14 @@ def fit_of(results, name):
     )
     if model.data.rows is None:
         return found
+    data = model.data.rows.used
     if dispersed:
         found.divisor = divisor(results.pearson_chi2, results.scale, results.nobs, results.df_resid)
     is_given = isinstance(results.scale_type, (int, float, np.number))
     phi = (results.scale if is_given else results.scale_ml) if dispersed else None
     given = {n: getattr(data, n) for n in ("freq_weights", "var_weights")}
     each = rows.log_likelihood(family, data, model.likelihood().raw(results.coef), phi)
+    x = model.location_design(data).toarray()
 
     def held_out(table, y):
         if model.formula is not None:
@@ -170,7 +171,7 @@ def fit_of(results, name):
         predictive=found.divisor,
         y=data.y,
         log_likelihood=each if data.freq_weights is None else None,
-        inputs=dict(zip(model.x_names, model.X.T, strict=True)),
+        inputs=dict(zip(model.x_names, x.T, strict=True)),
         weights=weighted(given),
         offset=shifted([*data.offsets.values()][:1]),
         given=known_of({**given, "offset": next(iter(data.offsets.values()), None)}),

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement as pairs
 import numpy as np
 
 from probnn._parallel import share
-from probnn.design.matrix import as_designs
+from probnn.design.matrix import as_designs, take_rows
 from probnn.fitting.objective import Objective
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
@@ -104,7 +104,7 @@ class Likelihood(Objective):
         return Likelihood(
             self.family,
             self.y[index],
-            _take(self.designs, index),
+            take_rows(self.designs, index),
             self.known,
             {a: offset[index] for a, offset in self.offsets.items()},
             None if self.weights is None else self.weights[index],
@@ -186,9 +186,3 @@ class Likelihood(Objective):
         for a, b in self._pairs():
             product = self.designs[a].sandwich(curvature[:, a, b], self.designs[b], rows)
             hessian[self.slices[a], self.slices[b]] += product
-
-
-def _take(designs, index):
-    """Return rows of designs, once for designs that are one array."""
-    taken = {id(x): x.take(index) for x in designs if x is not None}
-    return [None if x is None else taken[id(x)] for x in designs]

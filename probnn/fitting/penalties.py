@@ -90,6 +90,8 @@ class ElasticNet(Penalty):
         The share of the lasso, from 0 (ridge) to 1.
     free : sequence of int
         Coefficients that one number alpha leaves free, as a dispersion.
+    n : int, optional
+        The number of rows; by default that of the objective, which in resamples has fewer.
 
     Raises
     ------
@@ -99,10 +101,12 @@ class ElasticNet(Penalty):
 
     label = "Elastic net"
 
-    def __init__(self, alpha, L1_wt=0.0, free=()):
+    n = None
+
+    def __init__(self, alpha, L1_wt=0.0, free=(), n=None):
         if not (np.ndim(L1_wt) == 0 and 0.0 <= L1_wt <= 1.0):
             raise ValueError(f"Expected L1_wt to be a number from 0 to 1. Received: {L1_wt!r}.")
-        self.alpha, self.L1_wt, self.free = alpha, L1_wt, list(free)
+        self.alpha, self.L1_wt, self.free, self.n = alpha, L1_wt, list(free), n
 
     @property
     def given(self):
@@ -116,7 +120,8 @@ class ElasticNet(Penalty):
 
     def on(self, objective):
         """Return the penalty with the weights of the rows: `ridge` and `lasso`, (p,)."""
-        total = len(objective) * np.asarray(self.alpha, dtype="float64").ravel(order="F")
+        n = len(objective) if self.n is None else self.n
+        total = n * np.asarray(self.alpha, dtype="float64").ravel(order="F")
         if np.ndim(self.alpha) == 0:
             total = np.where(np.isin(np.arange(objective.size), self.free), 0.0, total)
         if total.shape != (objective.size,) or not (np.isfinite(total) & (total >= 0.0)).all():

@@ -11,7 +11,7 @@ from probnn import families
 from probnn.data.alignment import RowIndex, column_of, written
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
-from probnn.data.missing import readable
+from probnn.data.missing import gaps, readable
 from probnn.data.tables import check_quantity, numeric, to_frame
 from probnn.glm import dialects
 from probnn.glm.linear import OLS, Logit
@@ -166,9 +166,13 @@ class Encoding:
                     f"{unseen}"
                 ) from None
             except Exception as error:
+                received = f"{list(data.columns)}, for which formulaic says: {error}"
+                if na_action == "raise":  # which complete() does, if rows are not what is wrong
+                    whole, read = self.complete(data), [name for name in data if name in used]
+                    received = received if whole.all() else gaps(data[read], whole)
                 raise ValueError(
-                    f"Expected new data with the columns of the formula, without missing values. "
-                    f"Received: {list(data.columns)}, for which formulaic says: {error}"
+                    "Expected new data with the columns of the formula, without missing values. "
+                    f"Received: {received}"
                 ) from error
 
     def terms(self, model):

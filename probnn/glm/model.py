@@ -15,6 +15,7 @@ from probnn.fitting.optimum import ConvergenceWarning, warn_unless
 from probnn.fitting.penalties import ElasticNet
 from probnn.fitting.progress import Progress
 from probnn.fitting.solve import solve
+from probnn.glm.by_name import of_coefficients
 from probnn.glm.observations import as_bernoulli
 from probnn.glm.results import Results, covariance
 from probnn.glm.specification import Origin, Specification
@@ -43,7 +44,8 @@ class GLM(Specification):
     freq_weights : array_like, shape (n,), optional
         How many observations each row stands for.
     var_weights, weights : array_like, shape (n,), optional
-        What the variance of each row is divided by; two names of one argument.
+        What the variance of each row is divided by; two names of one argument. A row whose weight
+        is 0, of either kind, is no observation: see the notes.
     fixed : dict, optional
         Parameter -> value that is known: `fixed={"dispersion": 1.0}`.
     designs : dict, optional
@@ -74,6 +76,13 @@ class GLM(Specification):
     -----
     A parameter that has neither a value nor a design nor is the dispersion, as the dispersion of
     the negative binomial family, is one constant; its estimate is among `params` in natural units.
+
+    Rows of weight 0 are left out of all that sums over rows: `nobs`, degrees of freedom, the
+    dispersion, likelihoods, information criteria, standard errors and resamples are those of a fit
+    without them, as in R; statsmodels counts those of `var_weights` 0 among the degrees of freedom.
+    `fittedvalues`, residuals and leverages have all rows, and predictions of one are those of a new
+    row, of weight 1. Its y and X are checked as those of others: a missing value raises, or with
+    missing="drop" the row is dropped.
 
     Examples
     --------
@@ -231,7 +240,8 @@ class GLM(Specification):
         Parameters
         ----------
         start_params : array_like, shape (p,), optional
-            Where to start; constant parameters in natural units.
+            Where to start; constant parameters in natural units. A Series goes by the names of
+            the coefficients, as does a frame like `params` of a model of classes.
         method : {"newton", "firth"}
             Firth's penalty, for the Bernoulli family with the logit link, keeps the estimates
             finite where the classes are separated.
@@ -283,7 +293,7 @@ class GLM(Specification):
             raise ValueError(
                 f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
             )
-        cov_kwds = covariance.options(self, cov_type, cov_kwds)
+        covariance.options(self, cov_type, cov_kwds)  # bad ones raise before the fit
         self.check_identified(separated=method != "firth")
         progress = Progress(verbose)
         optimum = solve(
@@ -337,7 +347,7 @@ class GLM(Specification):
             return rows.likelihood(self.family, self.known)
 
         if self.data.rows is not None:
-            return of(self.data.rows)
+            return of(self.data.rows.used)
         return Sum(lambda: map(of, self.data.parts()), len(self), of(self.data.sample()))
 
     def check_identified(self, separated=True):
@@ -351,23 +361,21 @@ class GLM(Specification):
             )
         # Of batches a sample with independent columns, or overlapping classes, settles it.
         rows = self.data.sample()
-        seen, weights = [], rows.weights
-        used = None if weights is None or weights.all() else weights > 0
+        seen = []
         for a, x in enumerate(rows.designs):
             if x is not None and x.shape[1] > 1 and not any(x is z for z in seen):
                 seen.append(x)
                 first = sum(width or 0 for width in self.widths[:a])
                 names = self.parameter_names[first : first + x.shape[1]]
-                check_rank(x if used is None else x.take(used), names)
+                check_rank(x, names)
         if separated:
             family = self.family
             log = family.links[family.location] == links.get("log")
             counts = family.kind == "counts" and family.of_mean and log
             if counts or family.kind in ("binary", "categorical"):
                 x = self.location_design(rows).toarray()
-                y, x = (rows.y, x) if used is None else (rows.y[used], x[used])
                 separation.check(
-                    y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
+                    rows.y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
                 )
 
     def _start(self, start_params=None):
@@ -375,7 +383,7 @@ class GLM(Specification):
         rows = self.data.sample()
         likelihood = rows.likelihood(self.family, self.known)
         if start_params is not None:
-            start = np.array(start_params, dtype="float64").ravel(order="F")
+            start = np.array(of_coefficients(self, start_params, "start_params"), dtype="float64")
             if start.shape != (likelihood.size,) or not np.isfinite(start).all():
                 raise ValueError(
                     f"Expected start_params of shape ({likelihood.size},), finite. Received: "
@@ -402,13 +410,15 @@ class GLM(Specification):
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):
         """Minimise -llf / n + alpha (L1_wt sum(abs(b)) + (1 - L1_wt) sum(b^2) / 2).
 
-        The log-likelihood is that at dispersion 1, and n the number of rows.
+        The log-likelihood is that at dispersion 1, and n the number of rows that count, of a weight
+        other than 0.
 
         Parameters
         ----------
         alpha : float or array_like, shape (p,)
             The weight of the penalty, or of each coefficient's: 0 for the constant leaves it free.
-            One number leaves constant parameters, as a dispersion, free.
+            One number leaves constant parameters, as a dispersion, free. A Series or a dict goes
+            by the names of the coefficients.
         L1_wt : float
             The share of the lasso, from 0 (ridge) to 1.
         start_params : array_like, shape (p,), optional
@@ -423,10 +433,11 @@ class GLM(Specification):
         Results
             Without standard errors: the penalty makes them meaningless.
         """
+        alpha = of_coefficients(self, alpha, "alpha")
         optimum = solve(
             self.likelihood(),
             lambda: self._start(start_params),
-            ElasticNet(alpha, L1_wt, free=self.constants),
+            ElasticNet(alpha, L1_wt, free=self.constants, n=self.n_used),
             max_iterations=maxiter,
             tol=tol,
         )

@@ -1,18 +1,23 @@
 """The rows of a model, as its likelihood and its residuals read them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from probnn.data.frames import index_of, name_of, to_numpy
 from probnn.data.source import Source
 from probnn.data.tables import check_range, is_labelled, numeric
+from probnn.design.matrix import take_rows
 from probnn.fitting.likelihood import Likelihood
 
 
 @dataclass
 class Observations(Source):
     """Rows of data, as the likelihood and the residuals read them.
+
+    Rows of weight 0 are no observations: what sums over rows is of `used`, as if they were not
+    there, and what is of each row has them too.
 
     Attributes
     ----------
@@ -44,13 +49,44 @@ class Observations(Source):
         """These rows, which are in memory."""
         return self
 
+    @property
+    def counts(self):
+        """Which rows have a weight other than 0, (n,) of bool; None if all have."""
+        weights = self.weights
+        return None if weights is None or weights.all() else weights != 0
+
+    @cached_property
+    def used(self):
+        """The rows whose weight is not 0."""
+        counts = self.counts
+        if counts is None:
+            return self
+        taken = {
+            name: None if values is None else values[counts]
+            for name, values in vars(self).items()
+            if name not in ("designs", "offsets", "frame")
+        }
+        if self.frame is not None:
+            taken["frame"] = self.frame[counts].reset_index(drop=True)
+        designs = take_rows(self.designs, counts)
+        offsets = {a: offset[counts] for a, offset in self.offsets.items()}
+        return replace(self, **taken, designs=designs, offsets=offsets)
+
+    def filled(self, values):
+        """Return values (m, ...) of the rows that count as values of all, 0 in the others."""
+        if self.counts is None:
+            return values
+        found = np.zeros((len(self), *values.shape[1:]))
+        found[self.counts] = values
+        return found
+
     def parts(self):
-        """Yield these rows, all at once."""
-        yield self
+        """Yield the rows that count, all at once."""
+        yield self.used
 
     def sample(self):
-        """Return these rows."""
-        return self
+        """Return the rows that count."""
+        return self.used
 
     def map(self, function):
         """Return what a function makes of these rows."""
@@ -68,8 +104,9 @@ class Observations(Source):
 
     @property
     def nobs(self):
-        """The number of rows, each as often as its frequency says."""
-        return len(self) if self.freq_weights is None else float(np.sum(self.freq_weights))
+        """The number of rows that count, each as often as its frequency says."""
+        often = self.used.freq_weights
+        return len(self.used) if often is None else float(np.sum(often))
 
     def likelihood(self, family, known):
         """Return the `Likelihood` of these rows."""

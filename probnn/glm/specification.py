@@ -68,8 +68,8 @@ class Specification:
     ----------
     data : Source
         The rows as `Observations`: at once where they are in memory, else in parts.
-    nobs : float
-        The number of observations: the sum of freq_weights, or the number of rows.
+    nobs, n_used : float, int
+        The number of observations, the sum of freq_weights, and of rows; none of weight 0.
     raw_names, widths : list
         For each raw column of the family, its parameter, and how many coefficients make it, or
         None where it is known.
@@ -134,7 +134,11 @@ class Specification:
             self.raw_names.append(name)
             self.widths.append(len(labels) or None)
             self.parameter_names += labels
-        constant = constant_columns(x)
+        return y, self._designs(x, {name: z for name, (z, _) in others.items()}), trials
+
+    def _find_constant(self, x):
+        """Settle which column of the location's design (n, p) is the constant."""
+        constant, family = constant_columns(x), self.family
         self.constant_index = constant[0] if constant else None
         self.k_constant = int(bool(constant) or has_constant(x))
         if self.k_constant and family.location in family.no_intercept:
@@ -143,7 +147,6 @@ class Specification:
                 f"Expected no constant in X: the {', '.join(family.constant_by_default)} of the "
                 f"{family.name} family stand for it. Received: {which}. Leave a column out."
             )
-        return y, self._designs(x, {name: z for name, (z, _) in others.items()}), trials
 
     def _designs(self, x, others):
         """Return the design of each raw column, None where it is known, of rows of all tables."""
@@ -178,12 +181,16 @@ class Specification:
         if origin.likelihood_weights is not None:
             rows.var_weights = origin.likelihood_weights
         rows.frame = origin.frame
-        self.data, self.nobs = rows, rows.nobs
+        if not len(rows.used):
+            raise ValueError("Expected a row whose weights are all above 0. Received: none.")
+        self._find_constant(self.location_design(rows.used).toarray())
+        self.data, self.nobs, self.n_used = rows, rows.nobs, len(rows.used)
         if origin.source is not None:
-            self.data, self.nobs = origin.source.map(self._of_batch), 0
+            self.data, self.nobs, self.n_used = origin.source.map(self._of_batch), 0, 0
             for part in self.data.parts():
                 self.family.check(part.y)
                 self.nobs += part.nobs
+                self.n_used += len(part)
 
     def _observations(self, y, designs, columns, trials=None):
         n = len(y)
@@ -195,9 +202,9 @@ class Specification:
         return Observations(y, designs, offsets, trials=trials, **weights)
 
     def _of_batch(self, batch):
-        """Return the `Observations` of a `Batch`."""
+        """Return the `Observations` of a `Batch`, of the rows that count."""
         y = batch.y.astype("float64")
-        return self._observations(y, self._designs(batch.x, {}), batch.by_row)
+        return self._observations(y, self._designs(batch.x, {}), batch.by_row).used
 
     def _offsets(self, offset, exposure, n):
         """Return what is added to the raw location: raw column -> (n,)."""
@@ -236,13 +243,13 @@ class Specification:
         if self.formula is not None:
             tables = {**self.formula.read(exog), **tables}
             exog = tables.pop(self.family.location)
-        x, others = self._like(exog, self.x_names, "exog"), {}
+        x, others = self._like(exog, self.x_names, "exog", rows), {}
         for name, names in self.modelled.items():
             if name not in tables:
                 raise ValueError(
                     f"Expected designs={{{name!r}: ...}} for the new rows, as for the model."
                 )
-            others[name] = self._like(tables[name], names, f"designs[{name!r}]")
+            others[name] = self._like(tables[name], names, f"designs[{name!r}]", rows)
         offsets = self._offsets(**given, n=len(x))
         return Observations(np.full(len(x), np.nan), self._designs(x, others), offsets)
 
@@ -272,7 +279,7 @@ class Specification:
         gaps = fitted is not None and not self.formula.complete(exog).all()
         return fitted if gaps else RowIndex.of(exog, "exog")
 
-    def _like(self, x, names, what):
+    def _like(self, x, names, what, rows):
         """Return new columns in the order of those that were fitted."""
         frame = frame_of(x)
         if frame is not None and self.labelled and len(frame.shape) == 2:
@@ -290,7 +297,7 @@ class Specification:
                 f"Expected {what} of shape (m, {len(names)}), with the columns {names}. Received: "
                 f"shape {x.shape}."
             )
-        check_finite(x, what, names)
+        check_finite(x, what, names, rows)
         return x
 
     @property
@@ -328,6 +335,17 @@ class Specification:
         return [] if self.classes is None else [*self.classes]
 
     @property
+    def labels_of_predictors(self):
+        """The labels of the classes that have a linear predictor each; None where there is one.
+
+        Of ordered classes there is one, of others one for each class but the first.
+        """
+        family = self.family
+        if family.params[family.location].size is None or family.classes is None:
+            return None
+        return [*(range(family.classes) if self.classes is None else self.classes)][1:]
+
+    @property
     def class_ends(self):
         """The ends of the coefficients' names that tell classes: pairs, by code and by label."""
         by_label = self.family.columns_of(self._labels)
@@ -350,9 +368,9 @@ class Specification:
         return {name: [j] for j, name in enumerate(self.parameter_names)}
 
     def resampled(self, freq_weights):
-        """Return the model with other numbers of observations that its rows stand for."""
+        """Return the model with other numbers of observations that its used rows stand for."""
         other = copy.copy(self)
-        other.data = replace(self.data.whole(), freq_weights=freq_weights)
+        other.data = replace(self.data.whole().used, freq_weights=freq_weights)
         return other
 
     def null_model(self):

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from probnn.data.alignment import order_of
+from probnn.data.alignment import RowIndex, order_of
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
 from probnn.families.registry import of_params
@@ -404,6 +404,8 @@ class Predictive:
         """
         d, y = self.coded(y)
         family, y = d.family, numbers(y)
+        if check and np.isnan(y).any():
+            raise self._unseen(np.isnan(np.atleast_1d(y)))
         if not family.vector and y.shape == (*self.shape, family.y_columns):
             if check:
                 family.check(y)
@@ -427,6 +429,14 @@ class Predictive:
                 "and pit take censored y."
             )
         return d, y
+
+    def _unseen(self, missing):
+        rows = self.rows or RowIndex("y", len(missing))
+        which = missing.any(axis=tuple(range(1, missing.ndim)))
+        return ValueError(
+            f"Expected a y that was seen in every row. Received: NaN in {rows.named(which)}. Take "
+            "the rows that were seen: y[seen] with d[seen], where seen is ~numpy.isnan(y)."
+        )
 
     # ---- a container of rows ----------------------------------------------------------------
 

@@ -191,6 +191,56 @@ def test_other_frames_with_gaps_raise(gaps):
     assert len(results.predict_distribution(whole)) == N  # what was filled in is asked for
 
 
+@pytest.mark.parametrize("door", ["predict", "predict_distribution", "get_prediction"])
+def test_new_rows_with_gaps_are_named(gaps, whole, door):
+    results = pn.glm.glm("y ~ np.sqrt(x + 3.0) + k", whole, "poisson").fit()
+    ask = getattr(results, door)
+    with pytest.raises(ValueError, match=r"none of 'x', 'k' in rows labelled 'row 3', 'row 5'\. L"):
+        ask(gaps.iloc[:8])
+    many = gaps.assign(k=None)
+    with pytest.raises(ValueError, match=r"'row 0', 'row 1', .*'row 4' and 75 more"):
+        ask(many)
+    with pytest.raises(ValueError, match="not present"):
+        ask(gaps.drop(columns="k"))
+    with (
+        pytest.warns(RuntimeWarning, match="invalid value"),
+        pytest.raises(ValueError, match="no number of the formula in row labelled 'row 1'"),
+    ):
+        ask(whole.assign(x=np.where(np.arange(N) == 1, -9.0, 0.0)))
+    rest = gaps.iloc[:8].dropna(subset=["x", "k"])
+    assert len(ask(rest).summary_frame() if door == "get_prediction" else ask(rest)) == 6
+    arrays = pn.glm.GLM(whole["y"], whole[["x", "t"]], "poisson").fit()
+    with pytest.raises(ValueError, match=r"in 'x', row labelled 'row 5'\. Leave"):
+        getattr(arrays, door)(gaps[["x", "t"]])
+    with pytest.raises(ValueError, match=r"in 'x', row 5\. Leave"):
+        getattr(arrays, door)(gaps[["x", "t"]].to_numpy())
+
+
+def test_a_y_that_is_missing_is_said(whole):
+    results = pn.glm.glm("y ~ x", whole, "poisson").fit()
+    data = whole.iloc[:20].astype({"y": float})
+    data.loc[["row 3", "row 7"], "y"] = np.nan
+    d = results.predict_distribution(data)
+    for ask in (pn.scores.log_score, pn.scores.crps, pn.calibration.report):
+        with pytest.raises(ValueError, match=r"rows labelled 'row 3', 'row 7'.*y\[seen\]"):
+            ask(data["y"], d)
+        with pytest.raises(ValueError, match=r"rows labelled 'row 3', 'row 7'"):
+            ask(data["y"].to_numpy(), d)
+    seen = ~np.isnan(data["y"])
+    kept = results.predict_distribution(data[seen])
+    want = pn.scores.crps(data["y"][seen], kept)
+    np.testing.assert_array_equal(pn.scores.crps(data["y"][seen], d[seen]), want)
+    bare = pn.Predictive("poisson", {"rate": np.ones(20)})
+    with pytest.raises(ValueError, match="NaN in rows 3, 7"):
+        pn.scores.log_score(data["y"].to_numpy(), bare)
+    for ask in (
+        lambda: pn.diagnose(results, data, data["y"]),
+        lambda: pn.compare(results, x_test=data, y_test=data["y"]),
+    ):
+        with pytest.raises(ValueError, match=r"in row 3, and 2 such.*Leave out the rows whose y"):
+            ask()
+
+
 def test_clusters_go_with_the_rows_that_are_left(gaps):
     model = pn.glm.glm("y ~ x", gaps.assign(clinic=np.arange(N) % 9), "poisson")
     kept = gaps.dropna(subset=["x", "y"])

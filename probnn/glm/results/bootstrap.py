@@ -60,7 +60,7 @@ class Bootstrap:
         if not isinstance(nrep, (int, np.integer)) or nrep < 2:
             raise ValueError(f"Expected nrep to be an integer from 2 on. Received: {nrep!r}.")
         self._results, rng = results, np.random.default_rng(seed)
-        data, model = results._data, results.model
+        data, model = results._data.used, results.model
         self._hessian = model.likelihood()(results.coef)[2]  # nearly that of every resample
         self._largest = _FLAT * _variances(self._hessian)
         found, progress = [], Progress(verbose, "resample", nrep)

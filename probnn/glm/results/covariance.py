@@ -52,14 +52,15 @@ def options(model, cov_type, cov_kwds):
 
 
 def _groups(model, groups):
-    """Return the clusters of the rows as codes, (n, 1) or (n, 2)."""
-    _ = model.data.whole()  # raises where rows are gone, or in batches
+    """Return the clusters of the rows that count as codes, (n, 1) or (n, 2)."""
+    counts = model.data.whole().counts  # raises where rows are gone, or in batches
+    used = ... if counts is None else counts
     n, names = len(model), [groups] if isinstance(groups, str) else groups
     if isinstance(names, (list, tuple)) and len(names) < 3 and all(type(v) is str for v in names):
         if model.table is not None:
             columns = (column_of(model.table, name, "groups") for name in names)
             columns = [model.rows.align(column, "groups") for column in columns]
-            return np.column_stack([_codes(to_numpy(column)) for column in columns])
+            return np.column_stack([_codes(to_numpy(column)[used]) for column in columns])
         if n > 2:
             raise ValueError(
                 f"Expected groups with one value for each of {n} rows. Received: {groups!r}. The "
@@ -76,7 +77,7 @@ def _groups(model, groups):
             f"Expected groups of shape ({n},) or ({n}, 2), of the rows that are fitted, or of all "
             f"{model.rows.count} that were given. Received: shape {groups.shape}."
         )
-    return np.column_stack([_codes(column) for column in groups.T])
+    return np.column_stack([_codes(column) for column in groups[used].T])
 
 
 def _codes(groups):

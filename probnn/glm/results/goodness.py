@@ -14,7 +14,7 @@ class GoodnessOfFit:
     """The part of `Results` that sums over rows, whether they are in memory or in batches."""
 
     def _total(self, function):
-        """Return the sum over rows, (n,) or (n, k), each as often as its frequency says."""
+        """Return the sum of what rows that count have, (n,) or (n, k), by their frequencies."""
         total = 0.0
         for data in self.model.data.parts():
             raw = data.likelihood(self.family, self.model.known).raw(self.coef)
@@ -43,7 +43,8 @@ class GoodnessOfFit:
         """The ratio of the largest to the smallest singular value of X; not of batches: NaN."""
         if self.model.data.rows is None:
             return float("nan")
-        singular = np.linalg.svd(self.model.X, compute_uv=False)
+        used = self.model.location_design(self.model.data.rows.used)
+        singular = np.linalg.svd(used.toarray(), compute_uv=False)
         return float(singular[0] / singular[-1])
 
     @cached_property
@@ -72,7 +73,7 @@ class GoodnessOfFit:
         if not self.model.dispersion:
             return 1.0
         if self.model.is_linear:
-            return self.pearson_chi2 / self._counted
+            return self.pearson_chi2 / self.model.nobs
 
         def slopes(phi):
             return self._total(
@@ -80,15 +81,6 @@ class GoodnessOfFit:
             )
 
         return dispersion.root(slopes, self.pearson_chi2 / self.model.nobs)
-
-    @property
-    def _counted(self):
-        """The number of rows that tell of the dispersion: those that have some precision."""
-        held = self.model.data.rows
-        if held is None or held.precision is None:
-            return self.model.nobs
-        often = np.ones(len(held)) if held.freq_weights is None else held.freq_weights
-        return float(often[held.precision != 0].sum())
 
     def _llf_at(self, phi):
         phi = phi if self.model.dispersion else None

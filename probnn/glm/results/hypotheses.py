@@ -1,10 +1,11 @@
 """Tests of hypotheses about the coefficients of a model."""
 
-import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
+from probnn.glm.by_name import of_hypotheses
 from probnn.glm.results.nested import check_nested, warn_if_robust
 
 
@@ -25,16 +26,22 @@ class Hypotheses:
         return found
 
     def t_test(self, r_matrix, **kwargs):
-        """Test linear hypotheses one by one: "x1 = x2", or a matrix (m, p); as statsmodels."""
-        return self._statsmodels().t_test(r_matrix, **kwargs)
+        """Test linear hypotheses one by one: "x1 = x2", or a matrix (m, p); as statsmodels.
+
+        The columns of a frame, and a Series of one hypothesis, go by the names of coefficients.
+        """
+        return self._statsmodels().t_test(self._by_name(r_matrix), **kwargs)
 
     def wald_test(self, r_matrix, scalar=True, **kwargs):
-        """Test linear hypotheses together, by chi-squared, or by F with `use_f=True`."""
-        return self._statsmodels().wald_test(r_matrix, scalar=scalar, **kwargs)
+        """Test linear hypotheses, as `t_test`, together: by chi-squared; `use_f=True` by F."""
+        return self._statsmodels().wald_test(self._by_name(r_matrix), scalar=scalar, **kwargs)
 
     def f_test(self, r_matrix, **kwargs):
-        """Test linear hypotheses together, by F; as statsmodels."""
-        return self._statsmodels().f_test(r_matrix, **kwargs)
+        """Test linear hypotheses together, by F: as `t_test`."""
+        return self._statsmodels().f_test(self._by_name(r_matrix), **kwargs)
+
+    def _by_name(self, r_matrix):
+        return of_hypotheses(self.model, r_matrix, "r_matrix")
 
     def wald_test_terms(self, skip_single=False):
         """Test each term of the formula, or each column: a table with `summary_frame()`.
@@ -134,17 +141,18 @@ class Hypotheses:
 
         if self.family.params[self.family.location].size is not None:
             raise ValueError("Expected a model of one location. Received: several.")
-        data = copy.copy(self._data)
         extra, names = read_design(self.model.rows.align(exog_extra, "exog_extra"), "exog_extra")
-        if len(extra) != self.nobs:
+        if len(extra) != len(self.model):
             raise ValueError(
-                f"Expected exog_extra with {self.nobs} rows, as the model. Received: {len(extra)}."
+                f"Expected exog_extra with {len(self.model)} rows, as the model. Received: "
+                f"{len(extra)}."
             )
-        wide = Dense(np.column_stack([self.model.X, extra]), [*self.model.x_names, *names])
-        check_rank(wide, wide.names)
-        data.designs = [wide, *data.designs[1:]]
+        x, others = self.model.X, self._data.designs[1:]
+        wide = Dense(np.column_stack([x, extra]), [*self.model.x_names, *names])
+        data = replace(self._data, designs=[wide, *others]).used
+        check_rank(data.designs[0], wide.names)
         likelihood = data.likelihood(self.family, self.model.known)
-        p, q = self.model.X.shape[1], extra.shape[1]
+        p, q = x.shape[1], extra.shape[1]
         coef = np.concatenate([self.coef[:p], np.zeros(q), self.coef[p:]])
         _, gradient, hessian = likelihood(coef)
         statistic = gradient @ np.linalg.solve(hessian, gradient) / self.scale

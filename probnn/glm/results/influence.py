@@ -64,10 +64,14 @@ class Influence:
 
         _check(results)
         self.results, data = results, results._data
+        used = data.used
+        likelihood = used.likelihood(results.family, results.model.known)
         if observed:
-            weights = results.model.likelihood().curvatures(results.coef)[:, 0, 0]
+            weights = likelihood.curvatures(results.coef)[:, 0, 0]
         else:
-            weights = covariance.expected_weights(results.family, data, results._raw)
+            raw = likelihood.raw(results.coef)
+            weights = covariance.expected_weights(results.family, used, raw)
+        weights = data.filled(weights)
         if weights.min() < 0:
             raise ValueError(
                 "Expected rows with a positive observed information. Received: "

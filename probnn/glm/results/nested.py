@@ -32,6 +32,7 @@ def check_nested(large, small, df):
     if a is None or b is None:
         _check_names(large.model, small.model)
         return
+    a, b = a.used, b.used
     for name in ("y", "trials", "freq_weights", "var_weights"):
         mine, its = (_filled(getattr(rows, name), rows) for rows in (a, b))
         if mine.shape != its.shape or not np.array_equal(mine, its):

@@ -43,16 +43,13 @@ def _index_of(results, exog):
 
 def predict_distribution(results, exog=None, **kwargs):
     """Return the `Predictive` of rows: see `Results.predict_distribution`."""
-    rows = results.model.rows_of(exog)
-    if rows.kept is not None and exog is not None:
-        kwargs = {"rows": rows, **kwargs}
+    index = results.model.rows_of(exog)
+    if index.kept is not None and exog is not None:
+        kwargs = {"rows": index, **kwargs}
     data, raw = _raw(results, exog, kwargs)
-    precision = 1.0
-    if exog is None and data.var_weights is not None:  # of a row without one, as of a new row
-        precision = np.where(data.var_weights == 0.0, 1.0, data.var_weights)
-    params = _params(results, raw, results.scale / precision)
+    params = _params(results, raw, results.scale / rows.precision(data))
     d = Predictive(results.family, params, classes=results.model.classes)
-    return d if rows.index is rows.kept is None else d.of_rows(rows)
+    return d if index.index is index.kept is None else d.of_rows(index)
 
 
 def _params(results, raw, scale):
@@ -88,6 +85,8 @@ class Prediction:
     family's over the normal distribution of the linear predictors: for linear regression, Student's
     t with the variance of the mean and of the response; else by Gauss-Hermite quadrature, for which
     the dispersion is taken as known. Lawless and Fredette (2005), doi:10.1093/biomet/92.3.529.
+    Of a fitted row the response has the row's own var_weight; where that is 0, of no observation,
+    it is that of a new row, where statsmodels' and R's intervals are infinite.
 
     Examples
     --------
@@ -160,8 +159,7 @@ class Prediction:
     def _quantiles(self, p):
         """Return the quantiles (m, n) of each row's new response at probabilities (m, 1)."""
         results = self.results
-        precision = 1.0 if self._data.var_weights is None else self._data.var_weights
-        scale = results.scale / precision
+        scale = results.scale / rows.precision(self._data)
         if results.model.is_linear:
             width = np.sqrt(self._covariance[:, 0, 0] + scale)
             return self.predicted_mean + results._reference.ppf(p) * width

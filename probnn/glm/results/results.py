@@ -52,7 +52,7 @@ class Results(GoodnessOfFit, Hypotheses):
     deviance, null_deviance, pearson_chi2 : float
         Goodness of fit.
     nobs, df_model, df_resid : float
-        Rows, and degrees of freedom.
+        Rows of a weight other than 0, and degrees of freedom.
     condition_number : float
         The ratio of the largest to the smallest singular value of X.
     converged : bool
@@ -99,7 +99,7 @@ class Results(GoodnessOfFit, Hypotheses):
         self.scale_type, self.converged = scale, optimum.converged
         self.fit_history, self.certificate = optimum.history, certificate
         self.is_conditional = False
-        self.k_constant, self.nobs = model.k_constant, len(model)
+        self.k_constant, self.nobs = model.k_constant, model.n_used
         self._labels = Labels(model, model.index)
         # Models of the mean alone are GLMs; the likelihood of several parameters is its own.
         is_mean = self.family.of_mean and set(model.predicted) == {self.family.location}
@@ -206,7 +206,9 @@ class Results(GoodnessOfFit, Hypotheses):
         total, leverage = 0.0, None
         if self.cov_type not in ("HC0", "HC1"):  # these need all rows at once
             _ = self._data
-            leverage = self.hat_matrix_diag if self.cov_type in ("HC2", "HC3") else None
+            if self.cov_type in ("HC2", "HC3"):
+                counts = self._data.counts
+                leverage = self.hat_matrix_diag[... if counts is None else counts]
         for data in self.model.data.parts():
             part, df = covariance.meat(
                 data.likelihood(self.family, self.model.known).scores(self.coef) @ root,
@@ -230,8 +232,11 @@ class Results(GoodnessOfFit, Hypotheses):
                 "Expected a model of a single mean: its rows have leverages, which HC2, HC3 and "
                 "influence need. Received one of several parameters or classes."
             )
-        weights = covariance.expected_weights(self.family, self._data, self._raw)
-        return weights * (self.model.design.dot(self._root) ** 2).sum(axis=1)
+        used = self._data.used
+        raw = used.likelihood(self.family, self.model.known).raw(self.coef)
+        weights = covariance.expected_weights(self.family, used, raw)
+        x = self.model.location_design(used)
+        return self._data.filled(weights * (x.dot(self._root) ** 2).sum(axis=1))
 
     def cov_params(self):
         """Return the covariance matrix of the estimates, (p, p)."""
@@ -333,19 +338,32 @@ class Results(GoodnessOfFit, Hypotheses):
             New rows; the training rows by default.
         **kwargs
             `offset`, `exposure`, `designs`: as for the model; `which`: "mean" or "linear".
+
+        Raises
+        ------
+        ValueError
+            For other columns, or rows with a missing value, which it names: R and statsmodels
+            return NaN for them. `predict(data.dropna(subset=[...]))` has the labels of the others.
         """
         from probnn.glm.results.prediction import predict
 
         return predict(self, exog, **kwargs)
 
     def predict_distribution(self, exog=None, **kwargs):
-        """Return a `probnn.Predictive` of new rows, at the estimates and `scale`."""
+        """Return a `probnn.Predictive` of new rows, at the estimates and `scale`.
+
+        Rows with a missing value raise, as in `predict`; of the frame that was fitted, those that
+        the fit left out are left out again, which the `Predictive` says.
+        """
         from probnn.glm.results.prediction import predict_distribution
 
         return predict_distribution(self, exog, **kwargs)
 
     def get_prediction(self, exog=None, **kwargs):
-        """Return means with confidence intervals, and prediction intervals: a `Prediction`."""
+        """Return means with confidence intervals, and prediction intervals: a `Prediction`.
+
+        Rows with a missing value raise, as in `predict`.
+        """
         from probnn.glm.results.prediction import Prediction
 
         return Prediction(self, exog, **kwargs)

@@ -22,7 +22,7 @@ def variances(family, raw):
 
 def log_likelihood(family, data, raw, phi=None):
     """Return the log-likelihood of each row, at dispersion phi if given; no frequencies in it."""
-    dispersed = {} if phi is None else family.with_dispersion(phi / _precision(data))
+    dispersed = {} if phi is None else family.with_dispersion(phi / precision(data))
     if not dispersed:
         found = family.log_prob(data.y, raw)
         if data.trials is not None:
@@ -35,20 +35,22 @@ def log_likelihood(family, data, raw, phi=None):
                 - gammaln(data.trials - successes + 1.0)
             )
         return found if data.var_weights is None else data.var_weights * found
-    found = family.log_prob(data.y, _dispersed(family, data, raw, phi))
-    return found if data.var_weights is None else np.where(data.var_weights > 0, found, 0.0)
+    return family.log_prob(data.y, _dispersed(family, data, raw, phi))
 
 
-def _precision(data):
-    """Return var_weights; 1 of a row without precision, which counts for 0 at any dispersion."""
-    weights = np.ones(len(data)) if data.var_weights is None else data.var_weights
-    return np.where(weights > 0, weights, 1.0)
+def precision(data):
+    """Return what the dispersion of each row's response is divided by; 1 where weights are 0.
+
+    Such a row is no observation: its response is that of a new one.
+    """
+    weights = 1.0 if data.var_weights is None else data.var_weights
+    return np.where(np.equal(weights, 0.0), 1.0, weights)
 
 
 def _dispersed(family, data, raw, phi):
     """Return raw values at a dispersion."""
     raw = raw.copy()
-    values = family.with_dispersion(phi / _precision(data))
+    values = family.with_dispersion(phi / precision(data))
     for a, name in enumerate(family.params):
         if name in values:
             raw[:, a] = family.links[name].forward(values[name])
@@ -61,14 +63,13 @@ def dispersion_slopes(family, data, raw, phi):
     low, here, high = (_dispersed(family, data, raw, phi * np.exp(s)) for s in (-step, 0.0, step))
     first, second = (high - low) / (2.0 * step), (high - 2.0 * here + low) / step**2
     _, slope, curvature = family.derivatives(data.y, here)
-    found = np.column_stack(
+    return np.column_stack(
         [
             -np.einsum("na,na->n", slope, first),
             -np.einsum("nab,na,nb->n", curvature, first, first, optimize=True)
             - np.einsum("na,na->n", slope, second),
         ]
     )
-    return found if data.var_weights is None else np.where(data.var_weights[:, None] > 0, found, 0)
 
 
 def check_mean_family(family, what):

@@ -121,7 +121,8 @@ def _covariance(results):
 def _residual_tests(results):
     from statsmodels.stats.stattools import durbin_watson, jarque_bera, omni_normtest
 
-    resid = np.asarray(results.resid_pearson)
+    counts = results._data.counts
+    resid = np.asarray(results.resid_pearson)[... if counts is None else counts]
     jb, jb_p, skew, kurtosis = jarque_bera(resid)
     omni, omni_p = omni_normtest(resid) if len(resid) >= 8 else (np.nan, np.nan)
     left = [

@@ -33,6 +33,12 @@ def variables(results, at):
     return (OfColumns if results.model.formula is None else OfFormula)(results, at)
 
 
+def _rows(model, at):
+    """Return the rows whose effects are averaged, those that count; for "all" each row."""
+    data = model.data.whole()
+    return data if at == "all" else data.used
+
+
 def _place(x, at):
     """Return what stands for values (n,) or (n, p); for "zero" it is 0, but of constants."""
     if at in _PLACES:
@@ -54,8 +60,8 @@ class OfColumns:
 
     def __init__(self, results, at):
         model = results.model
-        self.rows = data = model.data.whole()
-        self._design, self._columns = model.design, model.x_names
+        self.rows = data = _rows(model, at)
+        self._design, self._columns = model.location_design(data), model.x_names
         self._raw = [a for a, x in enumerate(data.designs) if x is self._design]
         self.names = [n for j, n in enumerate(model.x_names) if j != model.constant_index]
         if at not in ("overall", "all"):
@@ -96,7 +102,7 @@ class OfFormula:
 
     def __init__(self, results, at):
         self._model, self._parts = results.model, results.model.formula.parts
-        self.rows = data = results.model.data.whole()
+        self.rows = data = _rows(results.model, at)
         self._training = self._frame = data.frame
         moving = [spec for name, spec in self._parts.items() if name in _moving(results)]
         read = set().union(*(spec.required_variables for spec in moving))

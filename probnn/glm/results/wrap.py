@@ -9,12 +9,8 @@ class Labels:
     def __init__(self, model, index):
         self.labelled, self.index = model.labelled, index
         self.names, self.columns = model.parameter_names, model.x_names
-        family = model.family
-        # Of ordered classes there is one linear predictor, of others one for each but the first.
-        size = None if family.params[family.location].size is None else family.classes
-        labels = range(family.classes or 0) if model.classes is None else model.classes
-        self.labels = [*labels]
-        self.classes = None if size is None else self.labels[1:]
+        labels = range(model.family.classes or 0) if model.classes is None else model.classes
+        self.labels, self.classes = [*labels], model.labels_of_predictors
 
     def params(self, values):
         """Return (p,) values by name; for classes, (p, C - 1)."""
