@@ -170,18 +170,16 @@ class Evidence:
             if x is not None:
                 raise ValueError("Expected y, the responses of the rows of x. Received: None.")
             _, y = model.training()
-        x, y, self._left_out = _together(model, x, y)
+        note = model.left_out(x)
+        self._left_out = f" ({note})" if note else ""
+        x, y = _together(model, x, y)
         self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
         read = self._read if model.trials is None else _reader_of_trials(model, y)
-        kept = model.counts if x is None else None
-        if kept is not None:
-            none = int(np.sum(~kept))
-            self._left_out += f" ({none} row{'s' * (none != 1)} of weight 0 left out)"
-        self.train = Rows(model, read, x, y, kept=kept)
+        self.train = Rows(model, read, x, y, kept=model.counts if x is None else None)
         self.validation = None
         if validation_data is not None:
             what = "validation y"
-            x, y, _ = _together(model, *validation_data, what)
+            x, y = _together(model, *validation_data, what)
             self.validation = Rows(model, read, x, y, what)
         self.held = self.train if self.validation is None else self.validation
         self.family = self.train.d.family if model.trials is not None else self.head.family
@@ -334,11 +332,11 @@ class Evidence:
 
 
 def _together(model, x, y, what="y"):
-    """Return x and y, in one order, and what to say of rows that are left out."""
+    """Return x and y, in one order, without rows that are left out."""
     rows = model.rows(x)
     if x is not None and rows.kept is not None:
         x = to_frame(x).iloc[rows.kept]
-    return x, rows.align(y, what), f" ({rows.note})" if rows.note else ""
+    return x, rows.align(y, what)
 
 
 def _believed(model, x, what):

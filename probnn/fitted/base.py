@@ -95,6 +95,10 @@ class FittedModel:
         """Return the `RowIndex` of x, into whose order y is put."""
         return RowIndex.of(x, "x")
 
+    def left_out(self, x):
+        """Return in words which of the rows of x are left out; "" if none is."""
+        return self.rows(x).note
+
     def predict_distribution(self, x):
         """Return the `Predictive` of rows."""
         if not self.predicts:

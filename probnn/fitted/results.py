@@ -76,6 +76,12 @@ class FittedResults(FittedModel):
         fitted = self._glm.rows if x is None else self._glm.fitted_rows(x)
         return super().rows(x) if fitted is None else fitted
 
+    def left_out(self, x):
+        """Return in words which of the rows of x, or of those fitted to, are left out."""
+        none = 0 if x is not None or self.counts is None else int(np.sum(~self.counts))
+        weightless = f"{none} row{'s' * (none != 1)} of weight 0 left out" if none else ""
+        return ", ".join(filter(None, [super().left_out(x), weightless]))
+
     def columns(self, x):
         """Return the design of the location; that of the training rows for None."""
         return np.asarray(self._glm.X if x is None else self._glm.new_rows(x).designs[0])

@@ -319,6 +319,12 @@ class Specification:
         """Return the `Design` of the location, of some `Observations`."""
         return rows.designs[self.raw_names.index(self.family.location)]
 
+    def columns_of(self, name):
+        """Return the names of the columns of a parameter's design, as coefficients have them."""
+        if name == self.family.location:
+            return self.x_names
+        return [f"{name}: {column}" for column in self.modelled[name]]
+
     @property
     def p(self):
         """The number of columns of X."""

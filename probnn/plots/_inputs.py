@@ -16,11 +16,14 @@ _WIDE = 60  # characters in a line of a title
 
 
 class Inputs:
-    """Rows of x as a pandas table, and what a model believes about rows like them."""
+    """Rows of x as a pandas table, and what a model believes about rows like them.
 
-    def __init__(self, model, x):
+    Of rows that the model was fitted to, `fitted`, it knows what x does not tell.
+    """
+
+    def __init__(self, model, x, fitted=False):
         self.model = model = adapt(model)
-        _check_inputs(model)
+        _check_inputs(model, fitted)
         self.index, x = model.rows(x), _two_dimensional(x)
         self.y_name, self._labelled = model.y_name, is_labelled(x) or isinstance(x, dict)
         table = to_table(x)
@@ -103,9 +106,9 @@ def fitted_rows(model):
     return take(x, model.counts), y[model.counts], d[model.counts]
 
 
-def _check_inputs(model):
+def _check_inputs(model, fitted):
     """Raise if results have an offset that plots would leave out, or a network several inputs."""
-    if model.offset:
+    if model.offset and not fitted:
         raise ValueError(
             "Expected a model without offset= or exposure=, as rows of x do not tell theirs. "
             "Received: one that was fitted with them. Draw what "

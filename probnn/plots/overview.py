@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.calibration import checks
+from probnn.fitted import adapt
 from probnn.plots._axes import COLORS, style
 from probnn.plots._inputs import Inputs, fitted_rows
 from probnn.plots.checks import coverage, pit, reliability
@@ -51,7 +52,8 @@ def report(model, x=None, y=None, *, figure=None):
     `residuals` is the worm plot; "forecasts" the histogram, for each class, of P(Y = 1), or of the
     probability of the class that came; "boundary" is `decision_boundary`. Of more than seven
     classes, reliability and forecasts show the seven most frequent in y. Inputs are the columns of
-    x that vary. The rows are predicted once.
+    x that vary; of results with an offset or `designs`, which x does not tell, panels are as of
+    several. The rows are predicted once.
 
     Examples
     --------
@@ -63,25 +65,25 @@ def report(model, x=None, y=None, *, figure=None):
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['y', 'density', 'observed share', 'residual - quantile']
     """
-    d = None
+    note, d = adapt(model).left_out(x), None
     if x is None and y is None:
         x, y, d = fitted_rows(model)
-    rows = Inputs(model, x)
+    rows = Inputs(model, x, fitted=d is not None)
     if d is None:
         y, d = rows.model.of_trials(rows.response(y), rows.believed(rows.table))
     checks.rows(y, d, censored=True)
     varying = [name for name in rows.table if rows.table[name].nunique() > 1]
     numeric = set(varying) <= set(rows.numeric)
     panels = _of_classes if d.family.has_classes else _of_numbers
-    plots = panels(model, x, y, d, len(varying) if numeric else np.inf)
+    told = not (rows.model.offset or rows.model.designs)  # by x alone, as panels of inputs ask
+    plots = panels(model, x, y, d, len(varying) if numeric and told else np.inf)
     if figure is None:
         import matplotlib.pyplot as plt
 
         figure = plt.figure(figsize=(11, 8), layout="constrained")
     for ax, plot in zip(figure.subplots(2, 2).flat, plots, strict=True):
         plot(ax)
-    note = f" ({rows.index.note})" if rows.index.note else ""
-    figure.suptitle(f"{d.family.label}, {len(d)} rows{note}")
+    figure.suptitle(f"{d.family.label}, {len(d)} rows" + f" ({note})" * bool(note))
     return figure
 
 

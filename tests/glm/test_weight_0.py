@@ -188,3 +188,35 @@ def test_logit_of_trials():
     y = np.column_stack([RNG.integers(0, 5, N), np.full(N, 5)])
     found = Logit(y, X, freq_weights=W).fit()
     assert_same(found, Logit(y[USED], X[USED], freq_weights=W[USED]).fit())
+
+
+@pytest.mark.parametrize("given", ["exposure", "designs"])
+def test_report_of_fitted_rows_knows_what_x_does_not_tell(given):
+    t = 1.0 + np.arange(N) % 4
+    if given == "exposure":
+        data = X.assign(y=RNG.poisson(t * MU), t=t, w=1.0 * USED)
+        data.loc[1, "a"] = np.nan
+        results = pn.glm.glm("y ~ a", data, "poisson", exposure="t", var_weights="w").fit()
+        rest = data.drop(index=1)[np.delete(USED, 1)]
+        y, d = rest.y, results.predict_distribution(rest, exposure=rest.t)
+        said = "47 rows (1 row with missing values left out, 12 rows of weight 0 left out)"
+    else:
+        x = X[["const", "a"]]
+        results = GLM(Y["normal"], x, "normal", designs={"scale": x}).fit()
+        y, d = Y["normal"], results.predict_distribution(x, designs={"scale": x})
+        said = "60 rows"
+    figure = pn.plots.report(results)
+    assert figure.get_suptitle().endswith(said)
+    plots = (
+        lambda ax: pn.plots.residuals(y, d, kind="fitted", ax=ax),
+        lambda ax: pn.plots.pit(y, d, ax=ax),
+        lambda ax: pn.plots.coverage(y, d, ax=ax),
+        lambda ax: pn.plots.residuals(y, d, ax=ax),
+    )
+    for ax, want, plot in zip(figure.axes, plt.subplots(4)[1], plots, strict=True):
+        plot(want)
+        for line, other in zip(ax.lines, want.lines, strict=True):
+            np.testing.assert_allclose(line.get_xydata(), other.get_xydata(), rtol=1e-7)
+    with pytest.raises(ValueError, match=r"offset|designs"):
+        pn.plots.report(results, X, Y["normal"])
+    plt.close("all")

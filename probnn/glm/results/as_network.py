@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from probnn.data import Columns
 from probnn.models import Sequential
 from probnn.networks.heads import Head
 
@@ -30,7 +31,7 @@ def from_results(results):
     network = Sequential([keras.Input((width,)), head])
     kernel, bias = np.zeros((width, family.size)), np.zeros(family.size)
     start = row = 0
-    begun = {}
+    begun, names = {}, []
     for a, (name, w) in enumerate(zip(model.raw_names, model.widths, strict=True)):
         if name == model.dispersion:
             value = family.with_dispersion(results.scale)[name]
@@ -44,7 +45,10 @@ def from_results(results):
             if name not in begun:
                 begun[name] = row
                 row += w
+                names += model.columns_of(name)
             kernel[begun[name] : begun[name] + w, a] = results.coef[start : start + w]
             start += w
     head.assign_coefficients(kernel, bias)
+    if model.labelled:
+        network.input_columns = Columns([names])
     return network

@@ -401,7 +401,11 @@ class Results(GoodnessOfFit, Hypotheses):
 
     @property
     def network(self):
-        """A Keras model with these coefficients, whose `predict(X)` gives the same means."""
+        """A Keras model with these coefficients, whose `predict(X)` gives the same means.
+
+        It knows the columns of a frame by name, those of further designs as "scale: x", and classes
+        by their codes, 0, 1, ..., in the order of `model.classes`.
+        """
         from probnn.glm.results.as_network import from_results
 
         return from_results(self)
