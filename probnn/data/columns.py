@@ -1,4 +1,4 @@
-"""The columns that a network takes, by name: where it was fitted on frames, it knows them."""
+"""The columns that a model takes, by name: where it was fitted on frames, it knows them."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ _flatten = keras.tree.flatten
 
 
 class Columns:
-    """The names of the columns of each input of a network, in the order in which it takes them.
+    """The names of the columns of each input of a network, or of y, in the order that a fit had.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _aligned(leaf, names, what):
         shape = np.shape(leaf if hasattr(leaf, "shape") else to_numpy(leaf))
         if (shape[-1] if len(shape) > 1 else 1) != len(names):
             raise ValueError(
-                f"Expected {what} of shape (n, {len(names)}), with the columns that the network "
+                f"Expected {what} of shape (n, {len(names)}), with the columns that the model "
                 f"was fitted on: {_listed(names)}. Received: shape {tuple(shape)}."
             )
         return leaf
@@ -95,7 +95,7 @@ def _aligned(leaf, names, what):
         wrong = [f"no {_listed(missing)}"] * bool(missing)
         wrong += [f"{_listed(other)}, which it does not know"] * bool(other)
         raise ValueError(
-            f"Expected {what} with the columns that the network was fitted on: {_listed(names)}. "
+            f"Expected {what} with the columns that the model was fitted on: {_listed(names)}. "
             f"Received: {'; '.join(wrong)}. Choose its columns, or give an array if they are the "
             "same under other names."
         )

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from probnn import families, links
+from probnn.data.columns import Columns
 from probnn.data.frames import index_of
 from probnn.data.tables import constant_columns, is_labelled
 from probnn.design.rank import check_rank
@@ -63,6 +64,9 @@ class GLM(Specification):
         shape): it is estimated after the coefficients, as `scale`, unless `designs` models it.
     n_missing : int
         How many rows were dropped.
+    y_columns : Columns
+        The names of the columns of a y that is a frame of bounds or of vectors: predictions know
+        them, and y goes by them in scores.
     classes : Classes or None
         The labels of the response's classes, where a formula coded them.
 
@@ -133,12 +137,14 @@ class GLM(Specification):
         columns = {name: tables.pop(name) for name in columns}
         designs = dict(zip(designs or {}, tables.values(), strict=True))
         self.family, y = as_bernoulli(self.family, y)
+        self.y_columns = Columns().learnt(y, "y") if self.family.y_columns else Columns()
         self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
         self.index = index_of(X) if origin.source is None else None
         self.table = origin.table
         self.formula, self.classes = origin.formula, origin.classes
         y, designs, trials = self._read(y, X, designs, dict(fixed or {}))
-        self.y_name = origin.y_name or self.y_name
+        names = [] if self.y_columns.names is None else self.y_columns.names[0]
+        self.y_name = origin.y_name or ", ".join(names) or self.y_name
         self._observe(y, designs, trials, columns, origin)
 
     @classmethod

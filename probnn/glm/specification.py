@@ -8,6 +8,7 @@ import numpy as np
 from probnn import links
 from probnn.data.alignment import LabelsError, RowIndex, column_of, order_of
 from probnn.data.classes import Classes
+from probnn.data.columns import Columns
 from probnn.data.frames import frame_of, take
 from probnn.data.missing import complete_rows
 from probnn.data.source import Gone, Source
@@ -404,7 +405,7 @@ class Specification:
 
     def __setstate__(self, state):
         """Take in the attributes; in files of version 0.1 rows that are gone were None."""
-        state = {"rows": None, "table": None, **state}
+        state = {"rows": None, "table": None, "y_columns": Columns(), **state}
         if state["data"] is None:
             old = ("X", "designs", "batches", "sample", "_rows", "_nobs")
             kept = {name: value for name, value in state.items() if name not in old}

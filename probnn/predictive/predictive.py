@@ -6,7 +6,8 @@ import numpy as np
 
 from probnn.data.alignment import RowIndex, order_of
 from probnn.data.classes import Classes
-from probnn.data.frames import to_numpy
+from probnn.data.columns import Columns
+from probnn.data.frames import names_of, to_numpy
 from probnn.families.registry import of_params
 from probnn.predictive.integrals import most_probable, numeric_crps, sum_over_counts
 from probnn.predictive.parameters import numbers, read, read_classes
@@ -61,6 +62,7 @@ class Predictive:
 
     members = ()  # those of a pool of models
     rows = None  # the RowIndex by whose labels y goes, where x had some
+    columns = Columns()  # those of y, by whose names frames go, where the fitted y had some
 
     def __init__(self, family, params, classes=None):
         self.family = of_params(family, params)
@@ -326,7 +328,8 @@ class Predictive:
     def coded(self, y):
         """Return the distributions of the codes of classes, and labels as codes, a row for each.
 
-        A series goes by its labels where those of the rows are known. Of numbers, and of classes
+        A series goes by its labels where those of the rows are known, and the columns of a frame by
+        their names where they are. Of numbers, and of classes
         whose labels are their codes, both are then returned as they are.
 
         Parameters
@@ -353,6 +356,7 @@ class Predictive:
         ([0, 1], [1.0])
         """
         y = y if self.rows is None else self.rows.align(y, "y")
+        y = y if names_of(y) is None else self.columns.aligned(y, "y")
         if self._coding is not None and not self._coding.are_codes:
             return self._of_codes(), self._coding.encode(y)
         if self.family.has_classes and to_numpy(y).dtype.kind not in "biuf":
@@ -456,6 +460,12 @@ class Predictive:
         other.rows = rows
         return other
 
+    def of_columns(self, columns):
+        """Return the distributions as those of a y of these `Columns`, by which frames of y go."""
+        other = copy.copy(self)
+        other.columns = columns
+        return other
+
     def aligned(self, rows):
         """Return the distributions in the order of rows, where the labels of both are known."""
         if rows is None or self.rows is None:
@@ -492,7 +502,7 @@ class Predictive:
     def _rows(self, index):
         values = {**self.params, **self.given}
         rows = {name: v[index] for name, v in values.items()}
-        return Predictive(self.family, rows, classes=self._coding)
+        return Predictive(self.family, rows, classes=self._coding).of_columns(self.columns)
 
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}

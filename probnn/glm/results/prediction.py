@@ -49,6 +49,7 @@ def predict_distribution(results, exog=None, **kwargs):
     data, raw = _raw(results, exog, kwargs)
     params = _params(results, raw, results.scale / rows.precision(data))
     d = Predictive(results.family, params, classes=results.model.classes)
+    d = d.of_columns(results.model.y_columns)
     return d if index.index is index.kept is None else d.of_rows(index)
 
 

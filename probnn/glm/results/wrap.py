@@ -10,6 +10,7 @@ class Labels:
         self.labelled, self.index = model.labelled, index
         self.names, self.columns = model.parameter_names, model.x_names
         labels = range(model.family.classes or 0) if model.classes is None else model.classes
+        self.responses = (model.y_columns.names or [None])[0] if model.family.vector else None
         self.labels, self.classes = [*labels], model.labels_of_predictors
 
     def params(self, values):
@@ -35,7 +36,7 @@ class Labels:
 
         if np.ndim(values) == 1:
             return pd.Series(values, index=self.index)
-        columns = self.labels[len(self.labels) - np.shape(values)[1] :] or None
+        columns = self.labels[len(self.labels) - np.shape(values)[1] :] or self.responses
         return pd.DataFrame(values, index=self.index, columns=columns)
 
     def series(self, values, index):
