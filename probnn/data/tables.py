@@ -98,7 +98,7 @@ def read_design(x, what="X"):
 
 def check_range(values, what, where=""):
     """Raise ValueError if the largest of some numbers is one whose square is no float64."""
-    most = np.abs(values).max()
+    most = np.where(np.isfinite(values), np.abs(values), 0.0).max()  # a bound may be infinite
     if most and not _SMALLEST <= most < _LARGEST:
         raise ValueError(
             f"Expected {what} whose squares, as variances need them, are float64: absolute values "
