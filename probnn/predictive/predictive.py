@@ -438,8 +438,9 @@ class Predictive:
         rows = self.rows or RowIndex("y", len(missing))
         which = missing.any(axis=tuple(range(1, missing.ndim)))
         return ValueError(
-            f"Expected a y that was seen in every row. Received: NaN in {rows.named(which)}. Take "
-            "the rows that were seen: y[seen] with d[seen], where seen is ~numpy.isnan(y)."
+            f"Expected every y to lie in the support of the {self.family.name} family, "
+            f"{self.family.support}. Received: nan in {rows.named(which)}. Take the rows that were "
+            "seen: y[seen] with d[seen], where seen is ~numpy.isnan(y)."
         )
 
     # ---- a container of rows ----------------------------------------------------------------

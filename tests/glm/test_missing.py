@@ -231,7 +231,7 @@ def test_a_y_that_is_missing_is_said(whole):
     want = pn.scores.crps(data["y"][seen], kept)
     np.testing.assert_array_equal(pn.scores.crps(data["y"][seen], d[seen]), want)
     bare = pn.Predictive("poisson", {"rate": np.ones(20)})
-    with pytest.raises(ValueError, match="NaN in rows 3, 7"):
+    with pytest.raises(ValueError, match="nan in rows 3, 7"):
         pn.scores.log_score(data["y"].to_numpy(), bare)
     for ask in (
         lambda: pn.diagnose(results, data, data["y"]),
