@@ -313,7 +313,7 @@ class Family(Facts):
             rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""
             hint = self._support_hint()
             if np.isnan(y[first]):
-                hint = f"Leave out the rows whose {what} is missing."
+                hint = f"Leave out the rows whose {what} is missing. {hint}"
             raise ValueError(
                 f"Expected every {what} to lie in the support of the {self.name} family, "
                 f"{self.support}. Received: {what} = {y[first]} in row {first[0]}{rest}, and "
