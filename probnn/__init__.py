@@ -17,12 +17,11 @@ A Keras network ends in a `Head`, is fitted by negative log-likelihood, and pred
 import importlib
 
 from probnn import backend, domains, families, glm, links, training
+from probnn._version import __version__ as __version__
 from probnn.models import Model, Sequential
 from probnn.networks.heads import Head
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training import DeepEnsemble, fit
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DeepEnsemble",

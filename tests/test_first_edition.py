@@ -22,8 +22,12 @@ def lines(results):
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_results(name):
-    loaded, want = pn.glm.load(FOLDER / f"{name}.pickle"), FITS[name]()
+def test_results(name, tmp_path):
+    path, want = FOLDER / f"{name}.pickle", FITS[name]()
+    with pytest.raises(ValueError, match="trust=True"):
+        pn.glm.load(path)
+    with pytest.warns(UserWarning, match="Save the results anew"):
+        loaded = pn.glm.load(path, trust=True)
     np.testing.assert_allclose(loaded.params, want.params, rtol=1e-7)
     assert type(loaded) is type(want)
     assert type(loaded.params) is type(want.params)
@@ -43,6 +47,10 @@ def test_results(name):
     np.testing.assert_allclose(loaded.predict(new), want.predict(new), rtol=1e-7)
     with pytest.raises(AttributeError, match="not part of the results"):
         _ = loaded.resid_response
+    loaded.save(tmp_path / "anew")
+    again = pn.glm.load(tmp_path / "anew")
+    np.testing.assert_array_equal(again.predict(new), loaded.predict(new))
+    assert lines(again) == lines(loaded)
 
 
 def test_network():

@@ -146,6 +146,22 @@ def test_a_step_forward_is_that_of_keras():
 
 
 @pytest.mark.backend
+def test_weights_as_a_file_are_those_that_keras_writes(tmp_path):
+    path = tmp_path / "m.weights.h5"
+    model = compiled()
+    path.write_bytes(keras_private.weights_as_hdf5(model))
+    other = compiled()
+    other.load_weights(path)
+    for a, b in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_who_sits_at_the_terminal_is_asked(monkeypatch):
+    for answer in (True, False):
+        monkeypatch.setattr("builtins.input", lambda *_, yes=answer: "yn"[not yes])
+        assert keras_private.ask_to_overwrite("m.keras") is answer
+
+
 def test_losses_that_layers_add_are_forgotten():
     layer = keras.layers.ActivityRegularization(l2=1.0)
     layer(keras.ops.ones((1, 2)))

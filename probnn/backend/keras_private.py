@@ -5,6 +5,7 @@ Keras may change such names in any release: `tests/test_keras_private.py` asks f
 
 import contextlib
 import functools
+import io
 import types
 
 import keras
@@ -14,6 +15,7 @@ from keras.src.backend.common import dtypes
 from keras.src.models.functional import Functional  # noqa: F401 - a base, of no public name
 from keras.src.models.model import functional_init_arguments
 from keras.src.random.seed_generator import global_seed_generator
+from keras.src.saving.saving_lib import H5IOStore, _save_state
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters import array_slicing, data_adapter, data_adapter_utils
 from keras.src.trainers.data_adapters.array_data_adapter import (
@@ -21,6 +23,7 @@ from keras.src.trainers.data_adapters.array_data_adapter import (
     can_convert_arrays,
 )
 from keras.src.trainers.trainer import model_supports_jit
+from keras.src.utils.io_utils import ask_to_proceed_with_overwrite
 from keras.src.utils.python_utils import is_default
 
 _TORCH = "keras.src.backend.torch"
@@ -57,6 +60,25 @@ def calls(operation):
 def can_compile(model):
     """Return whether all layers of a model can be a part of a compiled program."""
     return model_supports_jit(model)
+
+
+def ask_to_overwrite(path):
+    """Ask whoever sits at the terminal whether a file may be replaced; return the answer."""
+    return ask_to_proceed_with_overwrite(path)
+
+
+def weights_as_hdf5(model):
+    """Return the content of a `.weights.h5` file.
+
+    Written to a disk that is full by HDF5 itself, it ends the process.
+    """
+    content = io.BytesIO()
+    store = H5IOStore(content, mode="w")
+    try:
+        _save_state(model, store, None, "", visited_saveables=set())
+    finally:
+        store.close()
+    return content.getvalue()
 
 
 def strategy(model):

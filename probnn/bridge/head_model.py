@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 from probnn import backend, data
-from probnn.bridge.certificate import Certificate
 from probnn.data.alignment import RowIndex, align_all
 from probnn.data.frames import index_of, name_of, names_of
 from probnn.data.tables import is_labelled, read_column
+from probnn.fitting.certificate import Certificate
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
 from probnn.fitting.separation import PerfectSeparationError

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import re
-import warnings
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from probnn import families
 from probnn.data.alignment import RowIndex, column_of, written
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
-from probnn.data.missing import gaps, readable
+from probnn.data.missing import readable
 from probnn.data.tables import check_quantity, numeric, to_frame
 from probnn.glm import dialects
+from probnn.glm.encoding import Encoding, used_of
 from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
@@ -120,89 +120,6 @@ def logit(formula, data, *, missing="drop", **kwargs):
     return _make(Logit, formula, data, "bernoulli", None, None, missing, kwargs)
 
 
-class Encoding:
-    """How the columns of a formula are made of a data frame: of new data as of the training data.
-
-    Parameters
-    ----------
-    parts : dict
-        Parameter -> formulaic's ModelSpec.
-    location : str
-        The parameter that the formula itself is for.
-    context : dict
-        Functions of the caller that the formula uses.
-    """
-
-    def __init__(self, parts, location, context):
-        self.parts, self.location, self.context = parts, location, context
-
-    def read(self, data):
-        """Return parameter -> design of new data; the location's under its name."""
-        return self._encode(to_frame(data), "raise")
-
-    def complete(self, data):
-        """Return which rows (m,) of new data have all that the formulas need."""
-        data = to_frame(data).reset_index(drop=True)
-        kept = [data.index.isin(x.index) for x in self._encode(data, "drop").values()]
-        return np.logical_and.reduce(kept)
-
-    def _encode(self, data, na_action):
-        from formulaic.errors import DataMismatchWarning
-
-        data = data.copy(deep=False)
-        used = set().union(*(spec.required_variables for spec in self.parts.values()))
-        for name in used & {*data.columns}:
-            data[name] = readable(data[name], name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DataMismatchWarning)
-            try:
-                return {
-                    name: spec.get_model_matrix(data, na_action=na_action, context=self.context)
-                    for name, spec in self.parts.items()
-                }
-            except DataMismatchWarning as unseen:
-                raise ValueError(
-                    "Expected new data with the categories of the training data. Received: "
-                    f"{unseen}"
-                ) from None
-            except Exception as error:
-                received = f"{list(data.columns)}, for which formulaic says: {error}"
-                if na_action == "raise":  # which complete() does, if rows are not what is wrong
-                    whole, read = self.complete(data), [name for name in data if name in used]
-                    received = received if whole.all() else gaps(data[read], whole)
-                raise ValueError(
-                    "Expected new data with the columns of the formula, without missing values. "
-                    f"Received: {received}"
-                ) from error
-
-    def terms(self, model):
-        """Return term -> indices of its coefficients in the model."""
-        terms, start = {}, 0
-        found = {}
-        for name in dict.fromkeys(model.predicted):
-            spec = self.parts.get(name)
-            prefix = "" if name == self.location else f"{name}: "
-            if spec is None:
-                found[name] = {name: [0]}, 1
-                continue
-            columns = {
-                prefix + ("Intercept" if str(term) == "1" else str(term)): list(indices)
-                for term, indices in spec.term_indices.items()
-            }
-            width = len(spec.column_names)
-            if name in model.family.no_intercept and "Intercept" in spec.column_names:
-                columns.pop(prefix + "Intercept")
-                columns = {term: [j - 1 for j in at] for term, at in columns.items()}
-                width -= 1
-            found[name] = columns, width
-        for name in model.predicted:
-            columns, width = found[name]
-            for term, indices in columns.items():
-                terms.setdefault(term, []).extend(start + j for j in indices)
-            start += width
-        return terms
-
-
 def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     """Make a model of the columns that the formulas give."""
     import pandas as pd
@@ -296,8 +213,7 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
     by_row = {name: values[kept] for name, values in by_row.items() if values is not None}
     kwargs |= {"designs": tables}
     specs = {name: matrices[name].model_spec for name in sides if name != "y"}
-    used = {str(name) for spec in specs.values() for name in spec.variables}
-    own = {name: context[name] for name in used if name in context and name not in frame}
+    own = used_of(context, specs.values(), frame)
     origin = Origin(
         y_name=str(parsed.lhs),
         classes=classes,

@@ -82,6 +82,13 @@ class Specification:
         Further parameter -> the names of the columns of its design.
     """
 
+    kinds = {}  # name -> class, of the models whose results files may hold
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if links.same_class(cls.kinds.setdefault(cls.__name__, cls), cls):
+            cls.kinds[cls.__name__] = cls  # perhaps defined anew by a notebook cell
+
     def _together(self, tables, rows, drop):
         """Return y, X and all else that rows have, in one order; settle which rows are left."""
         if rows is None:

@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import itertools
-import json
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +12,7 @@ from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.fitting.progress import shown
 from probnn.models.metrics import for_metrics
+from probnn.models.saved import Saved
 from probnn.networks.heads import Head
 from probnn.networks.inputs import read_inputs
 from probnn.networks.losses import NegativeLogLikelihood
@@ -23,11 +22,10 @@ from probnn.training.conditions import check_compiled
 from probnn.training.fitting import arguments, fit, train, with_arguments_of
 from probnn.training.new_heads import adapt_to_arrays, adapt_to_stream, first_rows
 
-_COLUMNS = "columns.json"
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 
-class Probabilistic:
+class Probabilistic(Saved):
     """What Model and Sequential add to the Keras classes of the same names.
 
     Attributes
@@ -35,8 +33,6 @@ class Probabilistic:
     input_columns : Columns
         The names of the columns of the frames that the model was fitted on.
     """
-
-    input_columns = data.Columns()
 
     @property
     def heads(self):
@@ -358,18 +354,6 @@ class Probabilistic:
             x = read_inputs(self, x)
         with backend.many_programs():
             return _map(_host_float64, super().predict(x, verbose=shown(verbose), **kwargs))
-
-    # ---- files ------------------------------------------------------------------------------
-
-    def save_assets(self, dir_path):
-        """Save the names of columns, where Keras saves what are no weights."""
-        if self.input_columns.names is not None:
-            (Path(dir_path) / _COLUMNS).write_text(json.dumps(self.input_columns.names))
-
-    def load_assets(self, dir_path):
-        """Load what `save_assets` saved."""
-        if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
-            self.input_columns = data.Columns(json.loads(path.read_text()))
 
 
 def check_no_inner(model, heads):

@@ -3,12 +3,12 @@
 import copy
 import json
 import tempfile
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from probnn import _files
 from probnn.backend.keras_private import without_last
 from probnn.fitting.progress import shown
 from probnn.training import copies, crew, divergence
@@ -19,7 +19,7 @@ from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt, build_heads, row_weights
 from probnn.training.trees import count, map_arrays
 
-_INDEX = "ensemble.json"
+_KIND, _FORMAT, _INDEX = "a deep ensemble", 1, "ensemble.json"
 
 
 class DeepEnsemble:
@@ -185,14 +185,16 @@ class DeepEnsemble:
         Parameters
         ----------
         path : str or pathlib.Path
+            Where. An earlier file is replaced at the end, in one step.
         """
-        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as archive:
-            index = {"members": len(self), "seed": self.seed, "bootstrap": self.bootstrap}
-            archive.writestr(_INDEX, json.dumps(index))
+        index = {"members": len(self), "seed": self.seed, "bootstrap": self.bootstrap}
+        members = {_INDEX: json.dumps(index).encode()}
+        with tempfile.TemporaryDirectory() as folder:
             for i, member in enumerate(self.members):
                 name = f"member_{i}.keras"
                 member.save(Path(folder) / name)
-                archive.write(Path(folder) / name, name)
+                members[name] = Path(folder) / name
+            _files.write_archive(path, _KIND, _FORMAT, members)
 
     @classmethod
     def load(cls, path):
@@ -205,23 +207,23 @@ class DeepEnsemble:
         Raises
         ------
         ValueError
-            If the file is no saved ensemble.
+            If the file is no saved ensemble, was cut short or changed, is of a newer format, or
+            has what Keras's safe mode does not load, as a Lambda layer of Python code.
         """
-        if not zipfile.is_zipfile(path):
-            raise ValueError(f"Expected a file that DeepEnsemble.save wrote. Received: {path}.")
-        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-            if _INDEX not in archive.namelist():
-                raise ValueError(
-                    f"Expected a file that DeepEnsemble.save wrote. Received: {path}, without "
-                    f"{_INDEX}. One model is loaded by keras.saving.load_model."
-                )
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            _files.Archive(path, _KIND, _FORMAT, unmarked=_INDEX) as archive,
+        ):
             index = json.loads(archive.read(_INDEX))
             ensemble = cls.__new__(cls)
             ensemble.seed, ensemble.bootstrap = index["seed"], index["bootstrap"]
             names = [f"member_{i}.keras" for i in range(index["members"])]
             ensemble.members = [
-                keras.saving.load_model(archive.extract(name, folder)) for name in names
+                keras.saving.load_model(archive.extract(name, folder), safe_mode=True)
+                for name in names
             ]
+        for member in ensemble.members:
+            check_probabilistic(member)
         return ensemble
 
 

@@ -280,7 +280,7 @@ def test_save_and_load(tmp_path, waves):
     for a, b in zip(weights(loaded), weights(ensemble), strict=True):
         np.testing.assert_array_equal(a, b)
     ensemble.members[0].save(tmp_path / "one.keras")
-    with pytest.raises(ValueError, match=r"without ensemble\.json"):
+    with pytest.raises(ValueError, match=r"a \.keras file, which keras\.saving\.load_model"):
         pn.DeepEnsemble.load(tmp_path / "one.keras")
 
 

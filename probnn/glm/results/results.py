@@ -1,7 +1,6 @@
 """What a fitted model says: estimates and their uncertainty, and the doors to all the rest."""
 
 import contextlib
-import pickle
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -418,15 +417,26 @@ class Results(GoodnessOfFit, Hypotheses):
         Parameters
         ----------
         path : str or path-like
-            Where; `probnn.glm.load` reads it. It is a pickle: load what you trust.
+            Where; `probnn.glm.load` reads it. An earlier file is replaced at the end, in one step.
+
+        Raises
+        ------
+        ValueError
+            Before anything is written, if the results need what a file cannot hold: a function in
+            a formula that has no name in a module, or a family or link that is not registered.
+
+        Notes
+        -----
+        The file is a zip of JSON and arrays of NumPy, with a checksum of each: it runs nothing.
         """
+        from probnn.glm.results.saving import save
+
         for name in self._scalars():
             # What is for numbers has no value of classes, and a deviance is that of a mean.
             with contextlib.suppress(ValueError, AttributeError):
                 getattr(self, name)
         _ = self._cov if self.optimum.has_covariance else None
-        with open(path, "wb") as file:
-            pickle.dump(self, file)
+        save(self, path)
 
     def _scalars(self):
         return SCALARS

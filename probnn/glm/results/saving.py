@@ -1,81 +1,113 @@
-"""Results from files."""
+"""Files of results: what is written, before anything is. `loading` reads them."""
 
-import pickle
+import json
+from dataclasses import fields
 
-import numpy as np
-
-from probnn.fitting import dispersion
+from probnn import _files, families
+from probnn.fitting.certificate import Certificate
 from probnn.fitting.firth import Firth
 from probnn.fitting.penalties import ElasticNet
-from probnn.glm.results.results import Results
+from probnn.glm import stored_formula
+from probnn.glm.results import plain
 
-# Where classes live now that saved results of version 0.1 look for elsewhere.
-_MOVED = {
-    ("probnn.glm.newton", "Optimum"): ("probnn.fitting.optimum", "Optimum"),
-    ("probnn.glm.data", "Observations"): ("probnn.glm.observations", "Observations"),
-    ("probnn.glm.batches", "BatchedGLM"): ("probnn.glm.model", "GLM"),
-    ("probnn.glm.formula", "Spec"): ("probnn.glm.formula", "Encoding"),
-    ("probnn.glm.network", "Certificate"): ("probnn.bridge.certificate", "Certificate"),
-    ("probnn.glm.wrap", "Labels"): ("probnn.glm.results.wrap", "Labels"),
-    ("probnn.glm.batches", "Batches"): ("probnn.data.batches", "Batches"),
-}
+KIND, FORMAT = "results", 1
+STATE = "results.json"
+PENALTIES = {cls.__name__: cls for cls in (ElasticNet, Firth)}
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        return super().find_class(*_MOVED.get((module, name), (module, name)))
+def array_name(number):
+    """Return the name of an array among the members of a file."""
+    return f"arrays/{number}.npy"
 
 
-def load(path):
-    """Return results from a file that `Results.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file. It is a pickle, which can run code: load what you trust.
-    """
-    with open(path, "rb") as file:
-        found = _Unpickler(file).load()
-    if not isinstance(found, Results):
-        raise ValueError(f"Expected a file of Results. Received: a {type(found).__name__}.")
-    if "_optimum" in vars(found):
-        _convert(found)
-    return found
+def save(results, path):
+    """Write results to a file: see `Results.save`."""
+    arrays = []
+    stored = {
+        what: plain.encode(value, arrays, f"the {what} of results")
+        for what, value in _stored(results).items()
+    }
+    members = {STATE: json.dumps(stored).encode()}
+    members |= {array_name(i): plain.to_bytes(array) for i, array in enumerate(arrays)}
+    _files.write_archive(path, KIND, FORMAT, members)
 
 
-def _convert(results):
-    """Let results of version 0.1 say what those of today do."""
-    state = vars(results)
-    if results.model.dispersion is not None and not results.model.is_linear:
-        _maximise(results)
-    results.optimum, results.use_t = state.pop("_optimum"), state.pop("_use_t")
-    given = state.pop("penalty")
-    if given is not None:
-        results.optimum.penalty = ElasticNet(**given, free=results.model.constants)
-    elif results.method == "firth":
-        results.optimum.penalty = Firth()
+def _stored(results):
+    """Return name -> what a file holds, plain."""
+    state = results.__getstate__()
+    model, optimum, certificate = (state.pop(n) for n in ("model", "optimum", "certificate"))
+    for name in ("_labels", "family", "coef", "fit_history"):  # of the model and the optimum
+        del state[name]
+    return {
+        "state": state,
+        "model": _model(model, type(results)),
+        "family": _family(model.family),
+        "formula": None if model.formula is None else _formula(results.model),
+        "optimum": _fields(optimum) | {"penalty": _penalty(optimum.penalty)},
+        "certificate": None if certificate is None else _certificate(certificate),
+    }
 
 
-def _maximise(results):
-    """Replace log-likelihoods at Pearson's dispersion by their maxima, NaN where rows would tell.
+def _fields(value):
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
-    A row's log-density is c(phi) + h(y) - d / (2 phi), d its deviance, for the normal, gamma and
-    inverse Gaussian families without weights; then the maximum is at the dispersion that was saved.
-    """
-    state, family, n = vars(results), results.family, results.model.nobs
-    phi, own = state["scale"], state["scale_ml"]
 
-    def saturated(value):
-        params = {family.location: np.ones(1), **family.with_dispersion(np.full(1, value))}
-        return float(family.log_prob(np.ones(1), family.to_raw(params))[0])
+def _model(model, results_class):
+    """Return a model without its rows as plain values."""
+    cls = type(model)
+    if model.kinds.get(cls.__name__) is not cls or cls.results_class is not results_class:
+        raise ValueError(
+            f"Expected results of a model whose class a file can name. Received: a {cls.__name__} "
+            f"with {results_class.__name__}, and another class of that name. Nothing was written."
+        )
+    state = {**vars(model), "data": len(model), "y_columns": model.y_columns.names}
+    for name in ("family", "formula", "index", "rows", "table"):
+        state.pop(name, None)
+    if model.classes is not None:
+        state["classes"] = [[*model.classes], model.classes.ordered]
+    return {"kind": cls.__name__, **state}
 
-    def change(new, deviance):
-        flat = n * (saturated(new) - saturated(phi))
-        return flat - 0.5 * deviance * (1.0 / new - 1.0 / phi)
 
-    for name, deviance in (("llf", state["deviance"]), ("llnull", state["null_deviance"])):
-        best = dispersion.maximum(lambda new, d=deviance: change(new, d), phi)
-        known = name == "llnull" or np.isclose(best, own, rtol=1e-5)
-        state[name] = state[name] + change(best, deviance) if known else np.nan
-    if np.isnan(state["llf"]):
-        state["llnull"] = np.nan
+def _family(family):
+    """Return the configuration of a family, which must make it again."""
+    config = family.get_config()
+    try:
+        again = families.get(config)
+    except ValueError as error:
+        raise ValueError(f"{error} Nothing was written.") from None
+    if again != family:
+        raise ValueError(
+            f"Expected a family that its configuration makes again. Received: {family!r}, whose "
+            f"configuration makes {again!r}. Register it by probnn.families.register. Nothing was "
+            "written."
+        )
+    return config
+
+
+def _formula(model):
+    rows = model.data.rows
+    encoding = model.formula
+    if encoding.probe is None and rows is not None and rows.frame is not None:
+        encoding = encoding.probed(rows.frame)
+    return stored_formula.store(encoding)
+
+
+def _penalty(penalty):
+    if penalty is None:
+        return None
+    if PENALTIES.get(type(penalty).__name__) is not type(penalty):
+        raise ValueError(
+            f"Expected results penalised by one of {', '.join(PENALTIES)}. Received: "
+            f"{type(penalty).__name__}, which a file cannot hold. Nothing was written."
+        )
+    given = {  # a Series of pandas has the numbers alone
+        name: value.to_numpy() if hasattr(value, "to_numpy") else value
+        for name, value in vars(penalty).items()
+    }
+    return [type(penalty).__name__, given]
+
+
+def _certificate(certificate):
+    if type(certificate) is not Certificate:
+        raise ValueError(f"Expected a Certificate. Received: {certificate!r}.")
+    return _fields(certificate)

@@ -1,0 +1,181 @@
+"""What expressions of formulas may do in files: compute of columns, and nothing else.
+
+Formulas are code: formulaic evaluates them. A file may come from anywhere, so that an expression of
+one is evaluated only if all that it names is known to compute.
+"""
+
+import ast
+import builtins
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+_BUILTINS = {"abs", "bool", "float", "int", "round"}
+_CONSTANTS = {"e", "inf", "nan", "newaxis", "pi"}
+_OF_NUMPY = {
+    *("array", "asarray", "around", "clip", "column_stack", "cumsum", "digitize", "full_like"),
+    *("interp", "isin", "linspace", "max", "mean", "median", "min", "nan_to_num", "ones_like"),
+    *("percentile", "quantile", "round", "searchsorted", "sinc", "std", "sum", "var", "where"),
+    *("zeros_like", "arange", "float32", "float64", "int32", "int64"),
+}
+_METHODS = {  # of a column
+    *("abs", "astype", "between", "clip", "cumsum", "diff", "eq", "fillna", "ge", "gt", "isin"),
+    *("isna", "isnull", "le", "lt", "max", "mean", "median", "min", "ne", "notna", "pow", "rank"),
+    *("round", "shift", "std", "sum", "to_numpy", "var", "contains", "endswith", "len", "lower"),
+    *("startswith", "strip", "title", "upper"),
+}
+_ATTRIBUTES = {"T", "cat", "codes", "dt", "size", "str", "values"}
+_ATTRIBUTES |= {"year", "month", "day", "dayofweek", "dayofyear", "hour", "minute", "quarter"}
+_NODES = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript),
+    *(ast.Slice, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Constant, ast.operator, ast.unaryop),
+    *(ast.boolop, ast.cmpop, ast.expr_context),
+)
+
+
+class Calls(NamedTuple):
+    """What an expression names: all dotted names, and those of functions that are given text."""
+
+    names: set
+    with_text: set
+
+
+@functools.cache
+def transforms():
+    """Return the names of formulaic's own functions."""
+    from formulaic.transforms import TRANSFORMS
+
+    return {*TRANSFORMS} - {"np"}
+
+
+def names_of(expression):
+    """Return the dotted names in an expression, as "np.log" and "x"; of no Python, none."""
+    tree = _parsed(expression)
+    return set() if tree is None else _names(tree)
+
+
+def check(expression, functions=(), columns=(), text=()):
+    """Raise ValueError unless all that an expression does is to compute; return its `Calls`.
+
+    Parameters
+    ----------
+    expression : str
+        A factor of a formula.
+    functions : collection of str
+        Dotted names of functions that are known.
+    columns : collection of str
+        Names that data must have, and that therefore hide functions of Python.
+    text : collection of str
+        Names that stand for text.
+    """
+    tree = _parsed(expression)
+    if tree is None:
+        raise ValueError(f"Expected an expression of Python. Received: {expression!r}.")
+    with_text = set()
+    try:
+        _check(tree, {*functions}, {*columns}, {*text}, with_text)
+    except _RefusedError as refused:
+        raise ValueError(
+            f"Expected a formula of columns, numbers, and functions of NumPy, of formulas, or of a "
+            f"module. Received: {expression!r}, with {refused}."
+        ) from None
+    return Calls(_names(tree), with_text)
+
+
+class _RefusedError(Exception):
+    """What an expression must not have."""
+
+
+def _parsed(expression):
+    """Return the tree of an expression, or None."""
+    from formulaic.utils.code import sanitize_variable_names
+
+    try:
+        return ast.parse(sanitize_variable_names(expression, {}, {}), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _dotted(node):
+    """Return the dotted name that a node is, or None."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def _names(node):
+    name = _dotted(node)
+    if name is not None:
+        return {name}
+    return set().union(*(_names(child) for child in ast.iter_child_nodes(node)))
+
+
+def _check(node, functions, columns, text, with_text):
+    def inner(*nodes):
+        for each in nodes:
+            _check(each, functions, columns, text, with_text)
+
+    if isinstance(node, ast.Call):
+        name = _dotted(node.func)
+        if any(isinstance(a, ast.Starred) for a in node.args) or any(
+            k.arg is None or k.arg.startswith("_") for k in node.keywords
+        ):
+            raise _RefusedError("arguments that are not written out")
+        if name in functions:
+            if _has_text(node, text):
+                with_text.add(name)
+        elif not (name in transforms() or name in _BUILTINS or _is_of_numpy(name)):
+            if not isinstance(node.func, ast.Attribute) or node.func.attr not in _METHODS:
+                raise _RefusedError(f"the function {ast.unparse(node.func)!r}")
+            if _root(name) in {"np", *functions}:
+                raise _RefusedError(f"the function {name!r}")
+            inner(node.func.value)
+        inner(*node.args, *(k.value for k in node.keywords))
+    elif isinstance(node, ast.Name):
+        hidden = node.id in columns
+        if node.id.startswith("__") or (not hidden and hasattr(builtins, node.id)):
+            raise _RefusedError(f"the name {node.id!r}")
+        if node.id == "np" and not hidden:
+            raise _RefusedError("the module 'np'")
+    elif isinstance(node, ast.Attribute):
+        name = _dotted(node)
+        known = name is not None and (
+            _is_of_numpy(name) or name in {f"np.{each}" for each in _CONSTANTS}
+        )
+        if known:
+            return
+        if node.attr not in _ATTRIBUTES:
+            raise _RefusedError(f"the attribute {node.attr!r}")
+        inner(node.value)
+    elif isinstance(node, _NODES):
+        inner(*ast.iter_child_nodes(node))
+    else:
+        raise _RefusedError(f"{ast.unparse(node)!r}")
+
+
+def _root(name):
+    return None if name is None else name.split(".")[0]
+
+
+def _is_of_numpy(name):
+    """Return whether a name is that of a function of NumPy which computes; contrasts are too."""
+    if name is None or name.count(".") != 1:
+        return False
+    root, own = name.split(".")
+    if root == "contr":
+        return not own.startswith("_")
+    return root == "np" and (own in _OF_NUMPY or isinstance(getattr(np, own, None), np.ufunc))
+
+
+def _has_text(node, text):
+    """Return whether a call is given text, written out or by a name."""
+    inside = [each for a in (*node.args, *node.keywords) for each in ast.walk(a)]
+    return any(
+        (isinstance(each, ast.Constant) and isinstance(each.value, (str, bytes)))
+        or (isinstance(each, ast.Name) and each.id in text)
+        for each in inside
+    )

@@ -1,0 +1,78 @@
+"""Files of models: Keras's, written in one step, with the names of columns in them."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from probnn import _files, data
+from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5
+
+_COLUMNS = "columns.json"
+_MODELS, _WEIGHTS = (".keras", ".h5", ".hdf5"), (".weights.h5",)  # endings of single files
+
+
+class Saved:
+    """What Model and Sequential add to saving: an earlier file is never lost to a failed one."""
+
+    input_columns = data.Columns()
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Save the model as `keras.Model.save` does, but in one step.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+            Where. An earlier file stays as it was until the new one is whole.
+        overwrite, zipped, **kwargs
+            As in Keras; `zipped=False` writes a folder, file by file.
+        """
+        endings = _MODELS if zipped is not False else ()
+        with _one_step(filepath, overwrite, endings) as path:
+            if path is not None:
+                overwrite = overwrite or path is not filepath
+                super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+        """Save the weights as `keras.Model.save_weights` does, but in one step.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+            Where. An earlier file stays as it was until the new one is whole.
+        overwrite, max_shard_size
+            As in Keras; several files, of `max_shard_size`, are written one after the other.
+        """
+        endings = _WEIGHTS if max_shard_size is None and self.built else ()
+        with _one_step(filepath, overwrite, endings) as path:
+            if path is filepath:
+                super().save_weights(path, overwrite, max_shard_size)
+            elif path is not None:
+                path.write_bytes(weights_as_hdf5(self))
+
+    def save_assets(self, dir_path):
+        """Save the names of columns, where Keras saves what are no weights."""
+        if self.input_columns.names is not None:
+            (Path(dir_path) / _COLUMNS).write_text(json.dumps(self.input_columns.names))
+
+    def load_assets(self, dir_path):
+        """Load what `save_assets` saved."""
+        if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
+            self.input_columns = data.Columns(json.loads(path.read_text()))
+
+
+@contextlib.contextmanager
+def _one_step(path, overwrite, endings):
+    """Give a temporary path, which then replaces a local file; None where that shall stay.
+
+    What has none of the endings is given as it is: Keras refuses it, sends it elsewhere, or makes a
+    folder of it.
+    """
+    local = isinstance(path, (str, os.PathLike)) and "://" not in os.fspath(path)
+    if not (local and os.fspath(path).endswith(tuple(endings))):
+        yield path
+    elif os.path.exists(path) and not (overwrite or ask_to_overwrite(path)):
+        yield None
+    else:
+        with _files.atomic_write(path) as temporary:
+            yield temporary
