@@ -38,6 +38,8 @@ def saturate(x, low=-math.inf, high=math.inf):
         held = m.maximum(held, low)
     if high < math.inf:
         held = m.minimum(held, high)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return held  # which has no gradient, and may be infinite
     return x + m.stop_gradient(held - x)
 
 

@@ -8,7 +8,11 @@ import numpy as np
 from probnn import backend
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
+from probnn.families._params import Linked
 from probnn.families.facts import Facts
+from probnn.links import get as get_link
+
+_IDENTITY = get_link("identity")
 
 
 @functools.lru_cache(maxsize=256)
@@ -33,7 +37,8 @@ class Family(Facts):
     3. `_log_prob(y, **linked)`: the log-density in terms of raw values, precise and finite for
        all of them; or `distribution(**params)`, the backend's own distribution object, whose
        log-density is the default;
-    4. `frozen(**params)`: the frozen SciPy distribution, or a `Frozen` (the NumPy zone);
+    4. `frozen(**params)`: a `FrozenScipy` of the frozen SciPy distribution, whose density is then
+       the family's, or another `Frozen` (the NumPy zone);
     5. `_start(y)`: the maximum-likelihood estimates from y alone, or robust ones;
        `_maximised(y, guess)` makes them of a guess.
 
@@ -91,7 +96,7 @@ class Family(Facts):
 
     @abstractmethod
     def frozen(self, **params):
-        """Return the frozen SciPy distribution with these NumPy arrays of parameters."""
+        """Return the distributions of all rows, a `Frozen`, of NumPy arrays of parameters."""
 
     @abstractmethod
     def _start(self, y):
@@ -102,6 +107,7 @@ class Family(Facts):
         if not isinstance(y, np.ndarray):
             return self._distribution(**linked).log_prob(y)
         frozen = self.frozen(**{name: parameter.value for name, parameter in linked.items()})
+        frozen = getattr(frozen, "scipys", frozen)  # which would ask back
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
 
     def _log_cdf(self, y, **linked):
@@ -188,6 +194,68 @@ class Family(Facts):
         tensor or array, shape (...)
         """
         return self._log_prob(y, **self.linked(raw))
+
+    def log_density(self, y, **params):
+        """Return the log-density, or log-mass, of y given natural parameters, in NumPy.
+
+        Parameters
+        ----------
+        y : array_like
+            Responses; those of a vector along the last axis.
+        **params : array_like
+            The natural parameters, which broadcast against y.
+
+        Returns
+        -------
+        numpy.ndarray
+            -inf outside of the support, and at infinity; NaN where y is NaN. Where a parameter is
+            at the end of its domain, as a scale of 0, the limit from inside.
+
+        Examples
+        --------
+        >>> import probnn as pn
+        >>> pn.families.Gamma().log_density([1.0, -1.0, float("inf")], mean=1.0, shape=1.0).tolist()
+        [-1.0, -inf, -inf]
+        """
+        y = np.asarray(y, dtype="float64")
+        params = {name: np.asarray(v, dtype="float64") for name, v in params.items()}
+        inside = self.support.contains(y)
+        everywhere = inside.all()
+        held = y if everywhere else np.where(inside, y, self.support.inside)
+        with np.errstate(all="ignore"):
+            found = self._at_limits(self._log_prob(held, **self._natural(params)), held, params)
+        if not everywhere:
+            outside = np.where(np.isnan(y), np.nan, -np.inf)
+            if self.vector:
+                inside, outside = inside.all(axis=-1), outside.sum(axis=-1)
+            found = np.where(inside, found, outside)
+        return found[()]
+
+    def _natural(self, params):
+        """Return natural parameters as `Linked`, nothing of which is lost on a way to a link."""
+        return {name: Linked(values, _IDENTITY) for name, values in params.items()}
+
+    def _at_limits(self, found, y, params):
+        """Return log-densities with the right limits where a parameter is at its domain's end."""
+        ends = [
+            (values == domain.low) | (values == domain.high)
+            for name, values in params.items()
+            if not (domain := self.params[name].domain).open and not self.params[name].shape
+        ]
+        ends = [each for each in ends if each.any()]
+        if not ends:
+            return found
+        at_end = functools.reduce(np.logical_or, ends)
+        if self.discrete:  # what is 0 * infinity there has a limit
+            inner = {name: _from_end(values, self.params[name]) for name, values in params.items()}
+            limit = self._log_prob(y, **self._natural(inner))
+            return np.where(at_end & np.isnan(found), limit, found)
+        point = False  # where all is at one
+        if self.scale_parameter is not None:
+            middle = params[self.location]
+            middle = np.exp(middle) if self.support.low == 0.0 else middle
+            point = (params[self.scale_parameter] == 0) & (y == middle)
+        return np.where(at_end, np.where(point, np.inf, -np.inf), found)
 
     def derivatives(self, y, raw, second=True):
         """Return the negative log-likelihood of each row, and its derivatives in the raw values.
@@ -335,3 +403,12 @@ class Family(Facts):
     def _support_hint(self):
         """Say what to do about y outside the support."""
         return "Clean or recode the data, or choose a family with that support."
+
+
+def _from_end(values, param):
+    """Return a parameter's values, those at an end of its domain moved a little inside."""
+    if param.shape:
+        return values
+    low, high = param.domain.low, param.domain.high
+    values = np.where(values == low, low + 1e-300, values)
+    return np.where(values == high, high - 2.0**-53, values)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -47,7 +48,7 @@ class Bernoulli(Family):
         """Return `scipy.stats.bernoulli`."""
         from scipy import stats
 
-        return stats.bernoulli(probs)
+        return FrozenScipy(self, stats.bernoulli(probs), probs=probs)
 
     def _distribution(self, probs):
         return backend.distributions.Bernoulli(logits=probs.log - probs.log_complement)

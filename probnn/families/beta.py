@@ -1,10 +1,9 @@
 """The beta distribution."""
 
-from functools import partial
-
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import STIRLING_FROM, bernoulli_divergence, log_gamma_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -52,9 +51,7 @@ class Beta(Family):
         from scipy import stats
 
         a, b = mean * np.asarray(precision), (1.0 - np.asarray(mean)) * precision
-        frozen = stats.beta(a, b)
-        frozen.entropy = partial(_entropy, a, b)
-        return frozen
+        return FrozenBeta(self, stats.beta(a, b), mean=mean, precision=precision)
 
     def _log_prob(self, y, mean, precision):
         m = backend.math(mean.raw)
@@ -118,13 +115,16 @@ class Beta(Family):
         return (y - mean) * (2.0 * cdf - 1.0) + 2.0 / precision * spread
 
 
-def _entropy(a, b):
-    """Return the entropy, without cancelling where a and b are large."""
-    total = 0.0
-    for sign, lost, x in ((1.0, 1.0, a), (1.0, 1.0, b), (-1.0, 2.0, a + b)):
-        log_x, (first, _) = np.log(x), _polygamma_excess(x)
-        total = total + sign * (log_gamma_excess(log_x) + first + lost * (log_x - first / x))
-    return total
+class FrozenBeta(FrozenScipy):
+    """Beta distributions, whose entropy does not loop over rows."""
+
+    def entropy(self):
+        """Return the entropy, without cancelling where a and b are large."""
+        total, (mean, n) = 0.0, self.params.values()
+        for sign, lost, x in ((1.0, 1.0, mean * n), (1.0, 1.0, (1.0 - mean) * n), (-1.0, 2.0, n)):
+            log_x, (first, _) = np.log(x), _polygamma_excess(x)
+            total = total + sign * (log_gamma_excess(log_x) + first + lost * (log_x - first / x))
+        return total
 
 
 def _polygamma_excess(x):

@@ -88,7 +88,7 @@ class Categorical(Family):
 
     def frozen(self, probs):
         """Return SciPy-like functions of the probabilities (..., C)."""
-        return FrozenCategorical(probs)
+        return FrozenCategorical(self, probs, {"probs": probs})
 
     def _distribution(self, probs):
         return backend.distributions.Categorical(logits=probs.log)
@@ -131,7 +131,8 @@ class FrozenCategorical(Frozen):
 
     discrete = True
 
-    def __init__(self, probs):
+    def __init__(self, family, probs, params):
+        self.family, self.params = family, params
         self.probs = np.asarray(probs, dtype="float64")
         self.shape, self.classes = self.probs.shape[:-1], self.probs.shape[-1]
         self.cumulative = np.cumsum(self.probs, axis=-1)
@@ -143,16 +144,6 @@ class FrozenCategorical(Frozen):
         rows = np.broadcast_shapes(code.shape, table.shape[:-1])
         table = np.broadcast_to(table, (*rows, self.classes))
         return np.take_along_axis(table, np.broadcast_to(code, rows)[..., None], axis=-1)[..., 0]
-
-    def pmf(self, k):
-        """Return P(Y = k)."""
-        valid = (np.floor(k) == k) & (k >= 0) & (k < self.classes)
-        return np.where(valid, self._at(self.probs, k), 0.0)
-
-    def logpmf(self, k):
-        """Return log P(Y = k)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.pmf(k))
 
     def cdf(self, k):
         """Return P(Y <= k)."""

@@ -81,7 +81,7 @@ class Dirichlet(Family):
 
     def frozen(self, mean, precision):
         """Return SciPy-like functions: joint densities and draws, marginal cdf and quantiles."""
-        return FrozenDirichlet(mean, precision)
+        return FrozenDirichlet(self, mean, precision)
 
     def _log_prob(self, y, mean, precision):
         m = backend.math(mean.raw)
@@ -125,29 +125,23 @@ class FrozenDirichlet(FrozenVector):
 
     Parameters
     ----------
+    family : Dirichlet
+        The family.
     mean : array_like, shape (..., d)
         The mean shares.
     precision : array_like, shape (...)
         The precision.
     """
 
-    def __init__(self, mean, precision):
+    def __init__(self, family, mean, precision):
         mean, precision = (np.asarray(v, dtype="float64") for v in (mean, precision))
         self.shape = np.broadcast_shapes(mean.shape[:-1], precision.shape)
         self._mean = np.broadcast_to(mean, (*self.shape, mean.shape[-1]))
         self.precision = np.broadcast_to(precision, self.shape)
+        self.family, self.params = family, {"mean": self._mean, "precision": self.precision}
         self.alpha = self._mean * self.precision[..., None]
 
     # ---- of the vector ----------------------------------------------------------------------
-
-    def logpdf(self, y):
-        """Return the logarithm of the joint density of y, shape (..., d); -inf off the simplex."""
-        family = Dirichlet(units=self._mean.shape[-1])
-        y = np.asarray(y, dtype="float64")
-        inside = family.support.contains(y)
-        y = np.where(inside, y, family.support.inside)
-        linked = family.linked_to({"mean": self._mean, "precision": self.precision})
-        return np.where(inside.all(axis=-1), family._log_prob(y, **linked), -np.inf)
 
     def entropy(self):
         """Return the entropy of the vector, in nats."""

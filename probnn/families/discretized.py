@@ -73,7 +73,7 @@ class Discretized(Wrapper):
 
     def frozen(self, **params):
         """Return SciPy-like functions of the whole numbers."""
-        return FrozenDiscretized(self.family.frozen(**params), self.low, self.high)
+        return FrozenDiscretized(self, params)
 
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
@@ -116,17 +116,18 @@ class FrozenDiscretized(Frozen):
 
     Parameters
     ----------
-    base : frozen distribution
-        The continuous one.
-    low, high : int
-        The lowest and the highest number.
+    family : Discretized
+        The family, with its lowest and its highest number.
+    params : dict
+        The parameters of the continuous distributions.
     """
 
     discrete = True
 
-    def __init__(self, base, low, high):
-        self.base, self.low, self.high = base, low, high
-        self.shape = np.shape(base.mean())
+    def __init__(self, family, params):
+        self.family, self.params = family, params
+        self.base, self.low, self.high = family.family.frozen(**params), family.low, family.high
+        self.shape = np.shape(self.base.mean())
 
     def cdf(self, k):
         """Return P(Y <= k)."""
@@ -137,18 +138,6 @@ class FrozenDiscretized(Frozen):
         """Return P(Y > k)."""
         k = np.floor(k)
         return np.where(k < self.low, 1.0, np.where(k >= self.high, 0.0, self.base.sf(k + 0.5)))
-
-    def pmf(self, k):
-        """Return P(Y = k)."""
-        k = np.asarray(k)
-        lower, upper = self.cdf(k - 1.0), self.cdf(k)
-        found = np.where(lower < 0.5, upper - lower, self.sf(k - 1.0) - self.sf(k))
-        return np.where(np.floor(k) == k, found, 0.0)
-
-    def logpmf(self, k):
-        """Return log P(Y = k)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.pmf(k))
 
     def ppf(self, p):
         """Return the smallest number with cdf >= p."""

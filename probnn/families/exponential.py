@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
@@ -44,7 +45,7 @@ class Exponential(LogLocationScale):
         """Return `scipy.stats.expon`."""
         from scipy import stats
 
-        return stats.expon(scale=mean)
+        return FrozenScipy(self, stats.expon(scale=mean), mean=mean)
 
     def _line(self, mean):
         return mean.log, 0.0 * mean.log

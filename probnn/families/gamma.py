@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import by_precision, log_gamma_excess, saturate
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -47,7 +48,7 @@ class Gamma(Family):
         """Return `scipy.stats.gamma`."""
         from scipy import stats
 
-        return stats.gamma(shape, scale=mean / shape)
+        return FrozenScipy(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
 
     def _log_prob(self, y, mean, shape):
         m = backend.math(mean.raw)

@@ -43,7 +43,7 @@ class Geometric(Family):
 
     def frozen(self, mean):
         """Return SciPy-like functions; those of `scipy.stats.geom` lose means near 0."""
-        return FrozenGeometric(mean)
+        return FrozenGeometric(self, mean)
 
     def _log_prob(self, y, mean):
         m = backend.math(mean.raw)
@@ -63,24 +63,20 @@ class FrozenGeometric(Frozen):
 
     Parameters
     ----------
+    family : Geometric
+        The family.
     mean : array_like
         The mean, above 0.
     """
 
     discrete = True
 
-    def __init__(self, mean):
+    def __init__(self, family, mean):
         self._mean = np.asarray(mean, dtype="float64")
+        self.family, self.params = family, {"mean": self._mean}
         self.shape = self._mean.shape
         with np.errstate(divide="ignore"):
             self._rate = np.log1p(1.0 / self._mean)  # -log of the probability of a failure
-
-    def logpmf(self, k):
-        """Return log P(Y = k)."""
-        k = np.asarray(k, dtype="float64")
-        valid = (k >= 0) & (np.floor(k) == k) & np.isfinite(k)
-        found = -np.where(valid & (k > 0), k, 0.0) * self._rate - np.log1p(self._mean)
-        return np.where(valid, found, -np.inf)[()]
 
     def cdf(self, k):
         """Return P(Y <= k)."""

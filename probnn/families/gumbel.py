@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -50,7 +51,7 @@ class Gumbel(LocationScale):
 
     def frozen(self, loc, scale):
         """Return `scipy.stats.gumbel_r`, silent in its lower tail."""
-        return _quiet()(loc, scale)
+        return FrozenScipy(self, _quiet()(loc, scale), loc=loc, scale=scale)
 
     def mean(self, loc, scale):
         """Return loc + 0.5772 scale."""

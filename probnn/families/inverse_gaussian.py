@@ -55,7 +55,7 @@ class InverseGaussian(Family):
 
     def frozen(self, mean, shape):
         """Return SciPy-like functions; those of `scipy.stats.invgauss` lose the upper tail."""
-        return FrozenInverseGaussian(mean, shape)
+        return FrozenInverseGaussian(self, mean, shape)
 
     def _log_prob(self, y, mean, shape):
         m = backend.math(mean.raw)
@@ -112,21 +112,16 @@ class FrozenInverseGaussian(Frozen):
 
     Parameters
     ----------
+    family : InverseGaussian
+        The family.
     mean, shape : array_like
         The parameters, of one shape or numbers.
     """
 
-    def __init__(self, mean, shape):
+    def __init__(self, family, mean, shape):
         self._mean, self._shape = np.broadcast_arrays(*(np.float64(v) for v in (mean, shape)))
         self.shape = self._mean.shape
-
-    def logpdf(self, y):
-        """Return the logarithm of the density."""
-        y = np.asarray(y, dtype="float64")
-        with np.errstate(all="ignore"):
-            rate = self._shape / y
-            found = 0.5 * (np.log(rate) - rate * (y / self._mean - 1.0) ** 2) - np.log(y)
-        return np.where((y > 0) & (y < np.inf), found - HALF_LOG_2PI, -np.inf)[()]
+        self.family, self.params = family, {"mean": self._mean, "shape": self._shape}
 
     def cdf(self, y):
         """Return P(Y <= y)."""
@@ -156,7 +151,9 @@ class FrozenInverseGaussian(Frozen):
         return self._quantile(q, upper=True)
 
     def _solve(self, rows, level, upper, other):
-        return _solve(level, self._mean.ravel()[rows], self._shape.ravel()[rows], int(upper))
+        return _solve(
+            self.family, level, self._mean.ravel()[rows], self._shape.ravel()[rows], int(upper)
+        )
 
     def mean(self):
         """Return the mean."""
@@ -215,14 +212,14 @@ def _erfcx_difference(low, half):
     return np.where(near, integral(fall, low, 2.0 * half, 8), erfcx(low) - erfcx(high))
 
 
-def _solve(level, mean, shape, side):
+def _solve(family, level, mean, shape, side):
     """Return where the lower (0) or the upper (1) tail has a probability of at most 1/2."""
     from scipy.special import ndtri
 
     def tail(x, rows):
         y = np.exp(x)
         log_tail = _log_tails(y, mean[rows], shape[rows])[side]
-        log_pdf = FrozenInverseGaussian(mean[rows], shape[rows]).logpdf(y)
+        log_pdf = family.log_density(y, mean=mean[rows], shape=shape[rows])
         return log_tail, (1.0 - 2.0 * side) * np.exp(log_pdf + x - log_tail)
 
     ratio = shape / mean

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -51,7 +52,7 @@ class Laplace(LocationScale):
 
     def frozen(self, loc, scale):
         """Return `scipy.stats.laplace`, with the logarithms of its tails."""
-        return _corrected()(loc, scale)
+        return FrozenScipy(self, _corrected()(loc, scale), loc=loc, scale=scale)
 
     def _start(self, y):
         loc = float(np.median(y))

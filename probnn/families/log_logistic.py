@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import StandardLogistic
@@ -53,7 +54,7 @@ class LogLogistic(LogLocationScale):
 
     def frozen(self, scale, shape):
         """Return `scipy.stats.fisk`, by way of the logistic distribution of log(y)."""
-        return _corrected()(shape, scale=scale)
+        return FrozenScipy(self, _corrected()(shape, scale=scale), scale=scale, shape=shape)
 
     def mean(self, scale, shape):
         """Return scale (pi / shape) / sin(pi / shape), infinite for a shape of at most 1."""

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -51,7 +52,7 @@ class LogNormal(LogLocationScale):
 
     def frozen(self, loc, scale):
         """Return `scipy.stats.lognorm`, with all digits of its variance."""
-        return _corrected()(scale, scale=np.exp(loc))
+        return FrozenScipy(self, _corrected()(scale, scale=np.exp(loc)), loc=loc, scale=scale)
 
     def mean(self, loc, scale):
         """Return exp(loc + scale^2 / 2)."""

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -51,7 +52,7 @@ class Logistic(LocationScale):
         """Return `scipy.stats.logistic`."""
         from scipy import stats
 
-        return stats.logistic(loc, scale)
+        return FrozenScipy(self, stats.logistic(loc, scale), loc=loc, scale=scale)
 
     def _start(self, y):
         loc = float(np.mean(y))

@@ -231,7 +231,9 @@ class FrozenMultivariateNormal(FrozenVector):
 
     def logpdf(self, y):
         """Return the logarithm of the joint density of y, shape (..., d)."""
-        gap, z = np.asarray(y) - self.loc, []
+        y = np.asarray(y, dtype="float64")
+        inside = np.isfinite(y)
+        gap, z = np.where(inside, y, self.loc) - self.loc, []
         diagonal = self._diagonal()
         with np.errstate(divide="ignore"):
             for i in range(self.units):
@@ -240,7 +242,9 @@ class FrozenMultivariateNormal(FrozenVector):
                     rest = rest - self.tril[..., i, j] * z[j]
                 z.append(rest / diagonal[..., i])
             logs = np.log(diagonal).sum(axis=-1)
-        return -0.5 * sum(each**2 for each in z) - logs - self.units * HALF_LOG_2PI
+        found = -0.5 * sum(each**2 for each in z) - logs - self.units * HALF_LOG_2PI
+        outside = np.where(np.isnan(y).any(axis=-1), np.nan, -np.inf)
+        return np.where(inside.all(axis=-1), found, outside)[()]
 
     def entropy(self):
         """Return the entropy of the vector, in nats."""

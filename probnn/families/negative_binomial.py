@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
@@ -63,8 +64,9 @@ class NegativeBinomial(Family):
         """
         from scipy import stats
 
-        dispersion = np.maximum(dispersion, 1e-8 / np.asarray(mean))
-        return stats.nbinom(1.0 / dispersion, 1.0 / (1.0 + dispersion * mean))
+        held = np.maximum(dispersion, 1e-8 / np.asarray(mean))
+        scipys = stats.nbinom(1.0 / held, 1.0 / (1.0 + held * mean))
+        return FrozenScipy(self, scipys, mean=mean, dispersion=dispersion)
 
     def _log_prob(self, y, mean, dispersion):
         return _log_mass(y, mean.log, dispersion.log)

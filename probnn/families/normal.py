@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import HALF_LOG_2PI, spread
 from probnn.families._params import Param
@@ -52,7 +53,7 @@ class Normal(LocationScale):
         """Return `scipy.stats.norm`."""
         from scipy import stats
 
-        return stats.norm(loc, scale)
+        return FrozenScipy(self, stats.norm(loc, scale), loc=loc, scale=scale)
 
     def _derivatives(self, y, raw):
         if (self.links["loc"].name, self.links["scale"].name) != ("identity", "log"):

@@ -133,7 +133,12 @@ class Ordinal(Family):
 
     def frozen(self, loc, cutpoints):
         """Return SciPy-like functions of the class probabilities."""
-        return FrozenCategorical(self.mean(np.asarray(loc), np.asarray(cutpoints)))
+        loc, cutpoints = np.asarray(loc), np.asarray(cutpoints)
+        params = {"loc": loc, "cutpoints": cutpoints}
+        return FrozenCategorical(self, self.mean(**params), params)
+
+    def _natural(self, params):
+        return self.linked_to(params)  # gaps of cutpoints are raw values
 
     def mean(self, loc, cutpoints):
         """Return the class probabilities (..., C), from arrays or tensors of parameters."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import log_factorial_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -46,7 +47,7 @@ class Poisson(Family):
         """Return `scipy.stats.poisson`."""
         from scipy import stats
 
-        return stats.poisson(rate)
+        return FrozenScipy(self, stats.poisson(rate), rate=rate)
 
     def _log_prob(self, y, rate):
         m = backend.math(rate.raw)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     by_precision,
@@ -76,7 +77,7 @@ class StudentT(Family):
 
     def frozen(self, loc, scale, df):
         """Return `scipy.stats.t`, with a log-density and an entropy for any df."""
-        return _corrected()(df, loc, scale)
+        return FrozenScipy(self, _corrected()(df, loc, scale), loc=loc, scale=scale, df=df)
 
     def mean(self, loc, scale, df):
         """Return loc where df > 1, else NaN."""

@@ -68,7 +68,7 @@ class VonMises(Family):
 
     def frozen(self, loc, concentration):
         """Return SciPy-like functions: SciPy's own cdf is a normal one from concentration 50 on."""
-        return FrozenVonMises(loc, concentration)
+        return FrozenVonMises(loc, concentration, self)
 
     def _log_prob(self, y, loc, concentration):
         m = backend.math(loc.raw)
@@ -76,6 +76,9 @@ class VonMises(Family):
         log_k = saturate(concentration.log, low, high)
         half = m.sin(0.5 * (y - loc.value))
         return -2.0 * m.exp(log_k) * m.square(half) - _LOG_2PI - _log_i0e(log_k)
+
+    def _at_limits(self, found, y, params):
+        return found  # a concentration of 0 is that of the uniform distribution
 
     def _start(self, y):
         loc = float(np.arctan2(np.mean(np.sin(y)), np.mean(np.cos(y))))
@@ -105,6 +108,8 @@ class FrozenVonMises(Frozen):
     ----------
     loc, concentration : array_like, shape (...)
         The parameters.
+    family : VonMises, optional
+        The family, for its density.
 
     Notes
     -----
@@ -112,10 +117,11 @@ class FrozenVonMises(Frozen):
     exp(-40) of its maximum there.
     """
 
-    def __init__(self, loc, concentration):
+    def __init__(self, loc, concentration, family=None):
         loc, concentration = (np.asarray(v, dtype="float64") for v in (loc, concentration))
         self.loc, self.concentration = np.broadcast_arrays(loc, concentration)
         self.shape = self.loc.shape
+        self.family, self.params = family, {"loc": self.loc, "concentration": self.concentration}
 
     @property
     def _scale(self):
@@ -125,11 +131,6 @@ class FrozenVonMises(Frozen):
         return 1.0 / (_TURN * i0e(self.concentration))
 
     # ---- densities and tails ----------------------------------------------------------------
-
-    def logpdf(self, y):
-        """Return the logarithm of the density."""
-        half = np.sin(0.5 * (y - self.loc))
-        return -2.0 * self.concentration * half**2 + np.log(self._scale)
 
     def cdf(self, y):
         """Return P(Y <= y), of the turn of y that is nearest to `loc`."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
@@ -51,7 +52,7 @@ class Weibull(LogLocationScale):
         """Return `scipy.stats.weibull_min`."""
         from scipy import stats
 
-        return stats.weibull_min(shape, scale=scale)
+        return FrozenScipy(self, stats.weibull_min(shape, scale=scale), scale=scale, shape=shape)
 
     def mean(self, scale, shape):
         """Return scale Gamma(1 + 1 / shape)."""

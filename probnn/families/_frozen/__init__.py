@@ -5,5 +5,6 @@
 
 from probnn.families._frozen.base import Frozen, nearest_count, parts_of
 from probnn.families._frozen.mixture import FrozenMixture
+from probnn.families._frozen.scipys import FrozenScipy
 
-__all__ = ["Frozen", "FrozenMixture", "nearest_count", "parts_of"]
+__all__ = ["Frozen", "FrozenMixture", "FrozenScipy", "nearest_count", "parts_of"]

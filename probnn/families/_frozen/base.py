@@ -1,6 +1,7 @@
 """What a frozen distribution is: the recipe, and what derives from it."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,14 +14,15 @@ _REST = 1e-16  # probability beyond either end of a sum
 class Frozen(ABC):
     """The distributions of all rows, with the methods of a frozen SciPy distribution.
 
-    A family's `frozen(**params)` returns SciPy's own where those have every digit, else one of
-    these. Both have the methods below, and whoever holds one need not know which it is.
+    What a family's `frozen(**params)` returns: a `FrozenScipy` where SciPy's cdf and quantiles have
+    every digit, else one of these.
 
     **The recipe.** Arguments are numbers, or arrays that broadcast against the rows. A subclass
     sets `shape`, that of the rows, and gives
 
-    1. `logpdf(y)`, at an atom the logarithm of its probability; or, with `discrete` true,
-       `logpmf(k)`: -inf outside of the support;
+    1. `family` and `params`, natural parameters by name, whose density is then that of the family;
+       or `logpdf(y)`, at an atom the logarithm of its probability; or, with `discrete` true,
+       `logpmf(k)`: -inf outside of the support, NaN where y is;
     2. `cdf(y)`, P(Y <= y);
     3. `ppf(p)`, the smallest y with cdf(y) >= p: the ends of the support at 0 and 1, else NaN;
     4. `mean()` and `var()`;
@@ -42,10 +44,16 @@ class Frozen(ABC):
         Of the rows.
     discrete : bool
         Whether values have probabilities: `logpmf` and `pmf` in place of `logpdf` and `pdf`.
+    family : Family or None
+        The family whose density this has.
+    params : dict
+        Name -> natural parameters of the rows.
     """
 
     shape: tuple
     discrete: bool = False
+    family = None
+    params: ClassVar[dict] = {}
 
     # ---- what a subclass gives --------------------------------------------------------------
 
@@ -70,6 +78,14 @@ class Frozen(ABC):
         """Return the ends of the support."""
 
     # ---- what derives from it ---------------------------------------------------------------
+
+    def logpdf(self, y):
+        """Return the logarithm of the density: the family's."""
+        return self.family.log_density(y, **self.params)
+
+    def logpmf(self, k):
+        """Return log P(Y = k): the family's."""
+        return self.family.log_density(k, **self.params)
 
     def pdf(self, y):
         """Return the density."""

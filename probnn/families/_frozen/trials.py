@@ -83,7 +83,8 @@ class FrozenTrials(Frozen):
         """Return log P(Y = k)."""
         k = np.asarray(k, dtype="float64")
         valid = (k >= 0) & (k <= self.trials) & (np.floor(k) == k)
-        return np.where(valid, self._log_mass(np.where(valid, k, 0.0)), -np.inf)[()]
+        found = self._log_mass(np.where(valid, k, 0.0))
+        return np.where(valid, found, np.where(np.isnan(k), np.nan, -np.inf))[()]
 
     def cdf(self, k):
         """Return P(Y <= k)."""

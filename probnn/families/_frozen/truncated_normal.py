@@ -29,6 +29,7 @@ class FrozenTruncatedNormal(Frozen):
         loc, scale = np.asarray(loc, dtype="float64"), np.asarray(scale, dtype="float64")
         self.loc, self.scale = np.broadcast_arrays(loc, scale)
         self.shape = self.loc.shape
+        self.params = {"loc": self.loc, "scale": self.scale}
         self.low = -math.inf if family.low is None else family.low
         self.high = math.inf if family.high is None else family.high
         with np.errstate(all="ignore"):
@@ -40,15 +41,6 @@ class FrozenTruncatedNormal(Frozen):
         return self.low, self.high
 
     # ---- densities and probabilities --------------------------------------------------------
-
-    def logpdf(self, y):
-        """Return the log-density, -inf outside of the bounds."""
-        y = np.asarray(y, dtype="float64")
-        inside = (y >= self.low) & (y <= self.high)
-        with np.errstate(all="ignore"):
-            z, t, _ = self._places(y)
-            found = self.line.log_density(t, z) - self.log_scale
-        return np.where(inside, found, np.where(np.isnan(y), np.nan, -np.inf))
 
     def cdf(self, y):
         """Return P(Y <= y)."""

@@ -32,6 +32,7 @@ class FrozenTweedie(Frozen):
             *(np.asarray(v, dtype="float64") for v in (mean, dispersion))
         )
         self.shape = self._mean.shape
+        self.params = {"mean": self._mean, "dispersion": self.dispersion}
         w = family.power - 1.0
         self.jump = (1.0 - w) / w  # the shape of the gamma distribution of one jump
         with np.errstate(all="ignore"):
@@ -47,15 +48,13 @@ class FrozenTweedie(Frozen):
         """Return the logarithm of the density; at 0, of the probability of 0."""
         y = np.asarray(y, dtype="float64")
         shape = np.broadcast_shapes(y.shape, self._mean.shape)
-        y = np.broadcast_to(y, shape).ravel()
-        params = {"mean": self._mean, "dispersion": self.dispersion}
-        raw = np.broadcast_to(self.family.to_raw(params), (*shape, 2)).reshape(-1, 2)
-        valid = (y >= 0) & (y < np.inf)
-        found, y = np.empty(len(y)), np.where(valid, y, 0.0)
+        y, *params = (np.broadcast_to(v, shape).ravel() for v in (y, *self.params.values()))
+        found = np.empty(len(y))
         for first in range(0, len(y), _CHUNK // 50):
             part = slice(first, first + _CHUNK // 50)
-            found[part] = self.family.log_prob(y[part], raw[part])
-        return np.where(valid, found, -np.inf).reshape(shape)[()]
+            each = {name: v[part] for name, v in zip(self.params, params, strict=True)}
+            found[part] = self.family.log_density(y[part], **each)
+        return found.reshape(shape)[()]
 
     def cdf(self, y):
         """Return P(Y <= y)."""
