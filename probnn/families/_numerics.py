@@ -43,6 +43,25 @@ def saturate(x, low=-math.inf, high=math.inf):
     return x + m.stop_gradient(held - x)
 
 
+def either(condition, one, other, *args):
+    """Return one(*args) where a condition is true, else other(*args).
+
+    Of tensors both are computed everywhere, so that each must be finite wherever it is not used; of
+    host arrays each only where it is used.
+    """
+    if not isinstance(condition, (np.ndarray, np.bool_)):
+        return backend.math(args[0]).where(condition, one(*args), other(*args))
+    if condition.all():
+        return one(*args)
+    if not condition.any():
+        return other(*args)
+    condition, *args = np.broadcast_arrays(condition, *args)
+    found = np.empty(condition.shape, np.result_type(*args))
+    for where, function in ((condition, one), (~condition, other)):
+        found[where] = function(*(each[where] for each in args))
+    return found
+
+
 def by_precision(x, float32, float64):
     """Return the bound that suits the dtype of x."""
     return float64 if backend.math(x).is_double(x) else float32
@@ -93,14 +112,16 @@ def log1p_minus(u):
 def log_gamma_excess(log_a):
     """Return log Gamma(a) - a log(a) + a with a = exp(log_a), which may underflow to 0."""
     m = backend.math(log_a)
+
+    def by_series(a, log_a):
+        return HALF_LOG_2PI - 0.5 * log_a + stirling_correction(m.maximum(a, STIRLING_FROM))
+
+    def directly(a, log_a):
+        small = m.minimum(a, STIRLING_FROM)
+        return m.lgamma(1.0 + small) - (1.0 + small) * log_a + small
+
     a = m.exp(log_a)
-    large = m.maximum(a, STIRLING_FROM)
-    small = m.minimum(a, STIRLING_FROM)
-    return m.where(
-        a > STIRLING_FROM,
-        HALF_LOG_2PI - 0.5 * log_a + stirling_correction(large),
-        m.lgamma(1.0 + small) - (1.0 + small) * log_a + small,
-    )
+    return either(a > STIRLING_FROM, by_series, directly, a, log_a)
 
 
 def bernoulli_divergence(p, d, complement, e):
@@ -120,8 +141,15 @@ def bernoulli_divergence(p, d, complement, e):
     m = backend.math(d)
     near_d = m.minimum(m.maximum(d, -0.2), 0.2)
     near_e = m.minimum(m.maximum(e, -0.2), 0.2)
-    near = p * log1p_minus(m.expm1(near_d)) + complement * log1p_minus(m.expm1(near_e))
-    return -m.where((near_d == d) & (near_e == e), near, p * d + complement * e)
+
+    def near(p, near_d, _, complement, near_e, __):
+        return p * log1p_minus(m.expm1(near_d)) + complement * log1p_minus(m.expm1(near_e))
+
+    def far(p, _, d, complement, __, e):
+        return p * d + complement * e
+
+    args = p, near_d, d, complement, near_e, e
+    return -either((near_d == d) & (near_e == e), near, far, *args)
 
 
 def of_others(probs):
@@ -136,11 +164,13 @@ def of_others(probs):
 def log_factorial_excess(y):
     """Return y log(y) - y - log(y!) of counts y: the log-mass at y of a Poisson with mean y."""
     m = backend.math(y)
-    large = m.maximum(y, STIRLING_FROM)
-    positive = m.maximum(y, 1.0)
-    small = m.minimum(positive, STIRLING_FROM)
-    return m.where(
-        y > STIRLING_FROM,
-        -HALF_LOG_2PI - 0.5 * m.log(large) - stirling_correction(large),
-        m.where(y > 0, small * m.log(small) - small - m.lgamma(small + 1.0), 0.0 * y),
-    )
+
+    def by_series(y):
+        large = m.maximum(y, STIRLING_FROM)
+        return -HALF_LOG_2PI - 0.5 * m.log(large) - stirling_correction(large)
+
+    def directly(y):
+        small = m.minimum(m.maximum(y, 1.0), STIRLING_FROM)
+        return m.where(y > 0, small * m.log(small) - small - m.lgamma(small + 1.0), 0.0 * y)
+
+    return either(y > STIRLING_FROM, by_series, directly, y)

@@ -66,6 +66,10 @@ class OfTrials(Family):
             )
         return trials
 
+    def log_density(self, y, trials=None, **params):
+        """Return the log-mass of successes given natural parameters and trials, in NumPy."""
+        return self.frozen(trials=trials, **params).logpmf(y)
+
     def mean(self, trials=None, **params):
         """Return the expected successes; if the trials are unknown, their expected proportion."""
         trials, probs = self.trials if trials is None else trials, params["probs"]

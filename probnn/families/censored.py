@@ -131,6 +131,10 @@ class Censored(Wrapper):
         exact = (y[..., 0] == y[..., 1]).all()
         return (y[..., 0] if exact else y), {}
 
+    def log_density(self, y, **params):
+        """Return the log-density of numbers, or the log-probability of bounds (..., 2)."""
+        return self.frozen_log_prob(self.frozen(**params), np.asarray(y, dtype="float64"))
+
     def frozen_log_prob(self, frozen, y):
         """Return the log-density, or log-mass, of y under a frozen distribution."""
         if y.ndim == np.ndim(frozen.mean()):

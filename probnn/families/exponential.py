@@ -5,6 +5,7 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
+from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
 from probnn.families.registry import register
@@ -49,6 +50,11 @@ class Exponential(LogLocationScale):
 
     def _line(self, mean):
         return mean.log, 0.0 * mean.log
+
+    def _log_prob(self, y, mean):
+        m = backend.math(mean.raw)
+        ratio = saturate(m.log(y) - mean.log, high=by_precision(mean.raw, 40.0, 340.0))
+        return -m.exp(ratio) - mean.log
 
     def _derivatives(self, y, raw):
         if self.links["mean"].name != "log":

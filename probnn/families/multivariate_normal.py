@@ -178,6 +178,10 @@ class MultivariateNormal(Family):
             place += i + 1
         return total
 
+    def log_density(self, y, **params):
+        """Return the log-density of vectors given natural parameters, in NumPy."""
+        return self.frozen(**params).logpdf(y)
+
     def _start(self, y):
         loc, scale = y.mean(axis=0), self.raw_spread(y)
         z = (y - loc) / scale

@@ -10,6 +10,7 @@ from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
+    either,
     log1p_minus,
     stirling_correction,
 )
@@ -109,33 +110,49 @@ def _log_mass(y, log_mean, log_alpha):
     and r above 8 it goes by Stirling's series into the deviances of r against n p and of y against
     n q, as in R's `dnbinom`: Loader (2000). Between, only Gamma(n) / y! does.
     """
+
+    def many(y, log_mean, log_alpha):
+        large = log_alpha < -math.log(STIRLING_FROM)
+        return either(large, _by_deviance, _by_ratio, y, log_mean, log_alpha)
+
+    return either(y < STIRLING_FROM, _directly, many, y, log_mean, log_alpha)
+
+
+def _directly(y, log_mean, log_alpha):
+    """For y < 8: log(Gamma(y + r) / (Gamma(r) r^y)) is the sum of log(1 + j alpha), j < y."""
     m = backend.math(log_mean)
-    bound = STIRLING_FROM
     alpha, r = m.exp(log_alpha), m.exp(-log_alpha)
-    t = log_mean + log_alpha
-    softplus = m.softplus(t)
+    few = m.minimum(y, STIRLING_FROM)
+    rising = 0.0 * few * alpha
+    for j in range(1, int(STIRLING_FROM)):
+        rising = rising + either(y > j, lambda a, j=j: m.log1p(j * a), _nothing, alpha)
+    softplus = m.softplus(log_mean + log_alpha)
+    return rising + few * log_mean - (few + r) * softplus - m.lgamma(few + 1.0)
 
-    # y < 8: log(Gamma(y + r) / (Gamma(r) r^y)) = sum of log(1 + j alpha), j < y.
-    few = m.minimum(y, bound)
-    rising = 0.0 * t
-    for j in range(1, int(bound)):
-        rising = rising + m.where(y > j, m.log1p(j * alpha), 0.0 * t)
-    direct = rising + few * log_mean - (few + r) * softplus - m.lgamma(few + 1.0)
 
-    # y >= 8 and r > 8: deviances y log(n q / y) + r log(n p / r), whose linear parts cancel in
-    # full: near 0 they are left out.
-    many = m.maximum(y, bound)
+def _nothing(x):
+    return 0.0 * x
+
+
+def _by_deviance(y, log_mean, log_alpha):
+    """For y >= 8 and r > 8: deviances y log(n q / y) + r log(n p / r).
+
+    Their linear parts cancel in full: near 0 they are left out.
+    """
+    m = backend.math(log_mean)
+    r, t = m.exp(-log_alpha), log_mean + log_alpha
+    many = m.maximum(y, STIRLING_FROM)
     log_many = m.log(many)
-    large = m.maximum(r, bound)
+    large = m.maximum(r, STIRLING_FROM)
     # Products with alpha are made of logarithms, since the gradient of alpha alone may overflow.
-    log_ratio = log_many + m.minimum(log_alpha, -math.log(bound))
+    log_ratio = log_many + m.minimum(log_alpha, -math.log(STIRLING_FROM))
     log_n_over_r = m.softplus(log_ratio)
     below = m.sigmoid(-t)  # r / (r + mean)
     w = m.expm1(log_mean - log_many) * below  # n q / y - 1
     near_w = m.minimum(m.maximum(w, -0.25), 0.25)
     v = -near_w * m.exp(log_ratio)  # n p / r - 1
     near_v = m.minimum(m.maximum(v, -0.25), 0.25)
-    log_v = log_n_over_r - softplus
+    log_v = log_n_over_r - m.softplus(t)
     log_w = m.where(near_w == w, m.log1p(near_w), log_mean - log_many + log_v)
     deviance = m.where(
         (near_w == w) & (near_v == v),
@@ -145,16 +162,18 @@ def _log_mass(y, log_mean, log_alpha):
     corrections = (
         stirling_correction(many + large) - stirling_correction(large) - stirling_correction(many)
     )
-    by_deviance = deviance + corrections - HALF_LOG_2PI - 0.5 * (log_many + log_n_over_r)
+    return deviance + corrections - HALF_LOG_2PI - 0.5 * (log_many + log_n_over_r)
 
-    # y >= 8 and r <= 8: log(Gamma(y + r) / Gamma(y + 1)) by Stirling's series.
-    small = m.minimum(r, bound)
+
+def _by_ratio(y, log_mean, log_alpha):
+    """For y >= 8 and r <= 8: log(Gamma(y + r) / Gamma(y + 1)) by Stirling's series."""
+    m = backend.math(log_mean)
+    r, t = m.exp(-log_alpha), log_mean + log_alpha
+    many, small = m.maximum(y, STIRLING_FROM), m.minimum(r, STIRLING_FROM)
     ratio = (
         (many + 0.5) * m.log1p((small - 1.0) / (many + 1.0))
         + (small - 1.0) * (m.log(many + small) - 1.0)
         + stirling_correction(many + small)
         - stirling_correction(many + 1.0)
     )
-    by_ratio = ratio - m.lgamma(small) - small * softplus - many * m.softplus(-t)
-
-    return m.where(y < bound, direct, m.where(r > bound, by_deviance, by_ratio))
+    return ratio - m.lgamma(small) - small * m.softplus(t) - many * m.softplus(-t)

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
-from probnn.families._numerics import log_factorial_excess
+from probnn.families._numerics import STIRLING_FROM, either, log_factorial_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -51,8 +51,17 @@ class Poisson(Family):
 
     def _log_prob(self, y, rate):
         m = backend.math(rate.raw)
-        d = rate.log - m.log(m.maximum(y, 1.0))
-        return m.where(y > 0, log_factorial_excess(y) - y * (m.expm1(d) - d), -rate.value)
+
+        def many(y, log_rate, _):
+            d = log_rate - m.log(m.maximum(y, 1.0))
+            return log_factorial_excess(y) - y * (m.expm1(d) - d)
+
+        def few(y, log_rate, rate):
+            y = m.minimum(y, STIRLING_FROM)
+            some = m.where(y > 0, y * log_rate - m.lgamma(y + 1.0), 0.0 * y)
+            return some - rate
+
+        return either(y > STIRLING_FROM, many, few, y, rate.log, rate.value)
 
     def _log_zero(self, rate):
         return -rate.value

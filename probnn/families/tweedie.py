@@ -11,6 +11,8 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 
+_ROWS = 20_000  # whose sums are held at once
+
 
 @register
 class Tweedie(Family):
@@ -86,6 +88,17 @@ class Tweedie(Family):
         gap = w * _excess(-rest * t) + rest * _excess(w * t)
         density = self._log_series(log_m) - m.exp(log_m) / w * gap - log_y
         return m.where(some, density, -m.exp(log_rate))
+
+    def log_density(self, y, **params):
+        """Return the log-density, some rows at once: each is a sum of many terms."""
+        y, *values = np.broadcast_arrays(np.asarray(y, dtype="float64"), *params.values())
+        found = np.empty(y.size)
+        for first in range(0, y.size, _ROWS):
+            part = slice(first, first + _ROWS)
+            each = (v.ravel()[part] for v in values)
+            each = dict(zip(params, each, strict=True))
+            found[part] = super().log_density(y.ravel()[part], **each)
+        return found.reshape(y.shape)[()]
 
     def _log_series(self, log_m):
         """Return the logarithm of the sum over j >= 1, from that of where its terms are largest.

@@ -244,7 +244,10 @@ class Predictive:
             If y has another shape, or is no class where classes have labels.
         """
         d, y = self.conditioned(y)
-        return np.asarray(self.family.frozen_log_prob(d.frozen, y))
+        return np.asarray(d._log_prob(y))
+
+    def _log_prob(self, y):
+        return self.family.log_density(y, **self.params, **self.given)
 
     def pit(self, y, seed=None):
         """Return the probability integral transform of y: uniform if the model is right.

@@ -61,6 +61,9 @@ class RecalibratedPredictive(Predictive):
         """Return the differential entropy of each row in nats, shape (n,)."""
         return self._of_parts(FrozenRecalibrated.entropy)
 
+    def _log_prob(self, y):
+        return self.family.frozen_log_prob(self.frozen, y)
+
     def _crps(self, y):
         return self._of_parts(FrozenRecalibrated.crps, y)
 

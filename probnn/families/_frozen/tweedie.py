@@ -44,18 +44,6 @@ class FrozenTweedie(Frozen):
 
     # ---- densities and tails ----------------------------------------------------------------
 
-    def logpdf(self, y):
-        """Return the logarithm of the density; at 0, of the probability of 0."""
-        y = np.asarray(y, dtype="float64")
-        shape = np.broadcast_shapes(y.shape, self._mean.shape)
-        y, *params = (np.broadcast_to(v, shape).ravel() for v in (y, *self.params.values()))
-        found = np.empty(len(y))
-        for first in range(0, len(y), _CHUNK // 50):
-            part = slice(first, first + _CHUNK // 50)
-            each = {name: v[part] for name, v in zip(self.params, params, strict=True)}
-            found[part] = self.family.log_density(y[part], **each)
-        return found.reshape(shape)[()]
-
     def cdf(self, y):
         """Return P(Y <= y)."""
         y = np.asarray(y, dtype="float64")
