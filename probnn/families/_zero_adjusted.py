@@ -42,7 +42,7 @@ class ZeroAdjusted(Wrapper):
     def frozen(self, **params):
         """Return SciPy-like functions of the counts."""
         zero = np.asarray(params.pop(self.zero))
-        return FrozenZeroAdjusted(self.family.frozen(**params), *self._atom(zero, params))
+        return FrozenZeroAdjusted(self, {**params, self.zero: zero}, *self._atom(zero, params))
 
     def _start(self, y):
         n, positive = len(y), y[y > 0]
@@ -61,8 +61,10 @@ class FrozenZeroAdjusted(Frozen):
 
     Parameters
     ----------
-    base : frozen distribution
-        Of counts.
+    family : ZeroAdjusted
+        The family.
+    params : dict
+        Its parameters.
     zero : array_like
         P(Y = 0).
     factor : array_like
@@ -71,19 +73,11 @@ class FrozenZeroAdjusted(Frozen):
 
     discrete = True
 
-    def __init__(self, base, zero, factor):
-        self.base, (self.zero, self.factor) = base, np.broadcast_arrays(zero, factor)
+    def __init__(self, family, params, zero, factor):
+        self.family, self.params = family, params
+        self.base = family.family.frozen(**{name: params[name] for name in family.family.params})
+        self.zero, self.factor = np.broadcast_arrays(zero, factor)
         self.shape = self.zero.shape
-
-    def pmf(self, k):
-        """Return P(Y = k)."""
-        return np.where(np.asarray(k) == 0, self.zero, self.factor * self.base.pmf(k))
-
-    def logpmf(self, k):
-        """Return log P(Y = k)."""
-        with np.errstate(divide="ignore"):
-            above = np.log(self.factor) + self.base.logpmf(k)
-            return np.where(np.asarray(k) == 0, np.log(self.zero), above)
 
     def cdf(self, k):
         """Return P(Y <= k)."""

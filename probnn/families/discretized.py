@@ -6,6 +6,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.base import Frozen, nearest_count
+from probnn.families._frozen.counts import sum_over_counts
 from probnn.families._wrapper import Wrapper
 from probnn.families.registry import get, register
 
@@ -152,17 +153,23 @@ class FrozenDiscretized(Frozen):
     def _smallest(self, x, reached):
         return nearest_count(np.ceil(x - 0.5), reached, self.low, self.high)
 
-    def _counts(self):
-        return np.arange(self.low, self.high + 1.0)
+    def _ends(self):
+        return float(self.low), float(self.high)
+
+    def _mass(self, k):
+        """Return P(Y = k), by the nearer tail: in sums it needs no more digits."""
+        lower, upper = self.cdf(k - 1.0), self.cdf(k)
+        return np.where(lower < 0.5, upper - lower, self.sf(k - 1.0) - self.sf(k))
 
     def mean(self):
         """Return the mean."""
-        return self._sum(lambda k: k * self.pmf(k))
+        return sum_over_counts(self, lambda part, k, _: k * part._mass(k))
 
     def var(self):
         """Return the variance."""
-        mean = self.mean()
-        return self._sum(lambda k: (k - mean) ** 2 * self.pmf(k))
+        return sum_over_counts(
+            self, lambda part, k, mean: (k - mean) ** 2 * part._mass(k), self.mean()
+        )
 
     def support(self):
         """Return the lowest and the highest number."""

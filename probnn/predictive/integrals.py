@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn._quadrature import tanh_sinh
+from probnn.families._frozen.counts import sum_over_counts
 
 _CHUNK = 1_000_000  # numbers held at once in a sum over counts
 
@@ -10,8 +11,13 @@ _CHUNK = 1_000_000  # numbers held at once in a sum over counts
 def numeric_crps(d, y):
     """Return the CRPS of each row of a Predictive, by quadrature or by a sum over counts."""
     if d.family.discrete:
-        return sum_over_counts(d, lambda frozen, k, y: (frozen.cdf(k) - (y <= k)) ** 2, y)
+        return sum_over_counts(d.frozen, _squared_gap, y)
     return _over_levels(d.frozen, y)
+
+
+def _squared_gap(frozen, k, y):
+    """Return (P(Y <= k) - 1{y <= k})^2."""
+    return np.where(k < y, frozen.cdf(k), frozen.sf(k)) ** 2
 
 
 def _over_levels(frozen, y):
@@ -43,14 +49,6 @@ def most_probable(d):
         return np.where(frozen.pmf(k) >= (1.0 - 1e-12) * best, k, np.inf)
 
     return _over_counts(d, first, low, high, best, np.minimum)
-
-
-def sum_over_counts(d, term, y=None):
-    """Return the sum over k = 0, 1, ... of term(frozen, k, y), as far as each row of d needs."""
-    low, high = d._ppf(np.full(d.shape, 1e-16)), d.frozen.isf(1e-16)
-    if y is not None:
-        low, high = np.minimum(low, y), np.maximum(high, y)
-    return _over_counts(d, term, low, high, y, np.add)
 
 
 def _over_counts(d, term, low, high, y, combine):

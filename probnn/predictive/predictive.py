@@ -8,8 +8,9 @@ from probnn.data.alignment import RowIndex, order_of
 from probnn.data.classes import Classes
 from probnn.data.columns import Columns
 from probnn.data.frames import names_of, to_numpy
+from probnn.families._frozen import Frozen, FrozenScipy
 from probnn.families.registry import of_params
-from probnn.predictive.integrals import most_probable, numeric_crps, sum_over_counts
+from probnn.predictive.integrals import most_probable, numeric_crps
 from probnn.predictive.parameters import numbers, read, read_classes
 from probnn.predictive.table import to_frame
 
@@ -89,7 +90,9 @@ class Predictive:
     def frozen(self):
         """The frozen SciPy distribution of all rows."""
         if self._frozen is None:
-            self._frozen = self.family.frozen(**self.params, **self.given)
+            frozen = self.family.frozen(**self.params, **self.given)
+            whole = isinstance(frozen, Frozen)
+            self._frozen = frozen if whole else FrozenScipy(self.family, frozen, **self.params)
         return self._frozen
 
     # ---- moments and quantiles --------------------------------------------------------------
@@ -108,11 +111,7 @@ class Predictive:
 
     def entropy(self):
         """Return the (differential) entropy of each row in nats, shape (n,)."""
-        if not self.family.discrete or np.all(np.isfinite(self.frozen.support()[1])):
-            return np.asarray(self.frozen.entropy())
-        from scipy.special import entr
-
-        return sum_over_counts(self, lambda frozen, k, _: entr(frozen.pmf(k)))
+        return np.asarray(self.frozen.entropy())
 
     def mode(self):
         """Return the most probable class, or count, of each row; of several, the first.

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from probnn._quadrature import tanh_sinh
+from probnn.families._frozen.counts import sum_over_counts
 
-_CHUNK = 4_000_000  # numbers held at once in a sum over counts
 _REST = 1e-16  # probability beyond either end of a sum
 
 
@@ -129,9 +129,7 @@ class Frozen(ABC):
     def entropy(self):
         """Return the (differential) entropy, in nats: by a sum over counts, or over levels."""
         if self.discrete:
-            from scipy.special import entr
-
-            return self._sum(lambda k: entr(self.pmf(k)))
+            return sum_over_counts(self, _information)
         total = 0.0
         for level, _, weight in zip(*tanh_sinh(), strict=True):
             tail = max(0.5 * level, _REST)  # either half from its own
@@ -192,19 +190,21 @@ class Frozen(ABC):
         """
         raise NotImplementedError
 
-    # ---- sums over counts -------------------------------------------------------------------
+    # ---- for sums over counts ---------------------------------------------------------------
 
-    def _counts(self):
-        """Return all counts, in order, that any row needs in a sum."""
-        return np.arange(np.min(self.ppf(_REST)), np.max(self.isf(_REST)) + 1.0)
+    def _ends(self):
+        """Return the first and the last count of each row that a sum needs."""
+        rest = np.full(self.shape, _REST)
+        return np.maximum(self.ppf(rest), self.support()[0]), self.isf(rest)
 
-    def _sum(self, term):
-        """Return the sum of term(k) over counts k, some of them at once."""
-        counts = self._counts()
-        step = max(1, _CHUNK // max(1, int(np.prod(self.shape))))
-        parts = [counts[i : i + step] for i in range(0, len(counts), step)]
-        one = [1] * len(self.shape)
-        return sum(term(part.reshape(-1, *one)).sum(axis=0) for part in parts)[()]
+    def _of_rows(self, rows):
+        """Return the distributions of some rows, numbered as in a raveled array."""
+        params = {}
+        for name, values in self.params.items():
+            last = self.family.params[name].shape
+            values = np.broadcast_to(values, (*self.shape, *last))
+            params[name] = values.reshape(-1, *last)[rows]
+        return self.family.frozen(**params)
 
 
 def parts_of(frozen):
@@ -227,3 +227,9 @@ def nearest_count(k, reached, low=0.0, high=np.inf):
     k = np.clip(k, low, high)
     k = np.where(reached(k) | ~np.isfinite(k), k, np.minimum(k + 1.0, high))
     return np.where((k > low) & reached(k - 1.0), k - 1.0, k)[()]
+
+
+def _information(frozen, k, _):
+    """Return -P(Y = k) log P(Y = k)."""
+    logs = frozen.logpmf(k)
+    return -np.exp(logs) * np.where(np.isfinite(logs), logs, 0.0)

@@ -52,6 +52,9 @@ class FrozenMixture(Frozen):
         )
         return FrozenMixture(self.family, weights, dict(zip(self.params, values, strict=True)))
 
+    def _of_rows(self, rows):
+        return self._flat(rows)
+
     def parts(self):
         """Return the weight and the distribution of each component."""
         parts = []
