@@ -1,7 +1,7 @@
 """Families of a standard distribution that is moved and stretched, perhaps on the scale of logs."""
 
 from probnn import backend
-from probnn.families._numerics import by_precision, saturate
+from probnn.families._numerics import by_precision, least_log_scale, saturate
 from probnn.families._standard import Standard
 from probnn.families.base import Family
 
@@ -36,7 +36,7 @@ class LocationScale(Family):
         """Return z, the log-derivative of z in y, and the logarithm of 1 / scale."""
         loc, log_scale = self._line(**linked)
         m = backend.math(loc)
-        log_rate = -saturate(log_scale, low=by_precision(loc, -28.0, -300.0))
+        log_rate = -saturate(log_scale, low=least_log_scale(loc))
         y, log_slope = self._on_line(y)
         return (y - loc) * m.exp(log_rate), log_rate + log_slope, log_rate
 

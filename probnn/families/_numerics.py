@@ -67,6 +67,15 @@ def by_precision(x, float32, float64):
     return float64 if backend.math(x).is_double(x) else float32
 
 
+def least_log_scale(x):
+    """Return the logarithm of the least scale that counts, of an x that it divides.
+
+    That of tensors leaves room for the squares in second derivatives.
+    """
+    host = isinstance(x, (np.ndarray, np.generic)) and x.dtype == np.float64
+    return -690.0 if host else by_precision(x, -28.0, -300.0)
+
+
 def logaddexp(a, b):
     """Return log(exp(a) + exp(b)), to the last digit of the larger one."""
     m = backend.math(a)

@@ -161,7 +161,7 @@ class FrozenInverseGaussian(Frozen):
 
     def var(self):
         """Return the variance."""
-        return self._mean**3 / self._shape
+        return self._mean * (self._mean / self._shape) * self._mean
 
     def entropy(self):
         """Return the differential entropy, in nats: SciPy's."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenCounts
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
@@ -58,16 +58,12 @@ class NegativeBinomial(Family):
         return backend.distributions.NegativeBinomial(1.0 / dispersion, logits=log_odds)
 
     def frozen(self, mean, dispersion):
-        """Return `scipy.stats.nbinom`.
-
-        A dispersion below 1e-8 / mean counts as that bound: SciPy's success probability would round
-        to 1. The variance is then wrong by at most one part in 1e8.
-        """
+        """Return `scipy.stats.nbinom`, with tails and quantiles of any dispersion."""
         from scipy import stats
 
-        held = np.maximum(dispersion, 1e-8 / np.asarray(mean))
+        held = np.maximum(dispersion, 1e-8 / np.maximum(mean, 1e-300))
         scipys = stats.nbinom(1.0 / held, 1.0 / (1.0 + held * mean))
-        return FrozenScipy(self, scipys, mean=mean, dispersion=dispersion)
+        return FrozenNegativeBinomial(self, scipys, mean=mean, dispersion=dispersion)
 
     def _log_prob(self, y, mean, dispersion):
         return _log_mass(y, mean.log, dispersion.log)
@@ -80,11 +76,12 @@ class NegativeBinomial(Family):
         from scipy import stats
         from scipy.special import hyp2f1
 
-        n, p = 1.0 / dispersion, 1.0 / (1.0 + dispersion * mean)
-        at, raised = stats.nbinom.cdf(y, n, p), stats.nbinom.cdf(y - 1.0, n + 1.0, p)
         with np.errstate(all="ignore"):  # where the series overflows, Predictive sums over counts
+            n, p = 1.0 / dispersion, 1.0 / (1.0 + dispersion * mean)
+            at, raised = stats.nbinom.cdf(y, n, p), stats.nbinom.cdf(y - 1.0, n + 1.0, p)
             series = hyp2f1(n + 1.0, 0.5, 2.0, -4.0 * (1.0 - p) / p**2)
-            return y * (2.0 * at - 1.0) - mean / p * (p * (2.0 * raised - 1.0) + series)
+            score = y * (2.0 * at - 1.0) - mean / p * (p * (2.0 * raised - 1.0) + series)
+            return np.where((dispersion < 1e-4) | (mean < 1e-3), np.nan, score)
 
     def _start(self, y):
         from scipy.optimize import minimize_scalar
@@ -177,3 +174,50 @@ def _by_ratio(y, log_mean, log_alpha):
         - stirling_correction(many + 1.0)
     )
     return ratio - m.lgamma(small) - small * m.softplus(t) - many * m.softplus(-t)
+
+
+class FrozenNegativeBinomial(FrozenCounts):
+    """Negative binomial distributions: tails by the smaller probability, of success or failure."""
+
+    def cdf(self, k):
+        """Return P(Y <= k)."""
+        return self._tail(k, False)
+
+    def sf(self, k):
+        """Return P(Y > k)."""
+        return self._tail(k, True)
+
+    def _tail(self, k, upper):
+        from scipy.special import betainc, betaincc, gammainc, gammaincc
+
+        def by_failure(at, mean, dispersion):
+            odds = dispersion * mean
+            return (betainc if upper else betaincc)(at, 1.0 / dispersion, odds / (1.0 + odds))
+
+        def by_success(at, mean, dispersion):
+            odds = dispersion * mean
+            return (betaincc if upper else betainc)(1.0 / dispersion, at, 1.0 / (1.0 + odds))
+
+        def poisson(at, mean, _):
+            return (gammainc if upper else gammaincc)(at, mean)
+
+        def scattered(*args):
+            return either(args[1] * args[2] < 1.0, by_failure, by_success, *args)
+
+        mean, dispersion = self.params.values()
+        k = np.asarray(k, dtype="float64")
+        at = np.where(np.isfinite(k), np.maximum(np.floor(k), 0.0), 0.0) + 1.0
+        with np.errstate(all="ignore"):
+            limit = mean * dispersion < 1e-13  # where it is one but for rounding
+            found = either(limit, poisson, scattered, at, mean, dispersion)
+        found = np.where(k < 0, 1.0 * upper, np.where(np.isposinf(k), 1.0 - upper, found))
+        return np.where(np.isnan(k), np.nan, found)[()]
+
+    def mean(self):
+        """Return the mean."""
+        return self.params["mean"] + 0.0 * self.params["dispersion"]
+
+    def var(self):
+        """Return the variance."""
+        mean, dispersion = self.params.values()
+        return mean * (1.0 + dispersion * mean)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenCounts
 from probnn.families._numerics import STIRLING_FROM, either, log_factorial_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -44,10 +44,10 @@ class Poisson(Family):
         return backend.distributions.Poisson(rate)
 
     def frozen(self, rate):
-        """Return `scipy.stats.poisson`."""
+        """Return `scipy.stats.poisson`, with quantiles of any rate."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.poisson(rate), rate=rate)
+        return FrozenPoisson(self, stats.poisson(rate), rate=rate)
 
     def _log_prob(self, y, rate):
         m = backend.math(rate.raw)
@@ -84,3 +84,21 @@ class Poisson(Family):
         # ive is I(x) exp(-x): the exponential of the published form is in it.
         bessel = ive(0, 2.0 * rate) + ive(1, 2.0 * rate)
         return (y - rate) * (2.0 * frozen.cdf(y) - 1.0) + 2.0 * rate * frozen.pmf(y) - rate * bessel
+
+
+class FrozenPoisson(FrozenCounts):
+    """Poisson distributions."""
+
+    def cdf(self, k):
+        """Return P(Y <= k)."""
+        from scipy.special import gammaincc
+
+        found = gammaincc(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])
+        return np.where(np.asarray(k) < 0, 0.0, np.where(np.isposinf(k), 1.0, found))[()]
+
+    def sf(self, k):
+        """Return P(Y > k)."""
+        from scipy.special import gammainc
+
+        found = gammainc(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])
+        return np.where(np.asarray(k) < 0, 1.0, np.where(np.isposinf(k), 0.0, found))[()]

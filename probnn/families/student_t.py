@@ -11,6 +11,7 @@ from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     by_precision,
+    least_log_scale,
     log1p_minus,
     saturate,
     spread,
@@ -85,7 +86,7 @@ class StudentT(Family):
 
     def _log_prob(self, y, loc, scale, df):
         m = backend.math(loc.raw)
-        log_rate = -saturate(scale.log, low=by_precision(loc.raw, -28.0, -300.0))
+        log_rate = -saturate(scale.log, low=least_log_scale(loc.raw))
         return _log_density((y - loc.value) * m.exp(log_rate), df.log) + log_rate
 
     def _start(self, y):

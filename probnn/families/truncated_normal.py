@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.truncated_normal import FrozenTruncatedNormal
-from probnn.families._numerics import by_precision, saturate, spread
+from probnn.families._numerics import least_log_scale, saturate, spread
 from probnn.families._params import Param
 from probnn.families._truncation import Truncation
 from probnn.families.base import Family
@@ -96,7 +96,7 @@ class TruncatedNormal(Family):
     def line(self, loc, log_scale):
         """Return the standardised normal between the standardised bounds, a `Truncation`."""
         m = backend.math(loc)
-        log_rate = -saturate(log_scale, low=by_precision(loc, -28.0, -300.0))
+        log_rate = -saturate(log_scale, low=least_log_scale(loc))
         rate = m.exp(log_rate)
         if self.high is None:
             return Truncation((self.low - loc) * rate, False)
@@ -109,7 +109,7 @@ class TruncatedNormal(Family):
 
     def _log_prob(self, y, loc, scale):
         m = backend.math(loc.raw)
-        log_rate = -saturate(scale.log, low=by_precision(loc.raw, -28.0, -300.0))
+        log_rate = -saturate(scale.log, low=least_log_scale(loc.raw))
         rate = m.exp(log_rate)
         z = (y - loc.value) * rate
         line = self.line(loc.value, scale.log)

@@ -194,8 +194,9 @@ class Frozen(ABC):
 
     def _ends(self):
         """Return the first and the last count of each row that a sum needs."""
-        rest = np.full(self.shape, _REST)
-        return np.maximum(self.ppf(rest), self.support()[0]), self.isf(rest)
+        rest, (first, last) = np.full(self.shape, _REST), self.support()
+        low, high = np.maximum(self.ppf(rest), first), self.isf(rest)
+        return low, np.minimum(np.maximum(high, low + 4.0), last)  # some more where 1 - pmf is tiny
 
     def _of_rows(self, rows):
         """Return the distributions of some rows, numbered as in a raveled array."""

@@ -3,6 +3,9 @@
 import numpy as np
 
 from probnn.families._frozen.base import Frozen
+from probnn.families._frozen.counts import first_count
+
+_HALF_ULP = 2.0**-54  # of a probability above 1/2: what its complement is not known to
 
 
 class FrozenScipy(Frozen):
@@ -68,3 +71,51 @@ class FrozenScipy(Frozen):
 
     def _draw(self, rng, size):
         return self.scipys.rvs(size=size, random_state=rng)
+
+
+class FrozenCounts(FrozenScipy):
+    """Counts whose `cdf` and `sf` a subclass has: quantiles are searched for, from SciPy's."""
+
+    def logcdf(self, k):
+        """Return log P(Y <= k)."""
+        return Frozen.logcdf(self, k)
+
+    def logsf(self, k):
+        """Return log P(Y > k)."""
+        return Frozen.logsf(self, k)
+
+    def ppf(self, p):
+        """Return the smallest k with cdf(k) >= p."""
+        p = np.asarray(p, dtype="float64")
+
+        def reached(k):
+            if (p <= 0.5).all():
+                return self.cdf(k) >= p
+            by_sf = self.sf(k) <= 1.0 - p + _HALF_ULP
+            return by_sf if (p > 0.5).all() else np.where(p > 0.5, by_sf, self.cdf(k) >= p)
+
+        return self._searched(self.scipys.ppf(p), p, 1.0 - p, reached)
+
+    def isf(self, q):
+        """Return the smallest k with sf(k) <= q."""
+        q = np.asarray(q, dtype="float64")
+
+        def reached(k):
+            if (q <= 0.5).all():
+                return self.sf(k) <= q
+            return np.where(q > 0.5, self.cdf(k) >= 1.0 - q - _HALF_ULP, self.sf(k) <= q)
+
+        return self._searched(self.scipys.isf(q), 1.0 - q, q, reached)
+
+    def _searched(self, guess, p, q, reached):
+        from scipy.special import ndtri
+
+        mean, variance = self.mean(), self.var()
+        with np.errstate(all="ignore"):
+            z = np.where(q < 0.5, -ndtri(q), ndtri(p))
+            skewed = (2.0 * variance / mean - 1.0) * (z * z - 1.0) / 6.0
+            near = np.floor(np.maximum(mean + z * np.sqrt(variance) + skewed, 0.0))
+            guess = np.where(np.isfinite(guess) & (guess < 1e8), guess, near)
+            guess = np.where((p >= 0) & (q >= 0), guess, np.nan)
+            guess = np.where(p == 0, 0.0, np.where(q == 0, np.inf, guess))
+            return first_count(reached, guess)
