@@ -26,6 +26,22 @@ _STIRLING = (
 )
 STIRLING_FROM = 8.0
 
+# DLMF 8.12.14: the coefficients of powers of eta, of the first two terms of the expansion.
+_TEMME = (
+    (
+        -1 / 3,
+        1 / 12,
+        -2 / 135,
+        1 / 864,
+        1 / 2835,
+        -139 / 777600,
+        1 / 25515,
+        -571 / 261273600,
+        -281 / 151559100,
+    ),
+    (-1 / 540, -1 / 288, 1 / 378, -77 / 77760),
+)
+
 
 def saturate(x, low=-math.inf, high=math.inf):
     """Return x held between two bounds, with the gradient that x itself would have.
@@ -118,6 +134,20 @@ def log1p_minus(u):
     return s * (2.0 * series - u)
 
 
+def exp_excess(x):
+    """Return exp(x) - 1 - x, without cancelling."""
+    m = backend.math(x)
+    held = m.maximum(m.minimum(x, 0.2), -0.2)
+
+    def near(held, _):  # log(1 + expm1(x)) is x
+        return -log1p_minus(m.expm1(held))
+
+    def far(_, x):
+        return m.expm1(x) - x
+
+    return either(held == x, near, far, held, x)
+
+
 def log_gamma_excess(log_a):
     """Return log Gamma(a) - a log(a) + a with a = exp(log_a), which may underflow to 0."""
     m = backend.math(log_a)
@@ -168,6 +198,31 @@ def of_others(probs):
     complement = 1.0 - probs
     np.put_along_axis(complement, largest, rest.sum(axis=-1, keepdims=True), axis=-1)
     return complement
+
+
+def gamma_tails(a, x):
+    """Return P(G <= x) and P(G > x) of a gamma variable G with shape a and scale 1, in NumPy.
+
+    SciPy's series have no digits in tails of large shapes: there it is the uniform expansion of
+    Temme (1979), doi:10.1137/0510071.
+    """
+    from scipy.special import erfc, gammainc, gammaincc
+
+    a, x = np.broadcast_arrays(np.asarray(a, dtype="float64"), np.asarray(x, dtype="float64"))
+    with np.errstate(all="ignore"):
+        mu = (x - a) / a
+        large = (a > 1e5) & (abs(mu) < 0.2)
+        lower, upper = gammainc(a, x), gammaincc(a, x)
+        if not large.any():
+            return lower, upper
+        mu, shape = mu[large], a[large]
+        eta = np.copysign(np.sqrt(-2.0 * log1p_minus(mu)), mu)
+        series = np.polyval(_TEMME[0][::-1], eta) + np.polyval(_TEMME[1][::-1], eta) / shape
+        rest = np.exp(-0.5 * shape * eta**2) / np.sqrt(2.0 * np.pi * shape) * series
+        root = eta * np.sqrt(0.5 * shape)
+        lower, upper = np.array(lower), np.array(upper)
+        lower[large], upper[large] = 0.5 * erfc(-root) - rest, 0.5 * erfc(root) + rest
+    return lower[()], upper[()]
 
 
 def log_factorial_excess(y):

@@ -247,7 +247,7 @@ class Family(Facts):
             return found
         at_end = functools.reduce(np.logical_or, ends)
         if self.discrete:  # what is 0 * infinity there has a limit
-            inner = {name: _from_end(values, self.params[name]) for name, values in params.items()}
+            inner = {name: from_end(values, self.params[name]) for name, values in params.items()}
             limit = self._log_prob(y, **self._natural(inner))
             return np.where(at_end & np.isnan(found), limit, found)
         point = False  # where all is at one
@@ -405,7 +405,7 @@ class Family(Facts):
         return "Clean or recode the data, or choose a family with that support."
 
 
-def _from_end(values, param):
+def from_end(values, param):
     """Return a parameter's values, those at an end of its domain moved a little inside."""
     if param.shape:
         return values

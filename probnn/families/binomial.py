@@ -6,7 +6,7 @@ from probnn import backend, domains
 from probnn.families._frozen.trials import FrozenTrials
 from probnn.families._numerics import bernoulli_divergence, log_factorial_excess
 from probnn.families._params import Param
-from probnn.families.base import Family
+from probnn.families.base import Family, from_end
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.registry import register
 
@@ -68,7 +68,12 @@ class OfTrials(Family):
 
     def log_density(self, y, trials=None, **params):
         """Return the log-mass of successes given natural parameters and trials, in NumPy."""
-        return self.frozen(trials=trials, **params).logpmf(y)
+        found = self.frozen(trials=trials, **params).logpmf(y)
+        lost = np.isnan(found) & ~np.isnan(np.asarray(y, dtype="float64"))
+        if lost.any():  # 0 * infinity, where a parameter is at the end of its domain
+            inner = {name: from_end(np.asarray(v), self.params[name]) for name, v in params.items()}
+            found = np.where(lost, self.frozen(trials=trials, **inner).logpmf(y), found)
+        return found
 
     def mean(self, trials=None, **params):
         """Return the expected successes; if the trials are unknown, their expected proportion."""

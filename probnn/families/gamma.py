@@ -4,7 +4,13 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
-from probnn.families._numerics import by_precision, log_gamma_excess, saturate
+from probnn.families._numerics import (
+    by_precision,
+    exp_excess,
+    gamma_tails,
+    log_gamma_excess,
+    saturate,
+)
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -48,7 +54,7 @@ class Gamma(Family):
         """Return `scipy.stats.gamma`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
+        return FrozenGamma(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
 
     def _log_prob(self, y, mean, shape):
         m = backend.math(mean.raw)
@@ -56,7 +62,7 @@ class Gamma(Family):
         log_shape = saturate(shape.log, high=bound)
         log_y = m.log(y)
         d = saturate(log_y - mean.log, high=bound)
-        return -m.exp(log_shape) * (m.expm1(d) - d) - log_y - log_gamma_excess(log_shape)
+        return -m.exp(log_shape) * exp_excess(d) - log_y - log_gamma_excess(log_shape)
 
     def _derivatives(self, y, raw):
         if (self.links["mean"].name, self.links["shape"].name) != ("log", "log"):
@@ -101,3 +107,41 @@ class Gamma(Family):
         raised = gammainc(shape + 1.0, ratio)
         mad = mean / (shape * beta(0.5, shape))
         return y * (2.0 * lower - 1.0) - mean * (2.0 * raised - 1.0) - mad
+
+
+class FrozenGamma(FrozenScipy):
+    """Gamma distributions, with tails and quantiles of any shape."""
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return self._tails(y)[0]
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return self._tails(y)[1]
+
+    def _tails(self, y):
+        mean, shape = self.params.values()
+        with np.errstate(all="ignore"):
+            y = np.asarray(y, dtype="float64")
+            return gamma_tails(shape, np.maximum(y, 0.0) / mean * shape)
+
+    def ppf(self, p):
+        """Return the y with cdf(y) = p."""
+        return self._improved(self.scipys.ppf(p), p, 1.0 - np.asarray(p))
+
+    def isf(self, q):
+        """Return the y with sf(y) = q."""
+        return self._improved(self.scipys.isf(q), 1.0 - np.asarray(q), q)
+
+    def _improved(self, y, p, q):
+        """Return quantiles of large shapes after Newton's steps in the nearer tail."""
+        large = (self.params["shape"] > 1e5) & np.isfinite(y) & (y > 0)
+        for _ in range(3 if np.any(large) else 0):
+            lower, upper = self._tails(y)
+            with np.errstate(all="ignore"):
+                left = np.asarray(p) < 0.5
+                tail = np.where(left, lower, -upper)
+                log_gap = np.where(left, np.log(p / lower), np.log(q / upper))
+                y = np.where(large, y + log_gap * tail * np.exp(-self.logpdf(y)), y)
+        return y

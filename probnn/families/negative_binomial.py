@@ -11,6 +11,7 @@ from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
     either,
+    gamma_tails,
     log1p_minus,
     stirling_correction,
 )
@@ -188,7 +189,7 @@ class FrozenNegativeBinomial(FrozenCounts):
         return self._tail(k, True)
 
     def _tail(self, k, upper):
-        from scipy.special import betainc, betaincc, gammainc, gammaincc
+        from scipy.special import betainc, betaincc
 
         def by_failure(at, mean, dispersion):
             odds = dispersion * mean
@@ -199,7 +200,7 @@ class FrozenNegativeBinomial(FrozenCounts):
             return (betaincc if upper else betainc)(1.0 / dispersion, at, 1.0 / (1.0 + odds))
 
         def poisson(at, mean, _):
-            return (gammainc if upper else gammaincc)(at, mean)
+            return gamma_tails(at, mean)[0 if upper else 1]
 
         def scattered(*args):
             return either(args[1] * args[2] < 1.0, by_failure, by_success, *args)

@@ -82,11 +82,14 @@ class Normal(LocationScale):
 
     def _mixture_crps(self, y, weights, loc, scale):
         # sum of w_i A(y - m_i, s_i) - sum of w_i w_j A(m_i - m_j, s_ij) / 2, A(X) = E|X|
-        both = np.hypot(scale[..., :, None], scale[..., None, :])
-        pairs = weights[..., :, None] * weights[..., None, :]
-        between = pairs * _mean_size(loc[..., :, None] - loc[..., None, :], both)
-        to_y = weights * _mean_size(np.asarray(y)[..., None] - loc, scale)
-        return to_y.sum(axis=-1) - 0.5 * between.sum(axis=(-2, -1))
+        found = (weights * _mean_size(np.asarray(y)[..., None] - loc, scale)).sum(axis=-1)
+        for i in range(loc.shape[-1]):  # pairs at one distance at once: no table of all of them
+            j = slice(i, None)
+            both = np.hypot(scale[..., i, None], scale[..., j])
+            size = _mean_size(loc[..., i, None] - loc[..., j], both)
+            pairs = (weights[..., j] * size).sum(axis=-1) - 0.5 * weights[..., i] * size[..., 0]
+            found = found - weights[..., i] * pairs
+        return found
 
 
 def _mean_size(loc, scale):

@@ -4,7 +4,13 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenCounts
-from probnn.families._numerics import STIRLING_FROM, either, log_factorial_excess
+from probnn.families._numerics import (
+    STIRLING_FROM,
+    either,
+    exp_excess,
+    gamma_tails,
+    log_factorial_excess,
+)
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -54,7 +60,7 @@ class Poisson(Family):
 
         def many(y, log_rate, _):
             d = log_rate - m.log(m.maximum(y, 1.0))
-            return log_factorial_excess(y) - y * (m.expm1(d) - d)
+            return log_factorial_excess(y) - y * exp_excess(d)
 
         def few(y, log_rate, rate):
             y = m.minimum(y, STIRLING_FROM)
@@ -91,14 +97,10 @@ class FrozenPoisson(FrozenCounts):
 
     def cdf(self, k):
         """Return P(Y <= k)."""
-        from scipy.special import gammaincc
-
-        found = gammaincc(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])
+        found = gamma_tails(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])[1]
         return np.where(np.asarray(k) < 0, 0.0, np.where(np.isposinf(k), 1.0, found))[()]
 
     def sf(self, k):
         """Return P(Y > k)."""
-        from scipy.special import gammainc
-
-        found = gammainc(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])
+        found = gamma_tails(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])[0]
         return np.where(np.asarray(k) < 0, 1.0, np.where(np.isposinf(k), 0.0, found))[()]

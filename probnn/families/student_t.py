@@ -78,7 +78,7 @@ class StudentT(Family):
 
     def frozen(self, loc, scale, df):
         """Return `scipy.stats.t`, with a log-density and an entropy for any df."""
-        return FrozenScipy(self, _corrected()(df, loc, scale), loc=loc, scale=scale, df=df)
+        return FrozenStudentT(self, _corrected()(df, loc, scale), loc=loc, scale=scale, df=df)
 
     def mean(self, loc, scale, df):
         """Return loc where df > 1, else NaN."""
@@ -185,3 +185,70 @@ def _corrected():
                 return (half + 0.5) * gap - _log_constant(np.log(df)) + np.log(scale) + 0.0 * loc
 
     return Corrected(name="t", shapes="df")
+
+
+class FrozenStudentT(FrozenScipy):
+    """Student's t distributions, with the long tails of few degrees of freedom."""
+
+    def cdf(self, y):
+        """Return P(Y <= y)."""
+        return self._tail(y, self.scipys.cdf, -1.0)
+
+    def sf(self, y):
+        """Return P(Y > y)."""
+        return self._tail(y, self.scipys.sf, 1.0)
+
+    def ppf(self, p):
+        """Return the y with cdf(y) = p."""
+        return self._end(p, self.scipys.ppf, -1.0)
+
+    def isf(self, q):
+        """Return the y with sf(y) = q."""
+        return self._end(q, self.scipys.isf, 1.0)
+
+    def _tail(self, y, scipys, side):
+        """Return a tail: SciPy's for df >= 1, else by the incomplete beta function."""
+        from scipy.special import betainc, betaincc
+
+        loc, scale, df = self.params.values()
+        found = scipys(y)
+        if np.all(df >= 1.0):
+            return found
+        with np.errstate(all="ignore"):
+            z = (np.asarray(y, dtype="float64") - loc) / scale
+            size, half = abs(z), 0.5 * df
+            square = z * z / df
+            near = betaincc(0.5, half, square / (1.0 + square))
+            far = betainc(half, 0.5, 1.0 / (1.0 + square))
+            # Beyond them the tail is a power.
+            power = 2.0 * np.exp(_log_power(df) - df * np.log(size))
+            tail = np.where(size > 1e60, power, np.where(square < 1.0, near, far))
+            tail = np.where(side * z > 0, 0.5 * tail, 1.0 - 0.5 * tail)
+        return np.where(df < 1.0, tail, found)[()]
+
+    def _end(self, level, scipys, side):
+        """Return where a tail has a probability."""
+        from scipy.special import betaincinv
+
+        loc, scale, df = self.params.values()
+        found = scipys(level)
+        if np.all(df >= 1.0):
+            return found
+        with np.errstate(all="ignore"):
+            level = np.asarray(level, dtype="float64")
+            tail, half = np.minimum(level, 1.0 - level), 0.5 * df
+            # P(|Z| <= z) = 1 - 2 tail, in the middle; else by the tail.
+            middle = betaincinv(0.5, half, 1.0 - 2.0 * tail)
+            outer = betaincinv(half, 0.5, 2.0 * tail)
+            by_middle, by_tail = middle / (1.0 - middle), (1.0 - outer) / outer
+            z = np.sqrt(df * np.where(middle < 0.5, by_middle, by_tail))
+            power = np.exp((_log_power(df) - np.log(tail)) / df)
+            z = np.where(power > 1e60, power, z)
+            found_here = loc + scale * side * np.where(level < 0.5, z, -z)
+        return np.where(df < 1.0, found_here, found)[()]
+
+
+def _log_power(df):
+    """Return log(c), where P(Z > z) is nearly c z^-df for a large z."""
+    log_df = np.log(df)
+    return _log_constant(log_df) + 0.5 * (df + 1.0) * log_df - log_df

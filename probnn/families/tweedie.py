@@ -6,7 +6,13 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.tweedie import FrozenTweedie
-from probnn.families._numerics import by_precision, log1p_minus, log_gamma_excess, saturate
+from probnn.families._numerics import (
+    by_precision,
+    exp_excess,
+    log1p_minus,
+    log_gamma_excess,
+    saturate,
+)
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -85,7 +91,7 @@ class Tweedie(Family):
         t = saturate(log_y - mean.log, low=-far, high=far)
         w = self.power - 1.0
         # Half of the deviance, a sum of two terms that are never negative.
-        gap = w * _excess(-rest * t) + rest * _excess(w * t)
+        gap = w * exp_excess(-rest * t) + rest * exp_excess(w * t)
         density = self._log_series(log_m) - m.exp(log_m) / w * gap - log_y
         return m.where(some, density, -m.exp(log_rate))
 
@@ -158,11 +164,3 @@ class Tweedie(Family):
 
     def _crps(self, y, mean, dispersion):
         return self.frozen(mean, dispersion).crps(y)
-
-
-def _excess(x):
-    """Return exp(x) - 1 - x, without cancelling."""
-    m = backend.math(x)
-    near = m.maximum(m.minimum(x, 0.2), -0.2)
-    # -log1p_minus(expm1(x)), for log(1 + expm1(x)) is x.
-    return m.where(near == x, -log1p_minus(m.expm1(near)), m.expm1(x) - x)

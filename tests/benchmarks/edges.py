@@ -1,11 +1,12 @@
-"""Correct digits of every family's distributions at extreme parameters, against 50-digit arithmetic.
+"""Correct digits of every family's distributions at extreme parameters, against mpmath.
 
     python tests/benchmarks/edges.py [--record]
 
 A digit is counted by the log relative error -log10(|found - exact| / |exact|), capped at 15; each
 figure is the worst over a family's parameters, and over responses between its quantiles at 1e-12
-and 1 - 1e-16. The exact density is mpmath's at that response, and a tail may be that of the next float; tails, moments, entropy and CRPS are Gauss's rule over
-exact densities, in a variable in which they are smooth, and sums of exact probabilities.
+and 1 - 1e-16. The exact density is mpmath's, with 50 digits, at that response, and a tail may be
+that of the next float; tails, moments, entropy and CRPS are Gauss's rule over exact densities, in a
+variable in which they are smooth, or sums of exact probabilities.
 """
 
 import functools
@@ -75,12 +76,14 @@ class Exact:
         self.unit = mp.mpf(float(np.max(gap))) or mp.mpf(1)
         ends = [mp.mpf(float(v)) + more for v in ends for more in {mp.mpf(0), self.shift}]
         x = sorted({self.to_x(v) for v in ends if self.inside(v)})
+        if self.kind == "real":
+            x = sorted({*x, *(side * 2.0**-j for j in range(40) for side in (-1, 1))})
         self.edges = np.array([*self._beyond(x[0], -1)[::-1], *x, *self._beyond(x[-1], 1)])
         width = np.diff(self.edges)
         self.x = self.edges[:-1, None] + 0.5 * width[:, None] * (NODES + 1.0)
         self.half = 0.5 * width[:, None]
         y = [[self.to_y(v) for v in row] for row in self.x]
-        logs = [[self.log_density(v - self.shift) for v in row] for row in y]
+        logs = [[self.of_x(v) for v in row] for row in self.x]
         slopes = [[self.slope(v) for v in row] for row in self.x]
         self.f = np.array(
             [
@@ -104,7 +107,7 @@ class Exact:
         ends, step = [], 0.02 * max(abs(x), 1e-300) if self.kind == "wide" else 0.5
         while self.kind != "circle" and len(ends) < 60:
             end = x + side * step
-            log_density = self.log_density(self.to_y(end) - self.shift) + mp.log(self.slope(end))
+            log_density = self.of_x(end) + mp.log(self.slope(end))
             ends.append(end)
             if log_density + mp.log(abs(end) + 1) < -700:
                 break
@@ -115,6 +118,12 @@ class Exact:
         """Return whether a quantile is no end of the support."""
         known = {"real": True, "circle": abs(y) <= mp.pi, "unit": 0 < y < 1}
         return known.get(self.kind, y > 0)
+
+    def of_x(self, x):
+        """Return the log-density at the y of an x."""
+        if self.kind == "unit":  # whose y may round to 1
+            return self.log_density(mp.mpf(float(x)), odds=True)
+        return self.log_density(self.to_y(x) - self.shift)
 
     def to_x(self, y):
         """Return the variable of integration."""
@@ -254,10 +263,9 @@ def of_case(case):
         found["mean"] = digits(d.mean() - offset, exact.mean_gap(), max(offset, variance**0.5))
         found["variance"] = digits(d.variance(), variance)
     found["entropy"] = digits(d.entropy(), exact.entropy(), 0.0 if case.discrete else 1.0)
-    if case.moments:
-        if case.kind != "circle":  # whose scores are of angles
-            scores = np.array([exact.crps(v) for v in y])
-            found["crps"] = digits(each.crps(y), scores)
+    if case.moments and case.kind != "circle":  # whose scores are of angles
+        scores = np.array([exact.crps(v) for v in y])
+        found["crps"] = digits(each.crps(y), scores)
     return {name: float(np.min(v)) for name, v in found.items() if len(np.atleast_1d(v))}
 
 
@@ -267,7 +275,7 @@ def _of_quantile(exact, q, p, log_density):
     if isinstance(exact, ExactCounts):
         before = low - float(exact.mass[int(q)])
         after = high + float(exact.mass[int(q)])
-        right = before < p <= low * (1 + 1e-15) if p < 0.5 else high <= 1 - p + 1e-16 < after
+        right = before < p <= low * (1 + 1e-15) if p < 0.5 else high <= 1 - p + 2.0**-54 < after
         return 15.0 if right else 0.0
     gap = low - p if p < 0.5 else (1 - p) - high
     size = float(mp.exp(mp.mpf(float(log_density[0]))) * max(abs(mp.mpf(float(q))), exact.unit))

@@ -41,7 +41,7 @@ class FrozenMixture(Frozen):
     def _log_average(self, logs):
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(self.weights > 0, np.log(self.weights) + logs, -np.inf)
-        return np.logaddexp.reduce(terms, axis=-1)
+            return np.logaddexp.reduce(terms, axis=-1)
 
     def _flat(self, rows):
         """Return the mixtures of some rows, numbered as in a raveled array."""

@@ -125,6 +125,9 @@ class FrozenTruncatedNormal(Frozen):
             upper, -ndtri(tail + mass), ndtri(np.exp(NORMAL.log_cdf(line.negative)) + mass)
         )
         x = np.where(deep, z, np.where(line.far, far, z - a))
+        # Next to the end the density is that there: nothing is lost beside a.
+        next_to = level / np.exp(line.log_density(0.0, a))
+        x = np.where(~upper & ~deep & (next_to < 1e-6), next_to, x)
         if line.width is not None:
             x = np.where(line.narrow, width * np.where(upper, 1.0 - level, level), x)
         low, high = np.where(deep, a, 0.0), np.where(deep, a + width, width)

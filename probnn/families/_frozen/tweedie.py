@@ -146,7 +146,10 @@ class FrozenTweedie(Frozen):
         def tail(x, rows):
             part = self._flat(rows)
             value, _, slope = part._sums(np.exp(x + log_mean[rows]), upper, more=True)
-            return np.log(value), (-slope if upper else slope) / value
+            side, some = -1.0 if upper else 1.0, value > 0
+            safe = np.where(some, value, 1.0)
+            # Where a tail underflows, the way back is known, and no more.
+            return np.where(some, np.log(safe), -1e5), side * np.where(some, slope / safe, 1.0)
 
         return np.exp(solve_tail(tail, np.log(level), start, np.sqrt(1.0 / shape)))
 

@@ -1,0 +1,258 @@
+"""Distributions at extreme parameters, against mpmath; and one rule for impossible responses."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy import stats
+from tables.families import FAMILIES
+
+import probnn as pn
+from probnn.predictive.integrals import numeric_crps
+
+f = pn.families
+SINGLE = [case for case in FAMILIES if not case.family.vector]
+
+
+def one(family, y=None, what="log_prob", **params):
+    """Return what a distribution says of one number."""
+    d = pn.Predictive(family, {name: [value] for name, value in params.items()})
+    method = getattr(d, what)
+    return float(np.ravel(method() if y is None else method(y))[0])
+
+
+def poisson(rate):
+    return lambda k: k * mp.log(rate) - rate - mp.loggamma(k + 1)
+
+
+def negative_binomial(mean, dispersion):
+    r, odds = 1 / mp.mpf(dispersion), mp.mpf(dispersion) * mean
+    return lambda k: (
+        mp.loggamma(k + r)
+        - mp.loggamma(r)
+        - mp.loggamma(k + 1)
+        + k * mp.log(odds / (1 + odds))
+        - r * mp.log1p(odds)
+    )
+
+
+def gamma(mean, shape):
+    rate = mp.mpf(shape) / mean
+    return lambda y: (
+        shape * mp.log(rate) - mp.loggamma(shape) + (mp.mpf(shape) - 1) * mp.log(y) - rate * y
+    )
+
+
+def beta(mean, precision):
+    mean, n = mp.mpf(mean), mp.mpf(precision)
+    a, b = mean * n, (1 - mean) * n
+    constant = mp.loggamma(n) - mp.loggamma(a) - mp.loggamma(b)
+    return lambda y: constant + (a - 1) * mp.log(y) + (b - 1) * mp.log(1 - mp.mpf(y))
+
+
+def normal(loc, scale):
+    return lambda y: -(((mp.mpf(y) - loc) / scale) ** 2) / 2 - mp.log(scale * mp.sqrt(2 * mp.pi))
+
+
+def inverse_gaussian(mean, shape):
+    return lambda y: (
+        mp.log(shape / (2 * mp.pi * mp.mpf(y) ** 3)) / 2
+        - mp.mpf(shape) * (mp.mpf(y) / mean - 1) ** 2 / (2 * mp.mpf(y))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "exact", "params", "y"),
+    [
+        ("negative_binomial", negative_binomial, {"mean": 100.0, "dispersion": 1e-10}, 100.0),
+        ("negative_binomial", negative_binomial, {"mean": 1e13, "dispersion": 0.5}, 2e13),
+        ("poisson", poisson, {"rate": 1e9}, 1e9 + 3e4),
+        ("poisson", poisson, {"rate": 1e13}, 1e13),
+        ("poisson", poisson, {"rate": 1e-300}, 2.0),
+        ("gamma", gamma, {"mean": 1.0, "shape": 1e12}, 1.000002),
+        ("gamma", gamma, {"mean": 1e150, "shape": 0.05}, 1e100),
+        ("beta", beta, {"mean": 0.3, "precision": 1e12}, 0.3000005),
+        ("beta", beta, {"mean": 1e-10, "precision": 10.0}, 1e-300),
+        ("normal", normal, {"loc": 0.0, "scale": 1e-150}, 3e-150),
+        ("normal", normal, {"loc": 0.0, "scale": 1e150}, 3e150),
+        ("inverse_gaussian", inverse_gaussian, {"mean": 1e-150, "shape": 1e-150}, 2e-150),
+    ],
+)
+def test_one_density_with_every_digit(name, exact, params, y):
+    with mp.workdps(60):
+        expected = float(exact(**params)(mp.mpf(y)))
+    assert one(name, y, **params) == pytest.approx(expected, rel=1e-10)
+    frozen = pn.families.get(name).frozen(**{k: np.array([v]) for k, v in params.items()})
+    logs = frozen.logpmf(y) if pn.families.get(name).discrete else frozen.logpdf(y)
+    assert float(logs[0]) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("case", SINGLE, ids=lambda case: case.name)
+def test_impossible_responses_have_one_rule(case):
+    if case.family.y_columns is not None:
+        pytest.skip("y has several columns")
+    d = pn.Predictive(case.family, case.arrays())
+    assert (d.log_prob(np.inf) == -np.inf).all()
+    assert np.isnan(d.log_prob(np.nan)).all()
+    for y in case.outside:
+        if not np.isnan(y):
+            assert (d.log_prob(y) == -np.inf).all()
+    log_density = d.frozen.logpmf if case.family.discrete else d.frozen.logpdf
+    assert np.isnan(log_density(np.nan)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "y", "expected"),
+    [
+        ("normal", {"loc": 2.0, "scale": 0.0}, 2.0, np.inf),
+        ("normal", {"loc": 2.0, "scale": 0.0}, 2.1, -np.inf),
+        ("log_normal", {"loc": 0.0, "scale": 0.0}, 1.0, np.inf),
+        ("gamma", {"mean": 0.0, "shape": 1.0}, 1.0, -np.inf),
+        ("gamma", {"mean": 1.0, "shape": 0.0}, 1.0, -np.inf),
+        ("poisson", {"rate": 0.0}, 0.0, 0.0),
+        ("poisson", {"rate": 0.0}, 1.0, -np.inf),
+        ("geometric", {"mean": 0.0}, 0.0, 0.0),
+        ("negative_binomial", {"mean": 3.0, "dispersion": 0.0}, 2.0, stats.poisson.logpmf(2, 3.0)),
+        ("bernoulli", {"probs": 0.0}, 1.0, -np.inf),
+        ("bernoulli", {"probs": 1.0}, 1.0, 0.0),
+        ("binomial", {"probs": 0.0, "trials": 3.0}, 0.0, 0.0),
+        ("binomial", {"probs": 1.0, "trials": 3.0}, 2.0, -np.inf),
+        ("beta_binomial", {"probs": 0.25, "precision": 0.0, "trials": 3.0}, 3.0, np.log(0.25)),
+    ],
+)
+def test_limits_of_parameters(name, params, y, expected):
+    assert one(name, y, **params) == pytest.approx(expected, abs=1e-12)
+
+
+def test_quantiles_and_scores_of_large_rates():
+    rate = 1e13
+    d = pn.Predictive("poisson", {"rate": [rate]})
+    root = np.sqrt(rate)
+    for p in (1e-10, 0.1, 0.5, 0.999):
+        z = stats.norm.ppf(p)  # Cornish and Fisher's expansion
+        near = rate + z * root + (z * z - 1) / 6 + (z - z**3) / (72 * root)
+        assert abs(float(d.quantile(p)[0]) - near) < 0.75 + 1e-15 * rate
+    # CRPS of a normal distribution, but for 1 / rate of it.
+    expected = root * (2 / np.sqrt(2 * np.pi) - 1 / np.sqrt(np.pi))
+    np.testing.assert_allclose(d.crps(rate), expected, rtol=1e-9)
+    np.testing.assert_allclose(d.entropy(), 0.5 * np.log(2 * np.pi * np.e * rate), rtol=1e-12)
+
+
+@pytest.mark.parametrize("z", [-7.0, -5.0, 5.0, 7.0])
+def test_tails_of_large_shapes(z):
+    shape = 1e8
+    y = 1.0 + z / np.sqrt(shape)
+    frozen = f.Gamma().frozen(mean=np.array([1.0]), shape=np.array([shape]))
+    with mp.workdps(40):
+        x = shape * mp.mpf(y)
+        density = gamma(1.0, shape)
+        width = 1 / mp.sqrt(shape)
+        ends = [mp.mpf(y) + np.sign(z) * j * width for j in range(14)]
+        expected = abs(float(mp.quad(lambda v: mp.exp(density(v)), ends)))
+        assert x > 0
+    found = frozen.cdf(y) if z < 0 else frozen.sf(y)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    level = frozen.ppf(expected) if z < 0 else frozen.isf(expected)
+    np.testing.assert_allclose(level, y, rtol=1e-14)
+
+
+@pytest.mark.parametrize("df", [0.05, 0.3, 0.9])
+@pytest.mark.parametrize("p", [1e-12, 1e-3, 0.3, 0.500001, 0.99])
+def test_quantiles_of_few_degrees_of_freedom(df, p):
+    frozen = f.StudentT().frozen(loc=np.zeros(1), scale=np.ones(1), df=np.array([df]))
+    y = float(frozen.ppf(np.array([p]))[0])
+    with mp.workdps(40):
+        z = mp.mpf(y)
+        x = mp.mpf(df) / (mp.mpf(df) + z * z)
+        tail = mp.betainc(mp.mpf(df) / 2, 0.5, 0, x, regularized=True) / 2
+        expected = float(tail if y < 0 else 1 - tail)
+    assert expected == pytest.approx(p, rel=1e-9)
+    assert float(frozen.cdf(np.array([y]))[0]) == pytest.approx(expected, rel=1e-11)
+
+
+def test_quantiles_next_to_a_bound():
+    family = f.TruncatedNormal(low=0.0)
+    d = pn.Predictive(family, {"loc": [0.0, -3.0, 5.0], "scale": [1.0, 1.0, 1.0]})
+    for p in (1e-300, 1e-20):
+        density = stats.norm.pdf([0.0, 3.0, -5.0]) / stats.norm.sf([0.0, 3.0, -5.0])
+        np.testing.assert_allclose(d.quantile(p), p / density, rtol=1e-12)
+
+
+def test_entropy_of_a_tweedie_distribution_near_poisson():
+    d = pn.Predictive(f.Tweedie(power=1.01), {"mean": [1.0], "dispersion": [1.0]})
+    # By the trapezoidal rule in log(y), where the density is smooth.
+    x = np.linspace(-4.0, 3.0, 200_001)
+    logs = np.array(d.frozen.logpdf(np.exp(x)[:, None]))[:, 0]
+    rate = float(d.frozen.rate[0])
+    expected = -np.trapezoid(np.exp(logs + x) * logs, x) + rate * np.exp(-rate)
+    np.testing.assert_allclose(d.entropy(), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("dispersion", [1.0, 1e-9])
+def test_long_sums_of_counts(dispersion):
+    mean = 1e6
+    d = pn.Predictive("negative_binomial", {"mean": [mean], "dispersion": [dispersion]})
+    k = np.arange(9e5, 1.2e6)
+    if dispersion == 1.0:
+        q = mean / (1.0 + mean)
+        expected = mean * -np.log(q) + np.log1p(mean)  # the geometric distribution
+        crps = pn.Predictive("geometric", {"mean": [mean]}).crps(2e6)
+    else:
+        logs = d.frozen.logpmf(k)
+        expected = -np.sum(np.exp(logs) * logs)
+        cdf = np.cumsum(np.exp(logs))
+        crps = np.sum((cdf - (k >= 1.001e6)) ** 2)
+    y = np.array([2e6 if dispersion == 1.0 else 1.001e6])
+    np.testing.assert_allclose(d.entropy(), expected, rtol=1e-11)
+    np.testing.assert_allclose(numeric_crps(d, y), crps, rtol=1e-9)
+    np.testing.assert_allclose(d.crps(y), crps, rtol=1e-9)
+
+
+def test_scores_of_inflated_counts_with_large_means():
+    params = {"mean": [1e6], "dispersion": [1.0], "inflation": [0.25]}
+    d = pn.Predictive(f.ZeroInflated("negative_binomial"), params)
+    y, m, q = 1e6, 1e6, 1e6 / (1.0 + 1e6)
+    # P(Y > k) = 0.75 q^(k + 1): sums of geometric series.
+    above = 0.75**2 * q ** (2 * (y + 1)) / (1 - q * q)
+    s1, s2 = (1 - q**y) * q / (1 - q), (1 - q ** (2 * y)) * q * q / (1 - q * q)
+    below = y - 2 * 0.75 * s1 + 0.75**2 * s2
+    np.testing.assert_allclose(d.crps(y), above + below, rtol=1e-10)
+    assert m == y
+
+
+def test_entropy_of_a_geometric_distribution_of_any_mean():
+    d = pn.Predictive("geometric", {"mean": [1e-12, 3.0, 1e13]})
+    with mp.workdps(40):
+        expected = [
+            float(m * mp.log1p(1 / mp.mpf(m)) + mp.log1p(mp.mpf(m))) for m in (1e-12, 3.0, 1e13)
+        ]
+    np.testing.assert_allclose(d.entropy(), expected, rtol=1e-12)
+
+
+def test_scores_of_many_components_hold_no_table_of_pairs():
+    import tracemalloc
+
+    rng, n, k = np.random.default_rng(0), 50, 200
+    params = {
+        "loc": rng.normal(size=(n, k)),
+        "scale": rng.gamma(2.0, size=(n, k)),
+        "weights": rng.dirichlet(np.ones(k), size=n),
+    }
+    d = pn.Predictive(f.Mixture("normal", components=k), params)
+    tracemalloc.start()
+    score = d.crps(np.zeros(n))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * k * 40  # one table of pairs is 8 n k 200
+    np.testing.assert_allclose(score[:3], d.frozen.crps(np.zeros(n))[:3], rtol=1e-9)
+
+
+def test_a_family_of_ones_own_has_one_density_too():
+    class Half(f.Gamma):
+        name = "half"
+
+        def frozen(self, mean, shape):
+            return stats.gamma(shape, scale=mean / shape)
+
+    d = pn.Predictive(Half(), {"mean": [1.0], "shape": [1e12]})
+    assert float(d.log_prob(1.0)[0]) == pytest.approx(12.896572025, abs=1e-8)
+    assert float(d.frozen.logpdf(1.0)[0]) == float(d.log_prob(1.0)[0])
