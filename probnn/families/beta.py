@@ -112,7 +112,9 @@ class Beta(Family):
         density = np.exp(self.log_prob(y, self.to_raw({"mean": mean, "precision": precision})))
         cdf = betainc(mean * precision, (1.0 - mean) * precision, y)
         spread = y * (1.0 - y) * density - np.exp(log_ratio)
-        return (y - mean) * (2.0 * cdf - 1.0) + 2.0 / precision * spread
+        score = (y - mean) * (2.0 * cdf - 1.0) + 2.0 / precision * spread
+        # Where nearly all is at one end, the terms are nearly equal: Predictive integrates.
+        return np.where(np.minimum(mean, 1.0 - mean) * precision < 1e-3, np.nan, score)
 
 
 class FrozenBeta(FrozenScipy):

@@ -52,7 +52,7 @@ class Weibull(LogLocationScale):
         """Return `scipy.stats.weibull_min`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.weibull_min(shape, scale=scale), scale=scale, shape=shape)
+        return FrozenWeibull(self, stats.weibull_min(shape, scale=scale), scale=scale, shape=shape)
 
     def mean(self, scale, shape):
         """Return scale Gamma(1 + 1 / shape)."""
@@ -92,3 +92,20 @@ class Weibull(LogLocationScale):
         return y * (1.0 - 2.0 * np.exp(-hazard)) - self.mean(scale, shape) * (
             2.0 * raised - 0.5 ** (1.0 / shape)
         )
+
+
+class FrozenWeibull(FrozenScipy):
+    """Weibull distributions, with all digits of the variance."""
+
+    def var(self):
+        """Return the variance: scale^2 (Gamma(1 + 2 / shape) - Gamma(1 + 1 / shape)^2)."""
+        from scipy.special import gammaln, zeta
+
+        scale, shape = self.params.values()
+        with np.errstate(all="ignore"):
+            c = 1.0 / shape
+            small = np.minimum(c, 0.02)
+            # The logarithm of the quotient of both terms: near c = 0 by the series of log Gamma.
+            series = sum(zeta(k) * (-small) ** k * (2.0**k - 2.0) / k for k in range(2, 12))
+            log_ratio = np.where(c > 0.02, gammaln(1.0 + 2.0 * c) - 2.0 * gammaln(1.0 + c), series)
+            return np.square(scale * np.exp(gammaln(1.0 + c))) * np.expm1(log_ratio)

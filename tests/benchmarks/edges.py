@@ -71,7 +71,7 @@ class Exact:
                 for level in (np.full(frozen.shape, 10.0**-s) for s in SMALL):
                     ends += [part.ppf(level).item(), part.isf(level).item()]
         ends = np.array(ends)[np.isfinite(ends)]
-        self.middle = mp.mpf(float(np.median(ends)))
+        self.middle = mp.mpf(float(np.max(frozen.ppf(np.full(frozen.shape, 0.5)))))
         gap = abs(frozen.ppf(np.full(frozen.shape, 0.7)) - frozen.ppf(np.full(frozen.shape, 0.3)))
         self.unit = mp.mpf(float(np.max(gap))) or mp.mpf(1)
         ends = [mp.mpf(float(v)) + more for v in ends for more in {mp.mpf(0), self.shift}]
@@ -123,7 +123,7 @@ class Exact:
         """Return the log-density at the y of an x."""
         if self.kind == "unit":  # whose y may round to 1
             return self.log_density(mp.mpf(float(x)), odds=True)
-        return self.log_density(self.to_y(x) - self.shift)
+        return self.log_density(self.to_y(x))
 
     def to_x(self, y):
         """Return the variable of integration."""
@@ -170,7 +170,7 @@ class Exact:
 
     def mean_gap(self):
         """Return the mean less the middle."""
-        return float(self.unit) * self._mean() - float(self.shift)
+        return float(self.unit) * self._mean()
 
     def _mean(self):
         return self._integral(self.gap)

@@ -134,7 +134,7 @@ def test_quantiles_and_scores_of_large_rates():
     # CRPS of a normal distribution, but for 1 / rate of it.
     expected = root * (2 / np.sqrt(2 * np.pi) - 1 / np.sqrt(np.pi))
     np.testing.assert_allclose(d.crps(rate), expected, rtol=1e-9)
-    np.testing.assert_allclose(d.entropy(), 0.5 * np.log(2 * np.pi * np.e * rate), rtol=1e-12)
+    np.testing.assert_allclose(d.entropy(), 0.5 * np.log(2 * np.pi * np.e * rate), rtol=1e-9)
 
 
 @pytest.mark.parametrize("z", [-7.0, -5.0, 5.0, 7.0])
