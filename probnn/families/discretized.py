@@ -153,7 +153,7 @@ class FrozenDiscretized(Frozen):
     def _smallest(self, x, reached):
         return nearest_count(np.ceil(x - 0.5), reached, self.low, self.high)
 
-    def _ends(self):
+    def _range(self):
         return float(self.low), float(self.high)
 
     def _mass(self, k):

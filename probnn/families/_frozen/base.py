@@ -192,7 +192,7 @@ class Frozen(ABC):
 
     # ---- for sums over counts ---------------------------------------------------------------
 
-    def _ends(self):
+    def _range(self):
         """Return the first and the last count of each row that a sum needs."""
         rest, (first, last) = np.full(self.shape, _REST), self.support()
         low, high = np.maximum(self.ppf(rest), first), self.isf(rest)
