@@ -14,7 +14,8 @@ class LocationScale(Family):
 
     Notes
     -----
-    A scale below exp(-28) in float32 and exp(-300) in float64 counts as that bound.
+    A scale below exp(-28) in float32 and exp(-300) in float64 counts as that bound; of NumPy arrays
+    one below exp(-690).
     """
 
     standard: Standard

@@ -40,6 +40,8 @@ class BetaBinomial(OfTrials):
     || mu) - n KL(probs || mu), which has no large terms that cancel. The distribution: Skellam
     (1948), doi:10.1111/j.2517-6161.1948.tb00014.x.
 
+    Tails, quantiles and entropy are sums over a row's table of all its counts: trials of up to 1e7.
+
     Examples
     --------
     >>> import probnn as pn

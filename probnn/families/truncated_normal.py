@@ -34,7 +34,8 @@ class TruncatedNormal(Family):
     log p(y) = log phi(z) - log(scale) - log(Phi(b) - Phi(a)) with z, a and b the standardised y,
     low and high, made of differences where loc lies outside of the bounds: Johnson, Kotz and
     Balakrishnan, *Continuous Univariate Distributions*, volume 1, 2nd ed., 1994, section 13.10.1. A
-    scale below exp(-28) in float32 and exp(-300) in float64 counts as that bound. CRPS: Jordan,
+    scale below exp(-28) in float32 and exp(-300) in float64 (exp(-690) of NumPy arrays) counts
+    as that bound. CRPS: Jordan,
     Krueger and Lerch (2019), doi:10.18637/jss.v090.i12.
 
     Examples

@@ -33,7 +33,9 @@ def sum_over_counts(frozen, term, y=None):
         In the shape of the rows.
     """
     shape, n = frozen.shape, int(np.prod(frozen.shape))
-    low, high = (np.array(np.broadcast_to(end, shape), "float64").ravel() for end in frozen._range())
+    low, high = (
+        np.array(np.broadcast_to(end, shape), "float64").ravel() for end in frozen._range()
+    )
     if y is not None:
         y = np.broadcast_to(y, shape).ravel()
         low, high = np.minimum(low, y), np.maximum(high, y)
