@@ -50,9 +50,10 @@ class StudentT(Family):
     With z = (y - loc) / scale, log p(y) = log(Gamma((df + 1) / 2) / Gamma(df / 2)) - log(pi df) / 2
     - log(scale) - (df + 1) / 2 log(1 + z^2 / df): Lange, Little and Taylor (1989),
     doi:10.1080/01621459.1989.10478852. A scale below exp(-28) in float32 and exp(-300) in float64
-    (exp(-690) of NumPy arrays) counts as that bound, df above exp(40) as that one, and df below exp(-80) and exp(-600) as that
-    one. Estimates from y alone have df of at most 1e6. CRPS: Jordan, Krueger and Lerch (2019),
-    doi:10.18637/jss.v090.i12; it is infinite for df of at most 1/2.
+    (exp(-690) of NumPy arrays) counts as that bound, df above exp(40) as that one, and df
+    below exp(-80) and exp(-600) as that one. Estimates from y alone have df of at most 1e6. CRPS:
+    Jordan, Krueger and Lerch (2019), doi:10.18637/jss.v090.i12; it is infinite for df of at most
+    1/2.
 
     Examples
     --------

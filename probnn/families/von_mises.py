@@ -43,9 +43,10 @@ class VonMises(Family):
     float64.
 
     Quantiles, intervals and the variance are those of the distribution cut open opposite to the
-    mean direction, where the cdf has the digits that pi has as a float: a quantile lies in [loc - pi, loc + pi], and the cdf at y is that of the turn of
-    y which is nearest to `loc`. CRPS is that of the circle, E d(V, y) - E d(V, V') / 2 with d the
-    angle between two directions: Grimit et al. (2006), doi:10.1256/qj.05.235.
+    mean direction: a quantile lies in [loc - pi, loc + pi], and the cdf at y is that of the turn of
+    y which is nearest to `loc`. Next to a cut it has few digits: a float is 1e-16 from pi. CRPS is
+    that of the circle, E d(V, y) - E d(V, V') / 2 with d the angle between two directions: Grimit
+    et al. (2006), doi:10.1256/qj.05.235.
 
     Examples
     --------
