@@ -91,7 +91,7 @@ class FrozenCounts(FrozenScipy):
         def reached(k):
             if (p <= 0.5).all():
                 return self.cdf(k) >= p
-            by_sf = self.sf(k) <= 1.0 - p + _HALF_ULP
+            by_sf = self.sf(k) <= _nearly(1.0 - p)
             return by_sf if (p > 0.5).all() else np.where(p > 0.5, by_sf, self.cdf(k) >= p)
 
         return self._searched(self.scipys.ppf(p), p, 1.0 - p, reached)
@@ -119,3 +119,8 @@ class FrozenCounts(FrozenScipy):
             guess = np.where((p >= 0) & (q >= 0), guess, np.nan)
             guess = np.where(p == 0, 0.0, np.where(q == 0, np.inf, guess))
             return first_count(reached, guess)
+
+
+def _nearly(rest):
+    """Return 1 - p and what rounding of p, the cdf of a count, may lack."""
+    return rest + np.minimum(_HALF_ULP, 1e-4 * rest)
