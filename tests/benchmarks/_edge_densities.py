@@ -283,14 +283,13 @@ def _cases():
         (100.0, 1e-10, 600),
         (3.0, 1e-20, 200),
         (2.0, 2.0, 400),
-        (1e10, 0.5, "wide"),
         (1e13, 1e-6, "wide"),
     ):
         params = {"mean": mean, "dispersion": dispersion}
         yield "negative_binomial", f.NegativeBinomial(), params, kind, _negative_binomial
     for mean, kind in ((1e-10, 20), (3.0, 400), (1e13, "wide")):
         yield "geometric", f.Geometric(), {"mean": mean}, kind, _geometric
-    for trials, probs, kind in ((10, 1e-300, 10), (50, 0.3, 50), (10**9, 0.3, "wide")):
+    for trials, probs, kind in ((10, 1e-300, 10), (50, 0.3, 50)):
         family = f.Binomial(trials=trials)
         yield "binomial", family, {"probs": probs}, kind, _binomial(trials)
     for probs, precision in ((0.3, 0.1), (0.3, 1e10), (1e-10, 5.0)):

@@ -275,7 +275,11 @@ def _of_quantile(exact, q, p, log_density):
     if isinstance(exact, ExactCounts):
         before = low - float(exact.mass[int(q)])
         after = high + float(exact.mass[int(q)])
-        right = before < p <= low * (1 + 1e-15) if p < 0.5 else high <= 1 - p + 2.0**-54 < after
+        right = (
+            before < p <= low * (1 + 1e-15)
+            if p < 0.5
+            else high <= (1 - p) * 1.0002 < after * 1.0004
+        )
         return 15.0 if right else 0.0
     gap = low - p if p < 0.5 else (1 - p) - high
     size = float(mp.exp(mp.mpf(float(log_density[0]))) * max(abs(mp.mpf(float(q))), exact.unit))

@@ -94,7 +94,7 @@ class FrozenCounts(FrozenScipy):
             by_sf = self.sf(k) <= _nearly(1.0 - p)
             return by_sf if (p > 0.5).all() else np.where(p > 0.5, by_sf, self.cdf(k) >= p)
 
-        return self._searched(self.scipys.ppf(p), p, 1.0 - p, reached)
+        return self._searched(self.scipys.ppf, p, p, 1.0 - p, reached)
 
     def isf(self, q):
         """Return the smallest k with sf(k) <= q."""
@@ -105,9 +105,9 @@ class FrozenCounts(FrozenScipy):
                 return self.sf(k) <= q
             return np.where(q > 0.5, self.cdf(k) >= 1.0 - q - _HALF_ULP, self.sf(k) <= q)
 
-        return self._searched(self.scipys.isf(q), 1.0 - q, q, reached)
+        return self._searched(self.scipys.isf, q, 1.0 - q, q, reached)
 
-    def _searched(self, guess, p, q, reached):
+    def _searched(self, scipys, level, p, q, reached):
         from scipy.special import ndtri
 
         mean, variance = self.mean(), self.var()
@@ -115,7 +115,12 @@ class FrozenCounts(FrozenScipy):
             z = np.where(q < 0.5, -ndtri(q), ndtri(p))
             skewed = (2.0 * variance / mean - 1.0) * (z * z - 1.0) / 6.0
             near = np.floor(np.maximum(mean + z * np.sqrt(variance) + skewed, 0.0))
-            guess = np.where(np.isfinite(guess) & (guess < 1e8), guess, near)
+            near = np.where(mean > 0, near, 0.0)
+            # SciPy's search takes long among many counts, and of levels near 0.
+            guess, short = near, (mean + 40.0 * np.sqrt(variance) < 1e5) & (level > 1e-30)
+            if np.any(short):
+                guess = scipys(np.where(short, level, 0.5))
+                guess = np.where(short & np.isfinite(guess), guess, near)
             guess = np.where((p >= 0) & (q >= 0), guess, np.nan)
             guess = np.where(p == 0, 0.0, np.where(q == 0, np.inf, guess))
             return first_count(reached, guess)
