@@ -218,6 +218,38 @@ def evaluates_for_fit(options):
     return bool(options.get("_use_cached_eval_dataset"))
 
 
+# ---- variables that Keras's loops take away -----------------------------------------------------
+
+
+def takes_variables(model):
+    """Return whether Keras's loops hold the variables of a model apart from it, as on JAX."""
+    return hasattr(model, "jax_state_sync")
+
+
+def variables(model):
+    """Return the variables that Keras's loops may assign: weights, optimizer, metrics."""
+    optimizer = getattr(model, "optimizer", None)
+    return [
+        *model.variables,
+        *model.metrics_variables,
+        *(() if optimizer is None else optimizer.variables),
+    ]
+
+
+def is_lost(variable):
+    """Return whether a variable has no value any more."""
+    value = variable._value
+    return value is None or bool(getattr(value, "is_deleted", bool)())
+
+
+def give_back(model):
+    """Assign to the variables of a model what the last whole step of a loop made of them."""
+    if takes_variables(model):
+        with contextlib.suppress(RuntimeError):  # values whose memory the next step has taken
+            model.jax_state_sync()
+        model._jax_state = None
+
+
 # ---- data ---------------------------------------------------------------------------------------
 
 

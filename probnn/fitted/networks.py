@@ -16,6 +16,7 @@ from probnn.fitted.fit import Fit, log_prob
 from probnn.fitted.results import fit_of
 from probnn.fitted.tables import is_default, renamed
 from probnn.models import Sequential
+from probnn.networks.entered import entered
 from probnn.networks.graph import NotOneHeadError, split
 from probnn.networks.heads import Head
 from probnn.networks.inputs import columns_of, masks_of, read_inputs
@@ -220,8 +221,9 @@ def _fit_of(model, name, table, y):
     penalty = ", ".join(f"kernel_regularizer of {name}" for name in penalised)
 
     def predict(table):
-        with backend.many_programs():
-            raw = keras.Model.predict(model, read_inputs(model, _own(model, table)), verbose=0)
+        x = read_inputs(model, _own(model, table))
+        with backend.many_programs(), entered(model):
+            raw = keras.Model.predict(model, x, verbose=0)
         return Predictive(head.family, head.to_params(np.asarray(raw, dtype="float64")))
 
     own = {

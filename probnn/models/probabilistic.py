@@ -13,6 +13,7 @@ from probnn.data import streams
 from probnn.fitting.progress import shown
 from probnn.models.metrics import for_metrics
 from probnn.models.saved import Saved
+from probnn.networks.entered import entered
 from probnn.networks.heads import Head
 from probnn.networks.inputs import read_inputs
 from probnn.networks.losses import NegativeLogLikelihood
@@ -163,7 +164,7 @@ class Probabilistic(Saved):
                 self, given.x, given.y, given.sample_weight, columns=columns
             )
         given.validation_data = checked_validation(self, given.validation_data, columns)
-        with _error_of(stream, given.validation_data):
+        with _error_of(stream, given.validation_data), entered(self):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.
                 part = 1.0 if given.validation_data is not None else 1.0 - given.validation_split
@@ -200,7 +201,7 @@ class Probabilistic(Saved):
                 x = stream = checked_stream(self, x, y)
             else:
                 x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
-        with _error_of(stream), backend.many_programs():
+        with _error_of(stream), backend.many_programs(), entered(self):
             return super().evaluate(
                 x=x,
                 y=y,
@@ -217,14 +218,16 @@ class Probabilistic(Saved):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
         columns = self.input_columns.learnt(x)
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight, columns=columns)
-        adapt_to_arrays(self, self.heads, x, y, sample_weight, class_weight)
-        self.input_columns = columns
-        return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
+        with entered(self):
+            adapt_to_arrays(self, self.heads, x, y, sample_weight, class_weight)
+            self.input_columns = columns
+            return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Check a batch of arrays, and return its loss as `keras.Model.test_on_batch` does."""
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
-        return super().test_on_batch(x, y, sample_weight, return_dict)
+        with entered(self):
+            return super().test_on_batch(x, y, sample_weight, return_dict)
 
     # ---- prediction -------------------------------------------------------------------------
 
@@ -255,7 +258,9 @@ class Probabilistic(Saved):
 
     def predict_on_batch(self, x):
         """Return the mean of every row's distribution, for one batch."""
-        raw = _map(_host_float64, super().predict_on_batch(read_inputs(self, x)))
+        x = read_inputs(self, x)
+        with entered(self):
+            raw = _map(_host_float64, super().predict_on_batch(x))
         return _map(lambda head, values: head.mean(values), self.heads, raw)
 
     def predict_params(self, x, **kwargs):
@@ -319,7 +324,7 @@ class Probabilistic(Saved):
             raise ValueError(
                 f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
             )
-        with random_passes(self):
+        with entered(self), random_passes(self):
             each = [
                 _map(believed, self.heads, self._predict_raw(x, **kwargs)) for _ in range(passes)
             ]
@@ -352,7 +357,7 @@ class Probabilistic(Saved):
     def _predict_raw(self, x, verbose="auto", **kwargs):
         if not streams.is_stream(x):
             x = read_inputs(self, x)
-        with backend.many_programs():
+        with backend.many_programs(), entered(self):
             return _map(_host_float64, super().predict(x, verbose=shown(verbose), **kwargs))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from probnn import backend
 from probnn.backend import keras_private
+from probnn.networks.entered import check_process
 from probnn.training import conditions, divergence, members
 from probnn.training.epochs import Epochs, Program
 from probnn.training.interrupt import interruptible
@@ -77,6 +78,7 @@ class Crew:
 
     def compile(self):
         """Compile, and run no step."""
+        check_process()
         with ThreadPoolExecutor(len(self.parts)) as pool:
             self._run(pool, 0)
 

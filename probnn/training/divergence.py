@@ -103,14 +103,14 @@ class Guard(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.losses, self.epoch, self.rate = [], None, None
-        self.diverged = False
+        self.good, self.diverged = [], False
         self.keeper = keras.callbacks.LambdaCallback(on_epoch_begin=self._keep)
 
     def _keep(self, epoch, logs=None):
         model = self.model
         if model.built and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._good = [(v, keras.ops.convert_to_numpy(v.value).copy()) for v in variables(model)]
+        self.good = [(v, keras.ops.convert_to_numpy(v.value).copy()) for v in variables(model)]
 
     def on_epoch_end(self, epoch, logs=None):
         """Put the state back and stop, if the loss or a weight is not finite."""
@@ -122,6 +122,6 @@ class Guard(keras.callbacks.Callback):
         )
         if not finite:
             self.epoch, self.rate = epoch + 1, learning_rate(self.model)
-            for variable, value in self._good:
+            for variable, value in self.good:
                 variable.assign(value)
             self.diverged = self.model.stop_training = True

@@ -15,6 +15,7 @@ import numpy as np
 from probnn.backend import keras_private
 from probnn.data.alignment import align_all
 from probnn.fitting.progress import shown
+from probnn.networks.entered import entered
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
@@ -72,7 +73,7 @@ def fit(
         that, and says what stands in the way; False always takes Keras's loop.
     on_divergence : {"raise", "warn"}
         What a loss that is no longer finite does, after the weights of the last good epoch are
-        put back.
+        put back. With Keras's `TerminateOnNaN` among the callbacks it is "warn".
 
     Returns
     -------
@@ -114,8 +115,9 @@ def fit(
     check_compiled(model)
     together = align_all(given.x, given.y, given.sample_weight)
     given.x, given.y, given.sample_weight = together
-    adapt_any(model, given)
-    return train(model, keras.Model.fit.__get__(model), given)
+    with entered(model):
+        adapt_any(model, given)
+        return train(model, keras.Model.fit.__get__(model), given)
 
 
 def arguments(*args, **kwargs):
@@ -182,11 +184,15 @@ def _guarded(model, keras_fit, given):
             stack.callback(setattr, own, "callbacks", own.callbacks)
             own.callbacks = callbacks
         interrupt = stack.enter_context(interruptible(stop))
+        stack.enter_context(entered(model, lambda: guard.good))
         history = keras_fit(callbacks=own if is_list else callbacks, **options)
     if interrupt.asked:
         _say_interrupted(given.verbose, history)
     if guard.diverged:
-        divergence.report(model, guard.losses, guard.epoch, guard.rate, given.on_divergence)
+        # TerminateOnNaN asks for an end of the fit, and gets it without an error, as in Keras.
+        ended = any(isinstance(each, keras.callbacks.TerminateOnNaN) for each in callbacks)
+        wanted = "warn" if ended else given.on_divergence
+        divergence.report(model, guard.losses, guard.epoch, guard.rate, wanted)
     return history
 
 
