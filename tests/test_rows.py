@@ -43,6 +43,27 @@ def plain(y, w):
     return model.get_weights()[0]
 
 
+class Batch(keras.utils.PyDataset):
+    """One batch."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, i):
+        return self.arrays
+
+
+def plain_on(stream):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.01), "mse", run_eagerly=True)
+    pn.fit(model, stream, verbose=0)
+    return model.get_weights()[0]
+
+
 def batches(y, w):
     model = pn.glm.GLM.from_batches([(y, X.assign(const=1.0), {"offset": w})], "poisson")
     return model.fit(verbose=False).params
@@ -96,6 +117,12 @@ DOORS = {
         network().fit(X, Y, validation_data=(X, y, w), shuffle=False, verbose=0).history["val_loss"]
     ),
     "pn.fit": plain,
+    "fit, generator": lambda y, w: weights_after_fit(
+        lambda m: m.fit(((X, y, w) for _ in range(1)), steps_per_epoch=1, verbose=0)
+    ),
+    "fit, PyDataset": lambda y, w: weights_after_fit(lambda m: m.fit(Batch(X, y, w), verbose=0)),
+    "pn.fit, PyDataset": lambda y, w: plain_on(Batch(X, y, w)),
+    "evaluate, PyDataset": lambda y, w: network().evaluate(Batch(X, y, w), verbose=0),
     "evaluate": lambda y, w: network().evaluate(X, y, sample_weight=w, verbose=0),
     "train_on_batch": lambda y, w: weights_after_fit(lambda m: m.train_on_batch(X, y, w)),
     "test_on_batch": lambda y, w: network().test_on_batch(X, y, w),

@@ -6,7 +6,7 @@ import numpy as np
 from probnn import backend, data
 from probnn.data.alignment import RowIndex, align_all
 from probnn.data.frames import index_of, name_of, names_of
-from probnn.data.tables import is_labelled, read_column
+from probnn.data.tables import is_labelled
 from probnn.fitting.certificate import Certificate
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.optimum import Optimum
@@ -18,7 +18,7 @@ from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.graph import split
-from probnn.networks.inputs import columns_of, read_inputs
+from probnn.networks.inputs import columns_of, read_inputs, response_columns_of
 
 NO_OPTIMUM = (
     "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
@@ -51,8 +51,8 @@ class HeadModel:
         x = columns_of(model).aligned(x)
         names = names_of(x)
         names = None if names is None else [str(name) for name in names]
-        self.labelled = is_labelled(x)
-        index = index_of(x)
+        self.labelled, index = is_labelled(x), index_of(x)
+        self.y_name = name_of(y) or "y"
         x = read_inputs(model, x)
         if np.ndim(x) != 2:
             raise ValueError(
@@ -60,9 +60,10 @@ class HeadModel:
             )
         if not head.built:
             model(x[:1])
-        self.y_name = name_of(y) or "y"
-        y = data.response(y, head)
+        y = response_columns_of(model).aligned(y, "y")
         x = np.asarray(x, dtype="float64")
+        x, y, weights = self._observed(x, *data.arrays(x, y, sample_weight, head)[1:])
+        self.index = index if index is None or self.rows.kept is None else index[self.rows.kept]
         self.chain = collapse(layers, x.shape[1], head.kinds.count("predicted"))
         if self.chain is not None and not head.use_bias and self.chain.shift.any():
             self.chain = None  # its constant goes with the coefficients: no model of x alone
@@ -80,14 +81,23 @@ class HeadModel:
         design = np.column_stack([np.ones(len(x)), x]) if head.use_bias else x
         self.design = design
         self.labels = ["const", *names] if head.use_bias else names
-        self._make(y, sample_weight, index)
+        self._make(y, weights)
 
-    def _make(self, y, sample_weight, index):
+    def _observed(self, x, y, weights):
+        """Return the rows whose weight is not 0: of the others y was not observed."""
+        if weights is None or weights.all():
+            return x, y, weights
+        data.check_some_count(weights)
+        kept = np.flatnonzero(weights)
+        self.rows = self.rows.take(kept, "of weight 0")
+        return x[kept], y[kept], weights[kept]
+
+    def _make(self, y, weights):
         """Make the model that is tabulated, and the one whose every parameter is free."""
         import pandas as pd
 
         head, family = self.head, self.head.family
-        frame = pd.DataFrame(self.design, columns=self.labels, index=index)
+        frame = pd.DataFrame(self.design, columns=self.labels, index=self.index)
         one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
         names = [name for name, _ in family.raw_columns]
         kinds = dict(zip(names, head.kinds, strict=True))
@@ -98,7 +108,8 @@ class HeadModel:
             n: frames[n] for n, k in kinds.items() if k == "predicted" and n != family.location
         }
         # What Keras does with sample weights: they multiply the likelihood of rows.
-        weights = read_column(sample_weight, len(frame), "sample_weight", minimum=0.0)
+        if weights is not None:
+            weights = weights.astype("float64")
         origin = Origin(
             y_name=self.y_name,
             labelled=self.labelled,

@@ -190,7 +190,7 @@ def _scaled(d, factor):
     """Return the Predictive with another scale."""
     name = d.family.scale_parameter
     params = {**d.params, name: factor * d.params[name], **d.given}
-    return Predictive(d.family, params).of_rows(d.rows)
+    return Predictive(d.family, params).labelled(d.labels)
 
 
 def _check_scaled(d):

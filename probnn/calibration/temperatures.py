@@ -69,7 +69,7 @@ class TemperatureScaling:
                 probs = probs[..., 1]
             coding = Classes(d_or_model.classes, d_or_model.ordered)
             found = Predictive(family, {family.location: probs}, classes=coding)
-            return found.of_rows(d_or_model.rows)
+            return found.labelled(d_or_model.labels)
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:

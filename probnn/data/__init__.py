@@ -2,6 +2,7 @@
 
 from probnn.data.alignment import align_all, rows_of
 from probnn.data.checks import (
+    aligned_by_head,
     arrays,
     as_array,
     by_head,
@@ -13,15 +14,19 @@ from probnn.data.checks import (
 )
 from probnn.data.columns import Columns
 from probnn.data.frames import to_numpy
-from probnn.data.weights import as_often, class_weights
+from probnn.data.response_labels import ResponseLabels
+from probnn.data.weights import as_often, check_some_count, class_weights
 
 __all__ = [
     "Columns",
+    "ResponseLabels",
     "align_all",
+    "aligned_by_head",
     "arrays",
     "as_array",
     "as_often",
     "by_head",
+    "check_some_count",
     "class_weights",
     "features",
     "for_each",

@@ -11,6 +11,7 @@ import numpy as np
 from probnn.data.frames import index_of, names_of, take
 
 _NAMED = 5  # rows that a message names
+_MISSING = "with missing values"
 
 
 class LabelsError(ValueError):
@@ -30,6 +31,8 @@ class RowIndex:
         Their labels, where they have some.
     kept : numpy.ndarray of int, optional
         The positions of those in use; by default all.
+    why : str
+        What messages say of those that are not.
 
     Examples
     --------
@@ -42,8 +45,8 @@ class RowIndex:
     [1, 3]
     """
 
-    def __init__(self, name, count, labels=None, kept=None):
-        self.name, self.count, self.labels, self.kept = name, count, labels, kept
+    def __init__(self, name, count, labels=None, kept=None, why=_MISSING):
+        self.name, self.count, self.labels, self.kept, self.why = name, count, labels, kept, why
 
     @classmethod
     def of(cls, values, name):
@@ -76,10 +79,15 @@ class RowIndex:
         return self.count - len(self)
 
     @property
+    def n_missing(self):
+        """How many rows with missing values are not in use."""
+        return self.left_out if self.why == _MISSING else 0
+
+    @property
     def note(self):
         """What to say of the rows that are left out; "" of none."""
         n = self.left_out
-        return f"{n} row{'s' * (n != 1)} with missing values left out" if n else ""
+        return f"{n} row{'s' * (n != 1)} {self.why} left out" if n else ""
 
     def named(self, which):
         """Return in words which of the rows in use a mask (n,) tells: the first of them.
@@ -98,9 +106,9 @@ class RowIndex:
         labelled = "" if self.index is None else " labelled"
         return f"row{'s' * (len(at) != 1)}{labelled} {', '.join(first)}{more}"
 
-    def take(self, kept):
-        """Return these rows with those in use at some positions alone."""
-        return RowIndex(self.name, self.count, self.labels, kept)
+    def take(self, kept, why=_MISSING):
+        """Return these rows with those in use at some positions alone, and why."""
+        return RowIndex(self.name, self.count, self.labels, kept, why)
 
     def part(self, rows):
         """Return some of the rows in use: a slice, positions or a mask, of the first axis."""

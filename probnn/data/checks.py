@@ -5,6 +5,8 @@ import numpy as np
 
 from probnn.data.frames import frame_of, names_of, to_numpy
 
+_flatten = keras.tree.flatten
+
 
 def shape_text(shape):
     """Write a shape for a message: n where the size is not known."""
@@ -64,9 +66,12 @@ def _shaped(head, what, y):
     return y.astype(np.result_type(y.dtype, np.float32), copy=False)
 
 
-def _check_values(head, what, y, weight):
+def _check_values(head, what, y, *weights):
     """Raise if a value of y that counts lies outside the support of the head's family."""
-    counts = True if weight is None else np.broadcast_to(_to_rank(weight, y) != 0, y.shape)
+    counts = np.True_
+    for weight in weights:
+        if weight is not None:
+            counts = counts & np.broadcast_to(_to_rank(weight, y) != 0, y.shape)
     head.family.check(y, what, counts)
     if y.dtype == "float64" and head.variable_dtype == "float32":
         with np.errstate(over="ignore"):
@@ -105,7 +110,7 @@ def features(x, what="x"):
     ValueError
         If there are zero rows, a column is not numeric, or a value is NaN or infinite.
     """
-    if isinstance(x, (list, tuple)) and all(np.isscalar(leaf) for leaf in keras.tree.flatten(x)):
+    if isinstance(x, (list, tuple)) and all(np.isscalar(leaf) for leaf in _flatten(x)):
         x = np.asarray(x)  # rows written out; a list of arrays is several inputs
     return keras.tree.map_structure(lambda leaf: _check_features(leaf, what), x)
 
@@ -161,6 +166,16 @@ def by_head(values, heads):
     if isinstance(heads, (list, tuple)) and isinstance(values, dict):
         return [values.get(head.name) for head in heads]
     return values
+
+
+def aligned_by_head(columns, y, heads, what="y"):
+    """Return y, in the structure that it has, with its frames in the order of `Columns`."""
+    if not (isinstance(heads, (list, tuple)) and isinstance(y, dict)):
+        return columns.aligned(y, what)
+    names = [head.name for head in heads]
+    if {*names} != {*y}:
+        return y  # for a check to refuse
+    return dict(zip(names, columns.aligned(by_head(y, heads), what), strict=True))
 
 
 def for_each(values, heads):
@@ -238,7 +253,7 @@ def weights(sample_weight, y, heads, what="sample_weight"):
                 f"{len(sample_weight)} of them."
             )
     else:
-        pairs = zip(keras.tree.flatten(heads), keras.tree.flatten(y), strict=True)
+        pairs = zip(_flatten(heads), _flatten(y), strict=True)
         checked = [_weight(head, what, sample_weight, each) for head, each in pairs]
         return checked[0]
     return _mapped(_weight, heads, what, by_head(sample_weight, heads), y)
@@ -266,17 +281,30 @@ def _weight(head, what, values, y):
     return values[:, 0] if values.shape == (*rows, 1) else values
 
 
-def arrays(x, y, sample_weight, heads, prefix=""):
-    """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree."""
+def arrays(x, y, sample_weight, heads, prefix="", masks=None):
+    """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree.
+
+    `masks(x, n)` is which time steps of n rows count, for each head in a list, or None for all: it
+    is asked where y has values that are none of the support.
+    """
     y = _responses(y, heads, f"{prefix}y")
     sample_weight = weights(sample_weight, y, heads, f"{prefix}sample_weight")
-    _mapped(_check_values, heads, f"{prefix}y", y, for_each(sample_weight, heads))
     rows = {
-        name: {leaf.shape[0] for leaf in keras.tree.flatten(value) if leaf is not None}
+        name: {leaf.shape[0] for leaf in _flatten(value) if leaf is not None}
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))
         if value is not None
     }
     if len(set().union(*rows.values())) > 1:
         found = ", ".join(f"{prefix}{name}: {sorted(n)}" for name, n in rows.items())
         raise ValueError(f"Expected the same number of rows everywhere. Received: {found}.")
+    counts = for_each(sample_weight, heads)
+    try:
+        _mapped(_check_values, heads, f"{prefix}y", y, counts)
+    except ValueError:
+        steps = any(head is not None and head.input_spec.ndim > 2 for head in _flatten(heads))
+        found = masks(x, len(_flatten(y)[0])) if steps and masks is not None else [None]
+        if all(mask is None for mask in found):
+            raise
+        found = keras.tree.pack_sequence_as(heads, found)
+        _mapped(_check_values, heads, f"{prefix}y", y, counts, found)
     return x, y, sample_weight

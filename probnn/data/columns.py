@@ -1,4 +1,4 @@
-"""The columns that a model takes, by name: where it was fitted on frames, it knows them."""
+"""Columns by name, of x and of y: a model that was fitted on frames knows them."""
 
 import keras
 import numpy as np
@@ -9,13 +9,13 @@ _flatten = keras.tree.flatten
 
 
 class Columns:
-    """The names of the columns of each input of a network, or of y, in the order that a fit had.
+    """The names of the columns of each x, or y, of a model, in the order in which it takes them.
 
     Parameters
     ----------
     names : list of (list of str, or None), optional
-        In the order of `keras.tree.flatten`; None for an input that has no names. By default
-        nothing is known of any.
+        Of each input, or head, in the order of `keras.tree.flatten`; None for one that has no
+        names. By default nothing is known of any.
 
     Examples
     --------
@@ -29,37 +29,56 @@ class Columns:
     def __init__(self, names=None):
         self.names = names if names is not None and any(names) else None
 
-    def learnt(self, x, what="x"):
-        """Return these columns, or if none are known those of x, whose names must differ."""
+    def __eq__(self, other):
+        return isinstance(other, Columns) and self.names == other.names
+
+    def __hash__(self):
+        return hash(str(self.names))
+
+    def of_each(self, n):
+        """Return those of each of n inputs, or heads, in a list."""
+        return [Columns([names]) for names in self.names or [None] * n]
+
+    def learnt(self, values, what="x"):
+        """Return these columns, or if none are known those of x or y, whose names must differ."""
         if self.names is not None:
             return self
-        names = [_names(leaf) for leaf in _leaves(x)]
+        names = [_names(leaf) for leaf in _leaves(values)]
         for each in filter(None, names):
             _check_different(each, what)
         return Columns(names)
 
-    def aligned(self, x, what="x"):
-        """Return x with the columns of its frames in this order; what has no names by position.
+    def aligned(self, values, what="x"):
+        """Return x or y with the columns of frames in this order; what has no names by position.
 
         Raises
         ------
         ValueError
-            If columns are missing, or there are others, or an array has another width.
+            If columns are missing, or there are others.
         """
-        inputs = _leaves(x)
-        if self.names is None or len(inputs) != len(self.names):
-            return x
+        return self._mapped(values, lambda leaf, names: _aligned(leaf, names, what))
+
+    def check_widths(self, x, what="x"):
+        """Raise ValueError if an array has more or fewer columns than these."""
+        self._mapped(x, lambda leaf, names: _check_width(leaf, names, what))
+
+    def _mapped(self, values, function):
+        """Return values with `function(leaf, names)` of each that has names here."""
+        leaves = _leaves(values)
+        if self.names is None or len(leaves) != len(self.names):
+            return values
         found = [
-            leaf if names is None else _aligned(leaf, names, what)
-            for leaf, names in zip(inputs, self.names, strict=True)
+            leaf if names is None else function(leaf, names)
+            for leaf, names in zip(leaves, self.names, strict=True)
         ]
-        return found[0] if inputs[0] is x else keras.tree.pack_sequence_as(x, found)
+        return found[0] if leaves[0] is values else keras.tree.pack_sequence_as(values, found)
 
 
-def _leaves(x):
-    """Return the inputs that x consists of, in a list; rows that are written out are one."""
-    is_rows = isinstance(x, (list, tuple)) and all(np.isscalar(leaf) for leaf in _flatten(x))
-    return [x] if is_rows else _flatten(x)
+def _leaves(values):
+    """Return what x or y consists of, in a list; rows that are written out are one."""
+    is_nest = isinstance(values, (list, tuple, dict))
+    is_rows = is_nest and all(np.isscalar(leaf) for leaf in _flatten(values))
+    return _flatten(values) if is_nest and not is_rows else [values]
 
 
 def _names(leaf):
@@ -78,15 +97,7 @@ def _check_different(names, what):
 
 def _aligned(leaf, names, what):
     given = _names(leaf)
-    if given is None:
-        shape = np.shape(leaf if hasattr(leaf, "shape") else to_numpy(leaf))
-        if (shape[-1] if len(shape) > 1 else 1) != len(names):
-            raise ValueError(
-                f"Expected {what} of shape (n, {len(names)}), with the columns that the model "
-                f"was fitted on: {_listed(names)}. Received: shape {tuple(shape)}."
-            )
-        return leaf
-    if given == names:
+    if given is None or given == names:
         return leaf
     _check_different(given, what)
     missing = [name for name in names if name not in given]
@@ -100,6 +111,16 @@ def _aligned(leaf, names, what):
             "same under other names."
         )
     return take_columns(leaf, [given.index(name) for name in names])
+
+
+def _check_width(leaf, names, what):
+    shape = np.shape(leaf if hasattr(leaf, "shape") else to_numpy(leaf))
+    if (shape[-1] if len(shape) > 1 else 1) != len(names):
+        raise ValueError(
+            f"Expected {what} of shape (n, {len(names)}), with the columns that the model "
+            f"was fitted on: {_listed(names)}. Received: shape {tuple(shape)}."
+        )
+    return leaf
 
 
 def _listed(names):

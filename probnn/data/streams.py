@@ -1,7 +1,7 @@
 """Streams of batches that a fit may be given in place of arrays, checked batch by batch.
 
 A `tf.data` dataset, a torch DataLoader, a `keras.utils.PyDataset`, a generator: each batch passes
-the checks of `probnn.data` before its step.
+the checks of `probnn.data` before its step. The last two may have frames in their batches.
 """
 
 import itertools
@@ -13,6 +13,10 @@ import keras
 from probnn import data
 from probnn.backend import keras_private
 from probnn.data.alignment import align_all
+from probnn.data.columns import Columns
+from probnn.data.frames import frame_of, to_numpy
+
+UNKNOWN = (Columns(), Columns())  # of x and of y
 
 
 def is_stream(x):
@@ -53,22 +57,46 @@ class CheckedBatches(keras_private.Batches):
         The heads that y is checked for.
     prefix : str
         What messages put before x, y and sample_weight: "validation ".
+    columns : tuple of Columns
+        Those of x and of y that frames are aligned with.
+    masks : callable, optional
+        As for `probnn.data.arrays`.
+    learn : bool
+        Whether columns that are not known are those of the first batch.
     shuffle : bool
         Whether a PyDataset's batches are shuffled; the other sources shuffle themselves.
     class_weight : dict, optional
         As in `fit`.
     """
 
-    def __init__(self, source, heads, prefix="", shuffle=False, class_weight=None):
-        if isinstance(source, types.GeneratorType):
-            source = _aligned(source, prefix)
+    def __init__(
+        self,
+        source,
+        heads,
+        prefix="",
+        columns=UNKNOWN,
+        masks=None,
+        learn=False,
+        shuffle=False,
+        class_weight=None,
+    ):
         self.source = source
-        self._batches, source = ahead(source)
+        self._frames = Frames(heads, columns, prefix, learn)
+        self._batches, source = ahead(self._frames.read(source))
         shuffle = shuffle and isinstance(source, keras.utils.PyDataset)
         super().__init__(source, shuffle=shuffle, class_weight=class_weight)
-        self._heads = heads
-        self._prefix = prefix
-        self.error = None
+        self._heads, self._prefix, self._masks = heads, prefix, masks
+        self._error = None
+
+    @property
+    def columns(self):
+        """The `Columns` of x and of y that frames are aligned with."""
+        return self._frames.columns
+
+    @property
+    def error(self):
+        """What was wrong with a batch; None so far."""
+        return self._error or self._frames.error
 
     def ahead(self):
         """Yield x, y and sample_weight of the batches to come, which stay in the stream."""
@@ -95,17 +123,111 @@ class CheckedBatches(keras_private.Batches):
     def check(self, number, *batch):
         """Raise, and keep, what is wrong with the batch of this number."""
         try:
-            data.arrays(*self._split(batch), self._heads, self._prefix)
+            data.arrays(*self._split(batch), self._heads, self._prefix, self._masks)
         except ValueError as error:
-            self.error = ValueError(f"In batch {number} of an epoch: {error}")
+            self._error = in_batch(number, error)
+            raise self._error from None
+
+
+def in_batch(number, error):
+    """Return an error that says in which batch it is, from 1 on."""
+    return ValueError(f"In batch {number} of an epoch: {error}")
+
+
+class Frames:
+    """What makes arrays of the frames in batches: columns by name, rows by the labels of x.
+
+    Parameters
+    ----------
+    heads : Head, or a list or dict of them
+        What y is the response of.
+    columns, prefix, learn
+        As for `CheckedBatches`.
+
+    Attributes
+    ----------
+    columns : tuple of Columns
+        Those that are known.
+    error : ValueError or None
+        What was wrong with a batch, which Keras may tell in other words.
+    """
+
+    def __init__(self, heads, columns, prefix="", learn=False):
+        self._heads, self.columns, self._prefix, self._learn = heads, columns, prefix, learn
+        self.error = None
+
+    def read(self, source):
+        """Return a stream of arrays: a generator or PyDataset of the batches of another."""
+        if isinstance(source, types.GeneratorType):
+            return (self(*each) for each in enumerate(source, start=1))
+        if isinstance(source, keras.utils.PyDataset):
+            found = _Dataset(source, self)
+            if self._learn and source.num_batches != 0:
+                found.read_first()
+            return found
+        return source
+
+    def __call__(self, number, batch):
+        """Return the batch of this number, from 1 on, with arrays in place of frames."""
+        is_tuple = isinstance(batch, (tuple, list))
+        try:
+            parts = self._arranged(*keras.utils.unpack_x_y_sample_weight(batch))
+        except ValueError as error:
+            self.error = in_batch(number, error)
             raise self.error from None
+        parts = [keras.tree.map_structure(_as_array, each) for each in parts]
+        return tuple(parts[: len(batch)]) if is_tuple else parts[0]
+
+    def _arranged(self, x, y=None, sample_weight=None):
+        prefix = self._prefix
+        x, y, sample_weight = align_all(x, y, sample_weight, prefix)
+        if self._learn:
+            of_x, of_y = self.columns
+            by_head = data.by_head(y, self._heads)
+            self.columns = of_x.learnt(x, f"{prefix}x"), of_y.learnt(by_head, f"{prefix}y")
+            self._learn = False
+        of_x, of_y = self.columns
+        x = of_x.aligned(x, f"{prefix}x")
+        y = data.aligned_by_head(of_y, y, self._heads, f"{prefix}y")
+        of_x.check_widths(x, f"{prefix}x")
+        return x, y, sample_weight
 
 
-def _aligned(batches, prefix):
-    """Yield batches whose y and sample weights are in the order of x, by their labels."""
-    for batch in batches:
-        parts = keras.utils.unpack_x_y_sample_weight(batch)
-        yield align_all(*parts, prefix)[: len(batch)] if isinstance(batch, tuple) else batch
+def _as_array(leaf):
+    return leaf if frame_of(leaf) is None else to_numpy(leaf)
+
+
+class _Dataset(keras.utils.PyDataset):
+    """The batches of a PyDataset, frames in them as arrays."""
+
+    def __init__(self, source, frames):
+        super().__init__(source.workers, source.use_multiprocessing, source.max_queue_size)
+        self._source, self._frames, self._first = source, frames, None
+
+    def read_first(self):
+        """Read the first batch, which is given again when it is asked for in this process."""
+        first = self[0]
+        self._first = None if self.workers > 1 or self.use_multiprocessing else first
+
+    @property
+    def num_batches(self):
+        """The number of batches, or None where there is no end."""
+        return self._source.num_batches
+
+    def __getitem__(self, i):
+        if i == 0 and self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._frames(i + 1, self._source[i])
+
+    def on_epoch_begin(self):
+        """Tell the source that an epoch begins."""
+        self._source.on_epoch_begin()
+
+    def on_epoch_end(self):
+        """Tell the source that an epoch has ended."""
+        self._first = None
+        self._source.on_epoch_end()
 
 
 class _ReadAhead:

@@ -65,7 +65,8 @@ class Rows:
         self.d = _believed(model, x, what.replace("y", "x"))
         self.d, y = self.d.coded(y)
         self.x = model.aligned(x)
-        self.given, family = read(y, what)
+        counted = model.counted(x) if len(self.d.shape) > 1 else None
+        self.given, family = read(y, what, counted)
         if len(self.given) != len(self.d):
             raise ValueError(
                 f"Expected as many rows of {what} as of x. Received: {len(self.given)} and "
@@ -79,7 +80,6 @@ class Rows:
             self.d, self.y, self.given = self.d[kept], self.y[kept], self.given[kept]
         self.n, self.index, self.thinned = len(self.given), None, False
         if len(self.d.shape) > 1:
-            counted = model.counted(x)
             counted = np.ones(self.d.shape, bool) if counted is None else counted
             self._take(np.nonzero(counted))
             self.thinned = _depend(self)
@@ -184,8 +184,9 @@ class Evidence:
         self.held = self.train if self.validation is None else self.validation
         self.family = self.train.d.family if model.trials is not None else self.head.family
 
-    def _read(self, y, what):
-        return np.asarray(data.response(y, self.head, what), dtype="float64"), None
+    def _read(self, y, what, counted):
+        y = data.response(y, self.head, what, weight=counted)
+        return np.asarray(y, dtype="float64"), None
 
     @property
     def subject(self):
@@ -336,7 +337,7 @@ def _together(model, x, y, what="y"):
     rows = model.rows(x)
     if x is not None and rows.kept is not None:
         x = to_frame(x).iloc[rows.kept]
-    return x, rows.align(y, what)
+    return x, model.response(rows.align(y, what), what)
 
 
 def _believed(model, x, what):
@@ -422,7 +423,7 @@ def _reader_of_trials(model, y):
         pairs = reading(values)
         if pairs.shape == (len(trials), 2) and np.array_equal(pairs[:, 1], trials):
 
-            def read(y, what, reading=reading):
+            def read(y, what, counted, reading=reading):
                 pairs = reading(numbers(y, what))
                 binomial.check(pairs, what)
                 return pairs, binomial

@@ -160,6 +160,10 @@ class FittedModel:
         """Return x with the columns of a frame in the order in which the model takes them."""
         return x
 
+    def response(self, y, what="y"):
+        """Return y with the columns of a frame in the order in which the model takes them."""
+        return y
+
     def columns(self, x):
         """Return the columns (n, p) that the location is made of; None where x is no table."""
         x = data.features(self.aligned(x))

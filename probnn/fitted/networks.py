@@ -19,7 +19,13 @@ from probnn.models import Sequential
 from probnn.networks.entered import entered
 from probnn.networks.graph import NotOneHeadError, split
 from probnn.networks.heads import Head
-from probnn.networks.inputs import columns_of, masks_of, read_inputs
+from probnn.networks.inputs import (
+    columns_of,
+    masks_of,
+    read_inputs,
+    response_columns_of,
+    response_labels,
+)
 from probnn.networks.layers import adds_noise, is_penalised
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
@@ -96,13 +102,13 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        x, rows = read_inputs(self.model, x), data.rows_of(x)
+        (labels, *_), x = response_labels(self.model, x), read_inputs(self.model, x)
         n, raw = len(keras.tree.flatten(x)[0]), []
         for first in range(0, n, _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
             each = self.model(part, training=False)
             raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
-        return Predictive(head.family, head.to_params(np.concatenate(raw))).of_rows(rows)
+        return Predictive(head.family, head.to_params(np.concatenate(raw))).labelled(labels)
 
     def counted(self, x):
         """Return which time steps the network does not mask."""
@@ -113,6 +119,10 @@ class FittedNetwork(FittedModel):
     def aligned(self, x):
         """Return x with the columns of a frame in the order of the network's."""
         return columns_of(self.model).aligned(x)
+
+    def response(self, y, what="y"):
+        """Return y with the columns of a frame in the order of the network's."""
+        return response_columns_of(self.model).aligned(y, what)
 
     def used(self, table, named):
         """Return the columns as numbers; raises unless they are those that the network takes."""
@@ -188,6 +198,10 @@ class FittedEnsemble(FittedModel):
     def aligned(self, x):
         """Return x with the columns of a frame in the order of the networks'."""
         return self.members[0].aligned(x)
+
+    def response(self, y, what="y"):
+        """Return y with the columns of a frame in the order of the networks'."""
+        return self.members[0].response(y, what)
 
     def used(self, table, named):
         """Return the columns as numbers; raises unless they are those that the networks take."""

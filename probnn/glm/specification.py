@@ -98,7 +98,7 @@ class Specification:
         if kept is not None:
             rows = rows.take(kept)
             tables = {n: None if v is None else take(v, kept) for n, v in tables.items()}
-        self.rows, self.n_missing = rows, rows.left_out
+        self.rows, self.n_missing = rows, rows.n_missing
         return tables
 
     def _read(self, y, X, designs, fixed):

@@ -11,7 +11,12 @@ from probnn.backend import keras_private
 from probnn.fitting.objective import Objective
 from probnn.networks.affine import compose
 from probnn.networks.heads import Head
-from probnn.networks.inputs import read_inputs
+from probnn.networks.inputs import (
+    columns_of,
+    know_columns,
+    read_inputs,
+    response_columns_of,
+)
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.copies import give_weights
 
@@ -322,8 +327,7 @@ def _rebuilt(model, made):
             tensor = layer(tensor)
         outputs = _tree.pack_sequence_as(model.output, [tensor])
         new = type(model)(inputs, outputs, name=model.name)
-    if hasattr(model, "input_columns"):
-        new.input_columns = model.input_columns
+    know_columns(new, columns_of(model), response_columns_of(model))
     for layer, old in made:
         if old is not None:
             give_weights(old, layer)

@@ -10,9 +10,9 @@ def for_metrics(head, y, raw, weight, counts):
     """
     ops = keras.ops
     mean, y = head.mean(raw), head.family.observed_mean(y)
-    if weight is not None:  # else no y is NaN
+    if weight is not None or counts is not None:  # else no y is NaN
         y = ops.cast(y, mean.dtype)
-        missing = ops.isnan(y)
+        missing = ops.logical_not(ops.isfinite(y))
         y = ops.where(missing, ops.zeros_like(y), y)
         if len(missing.shape) == len(raw.shape):
             missing = ops.any(missing, axis=-1)

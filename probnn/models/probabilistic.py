@@ -15,12 +15,18 @@ from probnn.models.metrics import for_metrics
 from probnn.models.saved import Saved
 from probnn.networks.entered import entered
 from probnn.networks.heads import Head
-from probnn.networks.inputs import read_inputs
+from probnn.networks.inputs import know_columns, learnt_columns, read_inputs, response_labels
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.networks.passes import random_passes
 from probnn.training.checked import checked_arrays, checked_stream, checked_validation
 from probnn.training.conditions import check_compiled
-from probnn.training.fitting import arguments, fit, train, with_arguments_of
+from probnn.training.fitting import (
+    arguments,
+    check_some_count,
+    fit,
+    train,
+    with_arguments_of,
+)
 from probnn.training.new_heads import adapt_to_arrays, adapt_to_stream, first_rows
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -31,8 +37,8 @@ class Probabilistic(Saved):
 
     Attributes
     ----------
-    input_columns : Columns
-        The names of the columns of the frames that the model was fitted on.
+    input_columns, response_columns : Columns
+        The names of the columns of the frames x, and y, that the model was fitted on.
     """
 
     @property
@@ -106,7 +112,7 @@ class Probabilistic(Saved):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics with the means that raw outputs stand for.
 
-        Masked time steps are left out, and a y that is NaN, for its sample weight is 0.
+        Masked time steps are left out, and a y that is not finite, for its sample weight is 0.
         """
         masks = self.__dict__.pop("_masks", None)
         if keras_private.has_metrics(self):
@@ -129,11 +135,11 @@ class Probabilistic(Saved):
         """Fit the weights by minimising the negative log-likelihood.
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
-        The names of a frame's columns are remembered, and saved: later frames are aligned by them.
+        The names of the columns of x and y are remembered, and saved: later frames are aligned by
+        them, and so are the frames in the batches of a generator or a PyDataset.
         A head that is still new, and is trained, first adapts to y, or to the y of the first batch
         of a stream, by the sample or class weights and without masked time steps. Where a sample
-        weight is 0, y was not observed: any number does, and NaN. Masked time steps are checked
-        too: fill them with any value that the family supports.
+        weight is 0, or a time step masked, y was not observed: any number does, and NaN.
 
         Parameters
         ----------
@@ -147,22 +153,29 @@ class Probabilistic(Saved):
         ------
         ValueError
             For numbers of rows that do not agree, values that are not finite, a y of the wrong
-            shape or outside the family's support, a negative weight. Arrays are checked before
-            anything changes; batches of a stream, each before its step.
+            shape or outside the family's support, a negative weight, weights that are all 0.
+            Arrays are checked before anything changes; batches of a stream, each before its step.
         """
         given, stream = arguments(self, *args, **kwargs), None
-        class_weight, columns = given.class_weight, self.input_columns
+        class_weight = given.class_weight
         check_compiled(self)
         if streams.is_stream(given.x):
             stream = checked_stream(
-                self, given.x, given.y, shuffle=given.shuffle, class_weight=class_weight
+                self,
+                given.x,
+                given.y,
+                learn=True,
+                shuffle=given.shuffle,
+                class_weight=class_weight,
             )
+            columns = stream.columns
             given.x, given.shuffle, given.class_weight = stream, False, None
         else:
-            columns = columns.learnt(given.x)
+            columns = learnt_columns(self, given.x, given.y)
             given.x, given.y, given.sample_weight = checked_arrays(
                 self, given.x, given.y, given.sample_weight, columns=columns
             )
+            check_some_count(given)
         given.validation_data = checked_validation(self, given.validation_data, columns)
         with _error_of(stream, given.validation_data), entered(self):
             if stream is None:
@@ -172,7 +185,7 @@ class Probabilistic(Saved):
                 adapt_to_arrays(self, self.heads, given.x, *rows, class_weight)
             else:
                 adapt_to_stream(self, self.heads, stream, class_weight)
-            self.input_columns = columns
+            know_columns(self, *columns)
             return train(self, super().fit, given)
 
     def evaluate(
@@ -201,6 +214,7 @@ class Probabilistic(Saved):
                 x = stream = checked_stream(self, x, y)
             else:
                 x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
+                data.check_some_count(sample_weight)
         with _error_of(stream), backend.many_programs(), entered(self):
             return super().evaluate(
                 x=x,
@@ -216,11 +230,11 @@ class Probabilistic(Saved):
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
-        columns = self.input_columns.learnt(x)
+        columns = learnt_columns(self, x, y)
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight, columns=columns)
         with entered(self):
             adapt_to_arrays(self, self.heads, x, y, sample_weight, class_weight)
-            self.input_columns = columns
+            know_columns(self, *columns)
             return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -313,20 +327,22 @@ class Probabilistic(Saved):
         """
         from probnn.predictive import PooledPredictive, Predictive
 
-        rows = None if streams.is_stream(x) else data.rows_of(x)
+        labels = response_labels(self, None if streams.is_stream(x) else x)
+        labels = keras.tree.pack_sequence_as(self.heads, labels)
 
-        def believed(head, raw):
-            return Predictive(head.family, head.to_params(raw)).of_rows(rows)
+        def believed(head, raw, labels):
+            return Predictive(head.family, head.to_params(raw)).labelled(labels)
 
         if passes is None:
-            return _map(believed, self.heads, self._predict_raw(x, **kwargs))
+            return _map(believed, self.heads, self._predict_raw(x, **kwargs), labels)
         if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 2:
             raise ValueError(
                 f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
             )
         with entered(self), random_passes(self):
             each = [
-                _map(believed, self.heads, self._predict_raw(x, **kwargs)) for _ in range(passes)
+                _map(believed, self.heads, self._predict_raw(x, **kwargs), labels)
+                for _ in range(passes)
             ]
         return _map(lambda *members: PooledPredictive(members), *each)
 
@@ -355,9 +371,13 @@ class Probabilistic(Saved):
         )
 
     def _predict_raw(self, x, verbose="auto", **kwargs):
-        if not streams.is_stream(x):
+        stream = None
+        if streams.is_stream(x):
+            stream = streams.Frames(self.heads, (self.input_columns, self.response_columns))
+            x = stream.read(x)
+        else:
             x = read_inputs(self, x)
-        with backend.many_programs(), entered(self):
+        with _error_of(stream), backend.many_programs(), entered(self):
             return _map(_host_float64, super().predict(x, verbose=shown(verbose), **kwargs))
 
 

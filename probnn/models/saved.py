@@ -7,6 +7,7 @@ from pathlib import Path
 
 from probnn import _files, data
 from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5
+from probnn.networks.inputs import know_columns
 
 _COLUMNS = "columns.json"
 _MODELS, _WEIGHTS = (".keras", ".h5", ".hdf5"), (".weights.h5",)  # endings of single files
@@ -15,7 +16,7 @@ _MODELS, _WEIGHTS = (".keras", ".h5", ".hdf5"), (".weights.h5",)  # endings of s
 class Saved:
     """What Model and Sequential add to saving: an earlier file is never lost to a failed one."""
 
-    input_columns = data.Columns()
+    input_columns = response_columns = data.Columns()
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Save the model as `keras.Model.save` does, but in one step.
@@ -52,13 +53,15 @@ class Saved:
 
     def save_assets(self, dir_path):
         """Save the names of columns, where Keras saves what are no weights."""
-        if self.input_columns.names is not None:
-            (Path(dir_path) / _COLUMNS).write_text(json.dumps(self.input_columns.names))
+        names = {"x": self.input_columns.names, "y": self.response_columns.names}
+        if any(names.values()):
+            (Path(dir_path) / _COLUMNS).write_text(json.dumps(names))
 
     def load_assets(self, dir_path):
         """Load what `save_assets` saved."""
         if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
-            self.input_columns = data.Columns(json.loads(path.read_text()))
+            names = json.loads(path.read_text())
+            know_columns(self, data.Columns(names["x"]), data.Columns(names["y"]))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What a network takes as input: columns by name, and arrays of the shape of its inputs."""
+"""What a network takes: columns of x and y by name, and arrays of the shape of its inputs."""
 
 import keras
 import numpy as np
@@ -14,6 +14,33 @@ _ROWS = 1024  # that are passed through a network at once, to ask which of their
 def columns_of(model):
     """Return the `Columns` that a network was fitted on: unknown ones of a plain Keras model."""
     return getattr(model, "input_columns", data.Columns())
+
+
+def response_columns_of(model):
+    """Return the `Columns` of the y of each head, as `columns_of` does those of x."""
+    return getattr(model, "response_columns", data.Columns())
+
+
+def learnt_columns(model, x, y):
+    """Return the `Columns` of x and of y that a model knows, or if it knows none those of these."""
+    y = data.by_head(y, model.heads)
+    return columns_of(model).learnt(x), response_columns_of(model).learnt(y, "y")
+
+
+def know_columns(model, x, y):
+    """Let a network of this package know the `Columns` of x and of y."""
+    if hasattr(model, "response_columns"):
+        model.input_columns, model.response_columns = x, y
+
+
+def response_labels(model, x):
+    """Return the `ResponseLabels` of a prediction of x, a list with those of each head."""
+    rows, columns = data.rows_of(x), response_columns_of(model)
+    return [data.ResponseLabels(rows, each) for each in columns.of_each(len(_heads(model)))]
+
+
+def _heads(model):
+    return _flatten(model.heads) if hasattr(model, "heads") else [None]
 
 
 def read_inputs(model, x, what="x", columns=None):
@@ -37,7 +64,9 @@ def read_inputs(model, x, what="x", columns=None):
         finite.
     """
     columns = columns_of(model) if columns is None else columns
-    x = data.features(columns.aligned(x, what), what)
+    x = columns.aligned(x, what)
+    columns.check_widths(x, what)
+    x = data.features(x, what)
     leaves = _flatten(x)
     pairs = zip(leaves, _symbolic(model, x) or [None] * len(leaves), strict=True)
     return keras.tree.pack_sequence_as(x, [_in_rank(*pair, what) for pair in pairs])

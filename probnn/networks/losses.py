@@ -3,6 +3,7 @@
 import keras
 
 from probnn import backend, families
+from probnn.backend import keras_private
 from probnn.data import shape_text
 
 
@@ -37,9 +38,9 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Notes
     -----
     Raw output has shape (..., units * k); y has shape (..., units), or (...) or (..., 1) when
-    units is 1, and never broadcasts. Where the sample weight is 0, y is not looked at, so that a y
-    that was not observed may be NaN. The loss of a row is the sum over its independent responses:
-    -log p(y_1) - ... - log p(y_units).
+    units is 1, and never broadcasts. Where the sample weight is 0, or a time step masked, y is not
+    looked at, so that a y that was not observed may be NaN. The loss of a row is the sum over its
+    independent responses: -log p(y_1) - ... - log p(y_units).
 
     Examples
     --------
@@ -67,8 +68,12 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Return the reduced loss of rows, each times its weight."""
-        if sample_weight is not None:
-            y_true = self._observed(*self._read(y_true, y_pred), sample_weight)
+        mask = keras_private.mask_of(y_pred)
+        if mask is not None:
+            mask = keras.ops.cast(mask, self.dtype)
+        for weight in (sample_weight, mask):
+            if weight is not None:
+                y_true = self._observed(*self._read(y_true, y_pred), weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):

@@ -89,7 +89,7 @@ class Inputs:
 
     def response(self, y):
         """Return y as an array, in the order of the rows; None stays None."""
-        return None if y is None else to_numpy(self.index.align(y, "y"))
+        return None if y is None else to_numpy(self.model.response(self.index.align(y, "y")))
 
     def half_width(self, table, *options):
         """Return `FittedModel.half_width` of rows in a table like that of x."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn import families
 from probnn.data.classes import Classes
-from probnn.predictive.predictive import Predictive
+from probnn.predictive.predictive import Predictive, check_same_responses
 
 
 class PooledPredictive(Predictive):
@@ -41,8 +41,9 @@ class PooledPredictive(Predictive):
         self.members = list(members)
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
-        self.rows = self.members[0].rows
-        self.members = [each.aligned(self.rows) for each in self.members]
+        self.labels = self.members[0].labels
+        self.members = [each.aligned(self.labels) for each in self.members]
+        check_same_responses(self.members)
         kinds = {each.family for each in self.members}
         sizes = {each.shape for each in self.members}
         if len(kinds) > 1 or len(sizes) > 1:

@@ -4,10 +4,10 @@ import copy
 
 import numpy as np
 
-from probnn.data.alignment import RowIndex, order_of
+from probnn.data.alignment import RowIndex
 from probnn.data.classes import Classes
-from probnn.data.columns import Columns
-from probnn.data.frames import names_of, to_numpy
+from probnn.data.frames import to_numpy
+from probnn.data.response_labels import ResponseLabels
 from probnn.families._frozen import Frozen, FrozenScipy
 from probnn.families.registry import of_params
 from probnn.predictive.integrals import most_probable, numeric_crps
@@ -62,8 +62,7 @@ class Predictive:
     """
 
     members = ()  # those of a pool of models
-    rows = None  # the RowIndex by whose labels y goes, where x had some
-    columns = Columns()  # those of y, by whose names frames go, where the fitted y had some
+    labels = ResponseLabels()  # of rows, where x had some, and of the columns of y, by which y goes
 
     def __init__(self, family, params, classes=None):
         self.family = of_params(family, params)
@@ -119,7 +118,7 @@ class Predictive:
         Returns
         -------
         numpy.ndarray, shape (n,)
-            Labels of classes, or counts.
+            ResponseLabels of classes, or counts.
 
         Raises
         ------
@@ -330,14 +329,14 @@ class Predictive:
     def coded(self, y):
         """Return the distributions of the codes of classes, and labels as codes, a row for each.
 
-        A series goes by its labels where those of the rows are known, and the columns of a frame by
-        their names where they are. Of numbers, and of classes
-        whose labels are their codes, both are then returned as they are.
+        A series goes by its labels where those of the rows are known, and a frame by the names of
+        its columns where those of y are. Of numbers, and of classes whose labels are their codes,
+        both are then returned as they are.
 
         Parameters
         ----------
         y : array_like
-            Labels.
+            ResponseLabels.
 
         Returns
         -------
@@ -357,8 +356,7 @@ class Predictive:
         >>> d.classes.tolist(), y.tolist()
         ([0, 1], [1.0])
         """
-        y = y if self.rows is None else self.rows.align(y, "y")
-        y = y if names_of(y) is None else self.columns.aligned(y, "y")
+        y = self.labels.align(y)
         if self._coding is not None and not self._coding.are_codes:
             return self._of_codes(), self._coding.encode(y)
         if self.family.has_classes and to_numpy(y).dtype.kind not in "biuf":
@@ -455,25 +453,22 @@ class Predictive:
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
         found = self._rows(rows)
-        return found if self.rows is None else found.of_rows(self.rows.part(rows))
+        return found.labelled(self.labels.part(rows))
 
-    def of_rows(self, rows):
-        """Return the distributions as those of rows with this `RowIndex`, or None."""
+    @property
+    def rows(self):
+        """The `RowIndex` by whose labels y goes; None where x had none."""
+        return self.labels.rows
+
+    def labelled(self, labels):
+        """Return the distributions as those of rows and columns with these `ResponseLabels`."""
         other = copy.copy(self)
-        other.rows = rows
+        other.labels = labels
         return other
 
-    def of_columns(self, columns):
-        """Return the distributions as those of a y of these `Columns`, by which frames of y go."""
-        other = copy.copy(self)
-        other.columns = columns
-        return other
-
-    def aligned(self, rows):
-        """Return the distributions in the order of rows, where the labels of both are known."""
-        if rows is None or self.rows is None:
-            return self
-        order = order_of(rows.index, self.rows.index, "distributions", rows.name)
+    def aligned(self, labels):
+        """Return the distributions in the order of the rows of `ResponseLabels`, if both know."""
+        order = labels.order_in(self.labels)
         return self if order is None else self[order]
 
     def flatten(self, where=None):
@@ -505,7 +500,7 @@ class Predictive:
     def _rows(self, index):
         values = {**self.params, **self.given}
         rows = {name: v[index] for name, v in values.items()}
-        return Predictive(self.family, rows, classes=self._coding).of_columns(self.columns)
+        return Predictive(self.family, rows, classes=self._coding)
 
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}
@@ -548,3 +543,14 @@ def check_predictive(d):
         )
     if not len(d):
         raise ValueError("Expected at least one row. Received: zero rows.")
+
+
+def check_same_responses(predictives):
+    """Raise if the columns of y that distributions are of are known, and in different orders."""
+    known = {d.labels.columns for d in predictives if d.labels.columns.names is not None}
+    if len(known) > 1:
+        orders = sorted(str(each.names[0]) for each in known)
+        raise ValueError(
+            "Expected distributions of the same columns of y, in one order. Received: "
+            f"{' and '.join(orders)}."
+        )

@@ -40,7 +40,7 @@ class RecalibratedPredictive(Predictive):
     def __init__(self, base, levels, targets):
         super().__init__(base.family, {**base.params, **base.given})
         self.base, self.levels, self.targets = base, levels, targets
-        self.rows = base.rows
+        self.labels = base.labels
 
     @property
     def frozen(self):

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from probnn.predictive import Predictive
+from probnn.data.frames import names_of
+from probnn.predictive import Predictive, check_same_responses
 from probnn.scores.rules import (
     SCORES,
     brier,
@@ -68,8 +69,10 @@ def table(predictives, y, scores=None, *, reference=None):
     crps  narrow  0.456       0.000  0.000
           wide    0.440      -0.017  0.036
     """
-    predictives, rows = _named(predictives)
-    y = y if rows is None else rows.align(y, "y")
+    predictives, labels = _named(predictives)
+    y = y if labels.rows is None else labels.rows.align(y, "y")
+    if names_of(y) is None:
+        check_same_responses(predictives.values())
     reference = next(iter(predictives)) if reference is None else reference
     if reference not in predictives:
         raise ValueError(
@@ -97,7 +100,7 @@ def table(predictives, y, scores=None, *, reference=None):
 
 
 def _named(predictives):
-    """Return name -> Predictive, all of the same rows in one order, and their `RowIndex`."""
+    """Return name -> Predictive, all of the same rows in one order, and their `ResponseLabels`."""
     if not isinstance(predictives, dict) or not predictives:
         raise ValueError(
             "Expected at least one Predictive with a name, as {'GLM': d}. Received: "
@@ -114,8 +117,9 @@ def _named(predictives):
         raise ValueError(
             f"Expected Predictives of the same rows. Received numbers of them: {sizes}."
         )
-    rows = next((d.rows for d in predictives.values() if d.rows is not None), None)
-    return {name: d.aligned(rows) for name, d in predictives.items()}, rows
+    all_of = [d.labels for d in predictives.values()]
+    labels = next((each for each in all_of if each.rows is not None), all_of[0])
+    return {name: d.aligned(labels) for name, d in predictives.items()}, labels
 
 
 def _measure(y, d):

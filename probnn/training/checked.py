@@ -1,10 +1,12 @@
 """What a model is given to train on, checked."""
 
+import functools
+
 import keras
 
 from probnn import data
 from probnn.data import streams
-from probnn.networks.inputs import read_inputs
+from probnn.networks.inputs import columns_of, masks_of, read_inputs, response_columns_of
 from probnn.training.new_heads import build_heads
 
 _flatten = keras.tree.flatten
@@ -13,7 +15,7 @@ _flatten = keras.tree.flatten
 def checked_arrays(model, x, y, sample_weight, prefix="", columns=None):
     """Return (x, y, sample_weight) as arrays that the heads of a model can be fitted to.
 
-    `columns` are those that x is aligned with; by default the model's.
+    `columns` are those that x and y are aligned with; by default the model's.
     """
     if y is None:
         raise ValueError(
@@ -23,9 +25,12 @@ def checked_arrays(model, x, y, sample_weight, prefix="", columns=None):
         )
     _check_float64(model)
     x, y, sample_weight = data.align_all(x, y, sample_weight, prefix)
-    x = read_inputs(model, x, f"{prefix}x", columns)
+    of_x, of_y = columns or (columns_of(model), response_columns_of(model))
+    x = read_inputs(model, x, f"{prefix}x", of_x)
+    y = data.aligned_by_head(of_y, y, model.heads, f"{prefix}y")
     build_heads(model, model.heads, x)
-    return data.arrays(x, y, sample_weight, model.heads, prefix)
+    masks = functools.partial(masks_of, model)
+    return data.arrays(x, y, sample_weight, model.heads, prefix, masks)
 
 
 def _check_float64(model):
@@ -39,15 +44,20 @@ def _check_float64(model):
         )
 
 
-def checked_stream(model, x, y, prefix="", **options):
-    """Return a stream of batches whose every batch is checked before a step sees it."""
+def checked_stream(model, x, y, prefix="", columns=None, **options):
+    """Return a stream of batches whose every batch is checked before a step sees it.
+
+    `columns` are as for `checked_arrays`.
+    """
     if y is not None:
         raise ValueError(
             f"Expected no {prefix}y beside a {type(x).__name__}, whose batches hold it. "
             f"Received: {prefix}y of type {type(y).__name__}."
         )
     _check_float64(model)
-    return streams.CheckedBatches(x, model.heads, prefix, **options)
+    columns = columns or (columns_of(model), response_columns_of(model))
+    masks = functools.partial(masks_of, model)
+    return streams.CheckedBatches(x, model.heads, prefix, columns, masks, **options)
 
 
 def checked_validation(model, validation_data, columns=None):
@@ -55,7 +65,8 @@ def checked_validation(model, validation_data, columns=None):
     if validation_data is None:
         return None
     if streams.is_stream(validation_data):
-        return checked_stream(model, validation_data, None, "validation ")
+        return checked_stream(model, validation_data, None, "validation ", columns)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     x, y, sample_weight = checked_arrays(model, x, y, sample_weight, "validation ", columns)
+    data.check_some_count(sample_weight, "validation sample_weight")
     return (x, y) if sample_weight is None else (x, y, sample_weight)

@@ -3,11 +3,15 @@
 import keras
 import numpy as np
 
+from probnn.data import check_some_count, for_each
+from probnn.networks.inputs import masks_of
 from probnn.training import copies
 from probnn.training.checked import checked_arrays
 from probnn.training.ensemble import check_probabilistic, train_on_rows
 from probnn.training.fitting import check_choice
-from probnn.training.trees import count
+from probnn.training.trees import count, take
+
+_flatten = keras.tree.flatten
 
 
 def cross_val_score(
@@ -33,12 +37,15 @@ def cross_val_score(
     model : probnn.Model or probnn.Sequential
         Compiled: the configuration of the copies that are trained. Nothing about it changes.
     x, y, sample_weight, batch_size, epochs, callbacks, verbose, shuffle
-        As in `probnn.DeepEnsemble.fit`.
+        As in `probnn.DeepEnsemble.fit`. Rows of weight 0 are in no fold: of them y was not
+        observed. Other weights count in training, not in the score.
     cv : int, or an object with `split(x, y)`, or an iterable of (train rows, test rows)
-        A number of folds of shuffled rows; or what `sklearn.model_selection` offers.
+        A number of folds of shuffled rows; or what `sklearn.model_selection` offers. Numbers of
+        rows are those of x.
     scoring : callable, optional
         `scoring(y, predictive)` of the held-out rows, a number or one for each row, which are
-        averaged; the log-density of y unless told, so that greater is better.
+        averaged; the log-density of y unless told, so that greater is better: of steps and heads
+        that are not masked, and have a weight other than 0.
     seed : int
         For the folds, the initial weights and the shuffles.
     at_once : {"auto", True, False}
@@ -69,7 +76,8 @@ def cross_val_score(
     check_probabilistic(model)
     template = copies.fresh(model, [seed, 0])
     data = checked_arrays(template, x, y, sample_weight)
-    folds = _folds(cv, count(data), data, seed)
+    check_some_count(data[2])
+    folds = _folds(cv, data, seed)
     scores = np.empty(len(folds))
     for size in sorted({len(train) for train, _ in folds}):
         group = [i for i, (train, _) in enumerate(folds) if len(train) == size]
@@ -89,29 +97,52 @@ def cross_val_score(
             shuffle=shuffle,
         )
         for i, trained in zip(group, models, strict=True):
-            scores[i] = _score(trained, data, folds[i][1], scoring)
+            scores[i] = _score(trained, take(data, folds[i][1]), scoring)
     return scores
 
 
-def _score(model, data, rows, scoring):
-    x, y = keras.tree.map_structure(lambda leaf: leaf[rows], data[:2])
-    believed = model.predict_distribution(x, verbose=0)
+def _score(model, data, scoring):
+    x, y, sample_weight = data
+    believed, heads = model.predict_distribution(x, verbose=0), model.heads
     if scoring is not None:
         return float(np.mean(scoring(y, believed)))
-    found = keras.tree.map_structure(lambda d, y: float(np.mean(d.log_prob(y))), believed, y)
-    return sum(keras.tree.flatten(found))
+    steps = any(head.input_spec.ndim > 2 for head in _flatten(heads))
+    masks = masks_of(model, x, count(data)) if steps else [None] * len(_flatten(heads))
+    found = zip(*map(_flatten, (believed, y, for_each(sample_weight, heads))), masks, strict=True)
+    return sum(_mean_log_prob(*each) for each in found)
 
 
-def _folds(cv, n, data, seed):
-    """Return [(train rows, test rows), ...]."""
+def _mean_log_prob(d, y, *weights):
+    """Return the mean log-density of what counts: (n,) or (n, t) weights say so, or None."""
+    found = d.log_prob(y)
+    counts = np.ones(found.shape, bool)
+    for weight in weights:
+        if weight is not None:
+            counts &= (weight != 0).reshape(weight.shape + (1,) * (found.ndim - weight.ndim))
+    return float(np.mean(found[counts]))
+
+
+def _folds(cv, data, seed):
+    """Return [(train rows, test rows), ...] of the rows whose weight is not 0 for every head."""
+    n = count(data)
+    known = [w for w in _flatten(data[2]) if w is not None]
+    all_known = len(known) == len(_flatten(data[2]))
+    counts = np.any([w.reshape(n, -1).any(axis=1) for w in known], axis=0) if all_known else True
+    counts = np.broadcast_to(counts, n)
+    rows = np.flatnonzero(counts)
     if isinstance(cv, (int, np.integer)):
-        if not 2 <= cv <= n:
-            raise ValueError(f"Expected 2 to {n} folds of {n} rows. Received: cv={cv}.")
-        parts = np.array_split(np.random.default_rng(seed).permutation(n), cv)
-        everything = np.arange(n)
-        return [(np.setdiff1d(everything, part), np.sort(part)) for part in parts]
-    pairs = cv.split(*data[:2]) if hasattr(cv, "split") else cv
-    folds = [(np.arange(n)[train], np.arange(n)[test]) for train, test in pairs]
+        if not 2 <= cv <= len(rows):
+            raise ValueError(
+                f"Expected 2 to {len(rows)} folds of {len(rows)} rows. Received: cv={cv}."
+            )
+        order = np.random.default_rng(seed).permutation(len(rows))
+        parts = [rows[np.sort(part)] for part in np.array_split(order, cv)]
+        return [(np.setdiff1d(rows, part), part) for part in parts]
+    if hasattr(cv, "split"):
+        folds = [(rows[train], rows[test]) for train, test in cv.split(*take(data[:2], rows))]
+    else:
+        folds = [tuple(np.arange(n)[rows] for rows in fold) for fold in cv]
+        folds = [tuple(rows[counts[rows]] for rows in fold) for fold in folds]
     if not folds or any(not len(rows) for fold in folds for rows in fold):
         raise ValueError("Expected folds with at least one row to train on and one to score.")
     return folds

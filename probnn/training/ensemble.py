@@ -10,14 +10,16 @@ import numpy as np
 
 from probnn import _files
 from probnn.backend.keras_private import without_last
+from probnn.data import check_some_count
 from probnn.fitting.progress import shown
+from probnn.networks.inputs import know_columns, learnt_columns
 from probnn.training import copies, crew, divergence
 from probnn.training.checked import checked_arrays, checked_validation
 from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt, build_heads, row_weights
-from probnn.training.trees import count, map_arrays
+from probnn.training.trees import count, take
 
 _KIND, _FORMAT, _INDEX = "a deep ensemble", 1, "ensemble.json"
 
@@ -122,8 +124,9 @@ class DeepEnsemble:
         divergence.check_option(on_divergence)
         check_choice("at_once", at_once)
         first = self.members[0]
-        columns = first.input_columns.learnt(x)
+        columns = learnt_columns(first, x, y)
         x, y, sample_weight = checked_arrays(first, x, y, sample_weight, columns=columns)
+        check_some_count(sample_weight)
         if validation_data is not None:
             validation_data = checked_validation(first, validation_data, columns)
         elif validation_split:
@@ -131,7 +134,7 @@ class DeepEnsemble:
                 (x, y, sample_weight), validation_split
             )
         for member in self.members:
-            member.input_columns = columns
+            know_columns(member, *columns)
         rng = np.random.default_rng(self.seed)
         rows = np.tile(np.arange(count(y)), (len(self), 1))
         if self.bootstrap:
@@ -264,7 +267,7 @@ def train_on_rows(
         build_heads(model, model.heads, x)
     counts = row_weights(models[0], models[0].heads, x, y, sample_weight)
     for model, own in zip(models, rows, strict=True):
-        adapt(model.heads, *_take((y, counts), own))
+        adapt(model.heads, *take((y, counts), own))
     if at_once:
         team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
         if team is not None:
@@ -279,7 +282,7 @@ def train_on_rows(
         for i, (model, own) in enumerate(zip(models, rows, strict=True)):
             if interrupt.asked:
                 break
-            x, y, sample_weight = _take(data, own)
+            x, y, sample_weight = take(data, own)
             if verbose:
                 print(f"Member {i + 1} of {len(models)}")
             with copies.seeded([*np.ravel(seed), i]):
@@ -319,7 +322,3 @@ def _crew(models, data, rows, validation, callbacks, seed, options):
     except Exception as error:  # whatever the compiler of a backend raises
         return None, does_not_compile(error)
     return team, None
-
-
-def _take(data, rows):
-    return map_arrays(lambda leaf: leaf[rows], data)

@@ -12,15 +12,16 @@ from typing import ParamSpec, TypeVar
 import keras
 import numpy as np
 
+from probnn import data
 from probnn.backend import keras_private
-from probnn.data.alignment import align_all
+from probnn.data import streams
 from probnn.fitting.progress import shown
 from probnn.networks.entered import entered
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
 from probnn.training.epochs import Epochs, Network, Program
 from probnn.training.interrupt import interruptible
-from probnn.training.new_heads import adapt_any
+from probnn.training.new_heads import adapt_any, split_rows
 from probnn.training.trees import count, map_arrays
 
 _P, _R = ParamSpec("_P"), TypeVar("_R")
@@ -113,8 +114,12 @@ def fit(
             del given.whole_epoch, given.on_divergence
         return model.fit(**vars(given))
     check_compiled(model)
-    together = align_all(given.x, given.y, given.sample_weight)
+    together = data.align_all(given.x, given.y, given.sample_weight)
     given.x, given.y, given.sample_weight = together
+    check_some_count(given)
+    if streams.is_stream(given.x):
+        frames = streams.Frames(None, streams.UNKNOWN, learn=True)
+        given.x = frames.read(given.x)
     with entered(model):
         adapt_any(model, given)
         return train(model, keras.Model.fit.__get__(model), given)
@@ -139,6 +144,20 @@ def with_arguments_of(function: Callable[_P, _R]) -> Callable[[Callable], Callab
         return method
 
     return show
+
+
+def check_some_count(given):
+    """Raise if all rows that `fit` trains on, or all that it holds out, have weight 0."""
+    weight, what = given.sample_weight, "sample_weight"
+    if weight is None and given.class_weight is not None and len(np.shape(given.y)) == 1:
+        y, what = data.to_numpy(given.y), "class_weight of y"
+        weight = data.class_weights(given.class_weight, y)
+    if given.validation_data is not None or not given.validation_split or weight is None:
+        data.check_some_count(weight, what)
+        return
+    kept, held_out = split_rows(1.0 - given.validation_split, weight)
+    data.check_some_count(kept, f"{what} of the rows that are trained on")
+    data.check_some_count(held_out, f"{what} of the rows that validation_split holds out")
 
 
 def train(model, keras_fit, given):

@@ -1,5 +1,6 @@
 """Heads that have learnt nothing yet are adapted to the rows that they are trained on."""
 
+import functools
 import itertools
 import math
 
@@ -46,9 +47,10 @@ def adapt_to_stream(model, heads, stream, class_weight=None):
     """Adapt the heads that are new to the first batch of a stream in which some row counts."""
     if all(head.built and not _is_to_adapt(head) for head in _flatten(heads)):
         return
+    masks = functools.partial(masks_of, model)
     for x, y, sample_weight in itertools.islice(stream.ahead(), _BATCHES):
         build_heads(model, heads, x)
-        x, y, sample_weight = data.arrays(x, y, sample_weight, heads)
+        x, y, sample_weight = data.arrays(x, y, sample_weight, heads, masks=masks)
         if adapt_to_arrays(model, heads, x, y, sample_weight, class_weight):
             return
 
@@ -73,6 +75,7 @@ def adapt_any(model, given):
     ]
     if all(head is None or (head.built and not _is_to_adapt(head)) for head in heads):
         return
+    masks = functools.partial(masks_of, model)
     batches = [(given.x, given.y, given.sample_weight)]
     part = 1.0
     if streams.is_stream(given.x):
@@ -88,14 +91,20 @@ def adapt_any(model, given):
             return  # for Keras to refuse
         x = _map(data.as_array, x)
         build_heads(model, heads, x)
-        x, *rest = data.arrays(x, y, sample_weight, heads)
+        x, *rest = data.arrays(x, y, sample_weight, heads, masks=masks)
         if adapt_to_arrays(model, heads, x, *first_rows(part, *rest), given.class_weight):
             return
 
 
 def first_rows(part, *arrays):
     """Return this part of the rows of structures of arrays: those that `fit` does not hold out."""
-    return map_arrays(lambda leaf: leaf[: math.floor(len(leaf) * part)], arrays)
+    return split_rows(part, arrays)[0]
+
+
+def split_rows(part, arrays):
+    """Return this part of the rows of a structure of arrays, the first ones, and the others."""
+    first = map_arrays(lambda leaf: leaf[: math.floor(len(leaf) * part)], arrays)
+    return first, map_arrays(lambda leaf: leaf[math.floor(len(leaf) * part) :], arrays)
 
 
 def _of_outputs(values, names, n):

@@ -11,3 +11,8 @@ def map_arrays(function, data):
 def count(data):
     """Return the number of rows."""
     return next(leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None)
+
+
+def take(data, rows):
+    """Return these rows of all arrays."""
+    return map_arrays(lambda leaf: leaf[rows], data)

@@ -138,6 +138,34 @@ class TestOneNeuron:
                     assert model.evaluate(x, y, sample_weight=weight, verbose=0) > best
                 variable.assign(value)
 
+    @pytest.mark.parametrize("value", [np.nan, -9999.0])
+    def test_rows_of_weight_0_are_as_if_they_were_dropped(self, value):
+        x, y = engel()
+        x, y = x.set_axis(x.index + 7), y.set_axis(y.index + 7)
+        weight = 1.0 + np.arange(len(y)) % 3
+        seen, groups = np.arange(len(y)) % 7 != 2, np.arange(len(y)) % 10
+        weight[~seen] = 0.0
+        gaps = y.where(seen, value)
+        model = network(1, pn.Head("normal", constant=["scale"]))
+        found = pn.polish(model, x, gaps, sample_weight=weight)
+        want = sm.WLS(y[seen], sm.add_constant(x[seen]), weights=weight[seen]).fit()
+        np.testing.assert_allclose(found.params, want.params, rtol=1e-5)
+        np.testing.assert_allclose(found.bse, want.bse, rtol=1e-5)
+        assert (found.nobs, found.df_resid) == (want.nobs, want.df_resid)
+        assert found.fittedvalues.index.equals(y.index[seen])
+        for options in ({}, {"cov_type": "cluster", "cov_kwds": {"groups": groups}}):
+            found = pn.inference(model, x, gaps, sample_weight=weight, **options)
+            if options:
+                options["cov_kwds"] = {"groups": groups[seen]}
+            dropped = pn.inference(model, x[seen], y[seen], sample_weight=weight[seen], **options)
+            np.testing.assert_array_equal(found.bse, dropped.bse)
+            assert (found.llf, found.aic) == (dropped.llf, dropped.aic)
+            assert found.certificate == dropped.certificate
+        assert f"{int((~seen).sum())} rows of weight 0 left out" in repr(
+            found.predict_distribution()
+        )
+        assert found.model.n_missing == 0
+
 
 class TestCertificate:
     def test_says_how_far_the_optimum_is(self):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn.data import ResponseLabels
 from probnn.data.alignment import RowIndex
 from probnn.families._frozen import FrozenMixture
 from probnn.glm.results import delta, rows
@@ -49,8 +50,8 @@ def predict_distribution(results, exog=None, **kwargs):
     data, raw = _raw(results, exog, kwargs)
     params = _params(results, raw, results.scale / rows.precision(data))
     d = Predictive(results.family, params, classes=results.model.classes)
-    d = d.of_columns(results.model.y_columns)
-    return d if index.index is index.kept is None else d.of_rows(index)
+    known = None if index.index is index.kept is None else index
+    return d.labelled(ResponseLabels(known, results.model.y_columns))
 
 
 def _params(results, raw, scale):
