@@ -32,7 +32,7 @@ def test_vectors_are_scored_by_name(results):
     for wrong, message in (
         (Y.rename(columns={"u": "w"}), "no 'u'; 'w', which it does not know"),
         (Y.assign(w=0.0), "'w', which"),
-        (Y["u"], r"shape \(n, 2\)"),
+        (Y["u"], r"shape \(50, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
             pn.scores.log_score(wrong, d)
