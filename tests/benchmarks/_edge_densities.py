@@ -206,9 +206,11 @@ def _rounded(low, high):
             return 1 / (1 + mp.exp(-(y - loc) / scale))
 
         def at(k):
-            below = mp.mpf(0) if k == low else cdf(k - mp.mpf("0.5"))
-            above = mp.mpf(0) if k == high else cdf(-(k + mp.mpf("0.5")) + 2 * loc)
-            return mp.log(1 - below - above)
+            first = mp.mpf("-inf") if k == low else k - mp.mpf("0.5")
+            last = mp.mpf("inf") if k == high else k + mp.mpf("0.5")
+            if first > loc:  # by the upper tail
+                first, last = 2 * loc - last, 2 * loc - first
+            return mp.log(cdf(last) - cdf(first))
 
         return at
 

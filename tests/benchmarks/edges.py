@@ -231,7 +231,7 @@ def of_case(case):
     """Return name -> the worst digits of a family at one set of parameters."""
     d = pn.Predictive(case.family, {name: [value] for name, value in case.params.items()})
     found = {}
-    quantiles = d.quantile(LEVELS)[0]
+    quantiles = np.array([np.ravel(d.frozen.ppf(np.array([p])))[0] for p in LEVELS])
     y = np.unique(quantiles[np.isfinite(quantiles)])
     support = case.family.family.support if case.family.censored else case.family.support
     inside = support.contains(y)
@@ -251,7 +251,7 @@ def of_case(case):
     seen = tails > 1e-290
     ulp = np.array([float(mp.exp(v) * mp.mpf(float(abs(x)))) for v, x in zip(logs, y, strict=True)])
     ulp = 0.0 if isinstance(exact, ExactCounts) else 2.0**-52 * ulp
-    found["cdf"] = digits(each.cdf(y), tails[:, 0], slack=ulp)[seen[:, 0]]
+    found["cdf"] = digits(each.frozen.cdf(y), tails[:, 0], slack=ulp)[seen[:, 0]]
     found["sf"] = digits(each.frozen.sf(y), tails[:, 1], slack=ulp)[seen[:, 1]]
     found["quantile"] = [
         _of_quantile(exact, q, p, logs[y == q])
