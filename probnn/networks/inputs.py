@@ -1,5 +1,7 @@
 """What a network takes: columns of x and y by name, and arrays of the shape of its inputs."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -8,6 +10,7 @@ from probnn.backend import keras_private
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
+_LOST = 1e-4  # standard deviations of a column that float32 may round away without a word
 _ROWS = 1024  # that are passed through a network at once, to ask which of their steps are masked
 
 
@@ -61,13 +64,20 @@ def read_inputs(model, x, what="x", columns=None):
     ------
     ValueError
         For columns or a shape that the network does not take, zero rows, or a value that is not
-        finite.
+        finite in the floats that Keras computes in.
+
+    Warns
+    -----
+    UserWarning
+        If those floats round a column by more than 1e-4 of its standard deviation.
     """
     columns = columns_of(model) if columns is None else columns
     x = columns.aligned(x, what)
     columns.check_widths(x, what)
     x = data.features(x, what)
     leaves = _flatten(x)
+    for leaf, known in zip(leaves, columns.of_each(len(leaves)), strict=True):
+        _check_floats(leaf, known.names[0] if known.names else None, what)
     pairs = zip(leaves, _symbolic(model, x) or [None] * len(leaves), strict=True)
     return keras.tree.pack_sequence_as(x, [_in_rank(*pair, what) for pair in pairs])
 
@@ -104,6 +114,35 @@ def _in_rank(leaf, tensor, what):
             f"shape {shape}."
         )
     return leaf
+
+
+def _check_floats(leaf, names, what):
+    """Raise if numbers are infinite in the floats that Keras computes in; warn of what they lose.
+
+    What is lost is looked at in some rows of tables.
+    """
+    floats = keras.config.floatx().replace("bfloat", "float")
+    numbers = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iuf"
+    if not numbers or leaf.dtype == floats or not leaf.size:
+        return
+    most = max(leaf.max(), -leaf.min())
+    if most > np.finfo(floats).max:
+        raise ValueError(
+            f"Expected every value of {what} to be finite in {keras.config.floatx()}, which Keras "
+            f"computes in. Received: {most:.3g}. Divide by a unit of that size, or standardise."
+        )
+    if leaf.ndim != 2:
+        return
+    some = leaf[:: len(leaf) // _ROWS + 1].astype("float64")
+    lost, spread = np.abs(some.astype(floats) - some).max(axis=0), some.std(axis=0)
+    for j in np.flatnonzero((lost > _LOST * spread) & (spread > 0.0)):
+        warnings.warn(
+            f"{keras.config.floatx()}, which Keras computes in, rounds the column "
+            f"{names[j] if names else int(j)!r} of {what} by up to {lost[j]:.3g}, where its "
+            f"standard deviation is {spread[j]:.3g}. Standardise it first, in float64: "
+            "(x - x.mean()) / x.std().",
+            stacklevel=2,
+        )
 
 
 def masks_of(model, x, n):
