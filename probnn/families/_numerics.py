@@ -62,11 +62,13 @@ def saturate(x, low=-math.inf, high=math.inf):
 def either(condition, one, other, *args):
     """Return one(*args) where a condition is true, else other(*args).
 
-    Of tensors both are computed everywhere, so that each must be finite wherever it is not used; of
-    host arrays each only where it is used.
+    Of tensors, and of arrays with derivatives, both are computed everywhere, so that each must be
+    finite wherever it is not used; of host arrays each only where it is used.
     """
-    if not isinstance(condition, (np.ndarray, np.bool_)):
-        return backend.math(args[0]).where(condition, one(*args), other(*args))
+    host = (np.ndarray, np.generic, int, float)
+    others = [each for each in (condition, *args) if not isinstance(each, host)]
+    if others:
+        return backend.math(others[-1]).where(condition, one(*args), other(*args))
     if condition.all():
         return one(*args)
     if not condition.any():

@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn.data.classes import Classes
 from probnn.data.frames import to_numpy
+from probnn.data.tables import numeric
 
 
 class ParameterDomainError(ValueError):
@@ -72,7 +73,7 @@ def read(family, params):
 
 def _array(family, name, values):
     """Return one parameter as an array, whose last axis is that of a vector."""
-    values, shape = np.asarray(values, dtype="float64"), family.params[name].shape
+    values, shape = numeric(to_numpy(values), name), family.params[name].shape
     if not values.ndim:
         return np.broadcast_to(values, shape)
     if shape and values.shape[-1:] != shape:
@@ -85,7 +86,7 @@ def _array(family, name, values):
 
 def _whole(name, values, shape):
     """Return whole numbers from 1 on, one for each row."""
-    values = np.asarray(values, dtype="float64")
+    values = numeric(to_numpy(values), name)
     if values.shape not in ((), shape) or not (
         np.isfinite(values).all() and (values >= 1).all() and (values % 1 == 0).all()
     ):

@@ -274,7 +274,10 @@ class TestChains:
         rng = np.random.default_rng(0)
         time = 1.6e9 + 60.0 * np.arange(300)[:, None]
         y = rng.uniform(size=300) < 1 / (1 + np.exp(-(np.arange(300) - 150) / 40))
-        with pytest.warns(pn.glm.ConvergenceWarning, match="Standardise x"):
+        with (
+            pytest.warns(UserWarning, match="rounds the column 0 of x by up to 64"),
+            pytest.warns(pn.glm.ConvergenceWarning, match="Standardise x"),
+        ):
             found = pn.polish(network(1, pn.Head("bernoulli")), time, y.astype(float))
         assert not found.certificate.converged
 
