@@ -69,6 +69,7 @@ def of_keras():
         model._compile_metrics,
         *(model, keras.Sequential([keras.Input((2,))]), model.layers[1], model.outputs[0]),
         *(keras_private.node_of(model.outputs[0]), optimizer, model.metrics[0], model.loss),
+        keras.Variable(np.zeros(1)),
         *(keras.callbacks.TensorBoard(), keras.callbacks.History()),
         *(keras_private.ArrayDataAdapter(X), keras_private.Batches(iter_once())),
     ]

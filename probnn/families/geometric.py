@@ -26,7 +26,7 @@ class Geometric(Family):
     Examples
     --------
     >>> import probnn as pn
-    >>> float(pn.families.Geometric().frozen(mean=3.0).pmf(0))
+    >>> float(pn.families.Geometric().frozen(mean=3.0).pmf(0).round(9))
     0.25
     """
 

@@ -369,7 +369,7 @@ class _NetworkLikelihood(Objective):
 
         self.size, self._rows = sum(sizes), len(y)
         self.at = ops.concatenate([ops.reshape(v.value, (-1,)) for v in weights])
-        self._value = backend.compiled(likelihood)
+        self._likelihood = backend.compiled(likelihood)
         self._derive = backend.compiled(backend.value_and_grad(likelihood))
 
     def __len__(self):
@@ -382,7 +382,7 @@ class _NetworkLikelihood(Objective):
 
     def value(self, coef):
         """Return the value alone."""
-        return float(ops.convert_to_numpy(self._value(coef)))
+        return float(ops.convert_to_numpy(self._likelihood(coef)))
 
 
 def _differences(objective, chosen, step):

@@ -431,10 +431,12 @@ class Results(GoodnessOfFit, Hypotheses):
         """
         from probnn.glm.results.saving import save
 
-        for name in self._scalars():
-            # What is for numbers has no value of classes, and a deviance is that of a mean.
-            with contextlib.suppress(ValueError, AttributeError):
-                getattr(self, name)
+        # A perfect fit has an infinite likelihood; what is for numbers has no value of classes, and
+        # a deviance is that of a mean.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for name in self._scalars():
+                with contextlib.suppress(ValueError, AttributeError):
+                    getattr(self, name)
         _ = self._cov if self.optimum.has_covariance else None
         save(self, path)
 
