@@ -28,7 +28,9 @@ def is_stream(x):
 
 def kind(stream):
     """Return the name of the class that the user gave, of a stream that may be checked."""
-    source = stream.source if isinstance(stream, CheckedBatches) else stream
+    source = stream
+    while isinstance(source, (CheckedBatches, _Dataset)):
+        source = source.source
     return "generator" if isinstance(source, types.GeneratorType) else type(source).__name__
 
 
@@ -202,7 +204,7 @@ class _Dataset(keras.utils.PyDataset):
 
     def __init__(self, source, frames):
         super().__init__(source.workers, source.use_multiprocessing, source.max_queue_size)
-        self._source, self._frames, self._first = source, frames, None
+        self.source, self._frames, self._first = source, frames, None
 
     def read_first(self):
         """Read the first batch, which is given again when it is asked for in this process."""
@@ -212,35 +214,35 @@ class _Dataset(keras.utils.PyDataset):
     @property
     def num_batches(self):
         """The number of batches, or None where there is no end."""
-        return self._source.num_batches
+        return self.source.num_batches
 
     def __getitem__(self, i):
         if i == 0 and self._first is not None:
             first, self._first = self._first, None
             return first
-        return self._frames(i + 1, self._source[i])
+        return self._frames(i + 1, self.source[i])
 
     def on_epoch_begin(self):
         """Tell the source that an epoch begins."""
-        self._source.on_epoch_begin()
+        self.source.on_epoch_begin()
 
     def on_epoch_end(self):
         """Tell the source that an epoch has ended."""
         self._first = None
-        self._source.on_epoch_end()
+        self.source.on_epoch_end()
 
 
 class _ReadAhead:
     """The batches of a generator, some of which are looked at before they are taken."""
 
     def __init__(self, source):
-        self._source, self._seen = source, deque()
+        self.source, self._seen = source, deque()
 
     def batches(self):
         """Yield the batches to come, which stay where they are."""
         for i in itertools.count():
             if i == len(self._seen):
-                batch = next(self._source, None)
+                batch = next(self.source, None)
                 if batch is None:
                     return
                 self._seen.append(batch)
@@ -250,4 +252,4 @@ class _ReadAhead:
         """Yield the batches, each of which is then gone."""
         while self._seen:
             yield self._seen.popleft()
-        yield from self._source
+        yield from self.source
