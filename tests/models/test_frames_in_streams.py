@@ -71,11 +71,25 @@ def right():
     return model
 
 
+def as_arrays(kind, right):
+    """Return a model that was trained on arrays in batches that Keras draws alike.
+
+    On JAX and torch Keras draws others with two workers than with one.
+    """
+    if kind != "two workers":
+        return right
+    model = new()
+    parts = [tuple(each.to_numpy() for each in batch) for batch in batches(turned=False)]
+    model.fit(Dataset(parts, workers=2), shuffle=False, verbose=0)
+    return model
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fit_learns_the_columns_of_the_first_batch(kind, right):
     model = new()
     model.fit(KINDS[kind](), shuffle=False, verbose=0)
-    np.testing.assert_allclose(model.get_weights()[0], right.get_weights()[0], atol=1e-6)
+    want = as_arrays(kind, right)
+    np.testing.assert_allclose(model.get_weights()[0], want.get_weights()[0], atol=1e-6)
     assert model.input_columns.names == [["a", "b"]]
     assert model.response_columns.names == [["p", "q"]]
 
@@ -103,7 +117,8 @@ def test_later_streams_go_by_the_columns_of_the_model(kind, right):
 def test_a_plain_model_is_trained_on_them_by_name(kind, right):
     model = new(keras.Sequential)
     pn.fit(model, KINDS[kind](), shuffle=False, verbose=0)
-    np.testing.assert_allclose(model.get_weights()[0], right.get_weights()[0], atol=1e-6)
+    want = as_arrays(kind, right)
+    np.testing.assert_allclose(model.get_weights()[0], want.get_weights()[0], atol=1e-6)
 
 
 def test_a_new_head_starts_from_the_rows_by_their_labels():

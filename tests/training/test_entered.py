@@ -10,7 +10,7 @@ import pytest
 
 import probnn as pn
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.slow]
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 3)).astype("float32")
