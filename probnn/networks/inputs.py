@@ -1,5 +1,6 @@
 """What a network takes: columns of x and y by name, and arrays of the shape of its inputs."""
 
+import contextlib
 import warnings
 
 import keras
@@ -158,9 +159,21 @@ def masks_of(model, x, n):
     found = []
     for first in range(0, n, _ROWS):
         rows = slice(first, min(first + _ROWS, n))
-        outputs = model(_map(lambda leaf, rows=rows: leaf[rows], x), training=False)
+        with _with_variables(model):
+            outputs = model(_map(lambda leaf, rows=rows: leaf[rows], x), training=False)
         masks = [keras_private.mask_of(output) for output in _flatten(outputs)]
         if all(mask is None for mask in masks):
             return masks
         found.append([None if m is None else keras.ops.convert_to_numpy(m) for m in masks])
     return [None if each[0] is None else np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _with_variables(model):
+    """Return a context in which a model can be called in the middle of a fit on JAX.
+
+    Keras then holds its variables apart; masks come from x, whatever stands in for them.
+    """
+    if not any(map(keras_private.is_lost, model.variables)):
+        return contextlib.nullcontext()
+    zeros = [(v, keras.ops.zeros(v.shape, v.dtype)) for v in model.variables]
+    return keras.StatelessScope(state_mapping=zeros)
