@@ -236,13 +236,13 @@ class _ReadAhead:
     """The batches of a generator, some of which are looked at before they are taken."""
 
     def __init__(self, source):
-        self.source, self._seen = source, deque()
+        self._source, self._seen = source, deque()
 
     def batches(self):
         """Yield the batches to come, which stay where they are."""
         for i in itertools.count():
             if i == len(self._seen):
-                batch = next(self.source, None)
+                batch = next(self._source, None)
                 if batch is None:
                     return
                 self._seen.append(batch)
@@ -252,4 +252,4 @@ class _ReadAhead:
         """Yield the batches, each of which is then gone."""
         while self._seen:
             yield self._seen.popleft()
-        yield from self.source
+        yield from self._source

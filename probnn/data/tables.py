@@ -132,23 +132,25 @@ def read_column(values, n, what, minimum=None):
 def numeric(values, what, labels=None):
     """Return numbers as float64; raise ValueError for others, naming the first column of them."""
     if values.dtype.kind not in "biuf":
-        column, first = _no_number(values)
+        row, column, first = _no_number(values)
         name = f"{labels[column]!r} with " if labels is not None and values.ndim == 2 else ""
+        where = "the first row" if row == 0 else f"row {row}"
+        shown = f"{name}{first!r:.60} in {where}, of" if values.size else "no rows, of"
         raise ValueError(
-            f"Expected {what} to be numeric. Received: {name}{first!r:.60} in the first row of "
-            f"values of type {values.dtype}. {remedy(first)}"
+            f"Expected {what} to be numeric. Received: {shown} values of type {values.dtype}. "
+            f"{remedy(first)}"
         )
     return values.astype("float64", copy=False)
 
 
 def _no_number(values):
-    """Return the first column with something that is no number, and the first such value."""
+    """Return the row and the column of the first thing that is no number, and that; 0, 0, None."""
     columns = values.T if values.ndim == 2 else [values.ravel()]
     for j, column in enumerate(columns):
-        for value in column:
+        for i, value in enumerate(column):
             if _is_no_quantity(value) or not isinstance(value, (int, float, np.number, np.bool_)):
-                return j, value
-    return 0, columns[0][0]
+                return i, j, value
+    return 0, 0, values.flat[0] if values.size else None
 
 
 def _is_no_quantity(value):

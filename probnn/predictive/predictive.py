@@ -118,7 +118,7 @@ class Predictive:
         Returns
         -------
         numpy.ndarray, shape (n,)
-            ResponseLabels of classes, or counts.
+            Labels of classes, or counts.
 
         Raises
         ------
@@ -336,7 +336,7 @@ class Predictive:
         Parameters
         ----------
         y : array_like
-            ResponseLabels.
+            Labels.
 
         Returns
         -------
