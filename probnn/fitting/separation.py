@@ -1,12 +1,10 @@
-"""Perfect separation, found by linear programmes before any Newton step is made.
+"""Perfect separation, proven absent by a few Newton steps, or found by linear programmes.
 
 Estimates do not exist where a direction of the parameters makes no row less likely and some row
 more so: one constraint per row, of which a small subset nearly always decides.
 """
 
 import numpy as np
-
-from probnn._parallel import one_blas_thread
 
 _NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
 _TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
@@ -89,65 +87,75 @@ def check(y, x, kind, names, classes=None, firth=True):
     if kind not in ("binary", "categorical", "counts"):
         raise ValueError(f"Expected kind 'binary', 'categorical' or 'counts'. Received: {kind!r}.")
     classes = [] if classes is None else list(classes)
-    if _few_rows_overlap(y, x, kind, classes):
+    count = max(2, len(classes), int(y.max()) + 1) if kind == "categorical" else 2
+    if _overlap_is_proven(y, x, kind, count):
         return
-    system = _System(y, x, kind, classes)
+    system = _System(y, x, kind, count)
     every = np.ones(system.shape, bool)
     b = system.search(every)
     if b is not None:
         raise _explain(system, every, b, kind, names, classes, firth)
 
 
-def _few_rows_overlap(y, x, kind, classes):
-    """Return whether a few rows prove that all overlap: they do, and their columns are independent.
+def _codes(y, kind, count):
+    """Return the class of each row, or as one more, `count`, that it has a_i'b = 0."""
+    if kind == "categorical":
+        return y
+    return np.where(y == 0, 0, np.where((y == 1) & (kind == "binary"), 1, count))
 
-    A direction that separates all rows separates those few, or is 0 on each of them.
+
+def _overlap_is_proven(y, x, kind, count):
+    """Return whether Newton's steps on all rows, or on a few of many, prove that all overlap.
+
+    A direction that separates all rows separates those few or is 0 on each of them, and their
+    columns are independent. Classes overlap where pairs that do link all of them.
     """
-    count = max(2, len(classes), int(y.max()) + 1) if kind == "categorical" else 2
     each = max(200, 5 * x.shape[1] * (count - 1))
     if len(y) < 20 * each:
-        return False
-    rng = np.random.default_rng(0)
-    draws = np.unique(rng.integers(len(y), size=20 * each))
-    groups = y[draws] if kind != "counts" else y[draws] > 0
-    rows = [rng.permutation(draws[groups == g])[: each // count] for g in np.unique(groups)]
-    rows = np.sort(np.concatenate(rows))
-    few = np.asarray(x[rows], np.float64)
-    size = np.sqrt((few**2).sum(axis=0))
-    if not (size > 0).all() or not np.isfinite(size).all():
-        return False
-    with one_blas_thread():
-        if kind == "binary" and _newton_proves_overlap(y[rows], few / size):
-            return True
-        if np.linalg.matrix_rank(few / size) < x.shape[1]:
-            return False
-    system = _System(y[rows], few, kind, list(range(count)) if kind == "categorical" else classes)
-    return system.search(np.ones(system.shape, bool)) is None
+        codes = _codes(y, kind, count)
+    else:
+        rng = np.random.default_rng(0)
+        draws = np.unique(rng.integers(len(y), size=20 * each))
+        codes = _codes(y[draws], kind, count)
+        few = [
+            rng.permutation(np.flatnonzero(codes == g))[: each // count] for g in np.unique(codes)
+        ]
+        few = np.sort(np.concatenate(few))
+        codes, x = codes[few], x[draws[few]]
+    linked, others = [0], [*range(1, count)]
+    with np.errstate(all="ignore"):
+        for one in linked:
+            for other in [*others]:
+                pair = (codes == one) | (codes == other) | (codes == count)
+                side = 1.0 * (codes[pair] == other) - (codes[pair] == one)
+                if _newton_proves_overlap(side, np.asarray(x[pair], np.float64)):
+                    linked.append(other)
+                    others.remove(other)
+    return not others
 
 
-def _newton_proves_overlap(y, x, steps=8):
+def _newton_proves_overlap(side, x, steps=8):
     """Return whether Newton's steps for a logistic regression meet a proof that rows overlap.
 
-    Positive weights u of rows a_i with sum_i u_i a_i = 0 leave no b with every a_i'b >= 0 and some
-    above (Stiemke 1915, doi:10.1007/BF01458223). With s a step, the residuals less their change
-    along it are such weights, if they are positive; the columns are then independent too.
+    Weights u_i of rows, positive where side_i is 1 and negative where it is -1, of any sign where
+    it is 0, with sum_i u_i x_i = 0 leave no b with every side_i x_i'b >= 0, some above, and x_i'b =
+    0 where the side is 0 (Stiemke 1915, doi:10.1007/BF01458223). With s a step, the residuals less
+    their change along it are such weights, if their signs are right; the columns are independent.
     """
-    if not np.all((y == 0) | (y == 1)):
-        return False
-    a, b = x * (2.0 * y - 1.0)[:, None], np.zeros(x.shape[1])
+    bound, b = side != 0, np.zeros(x.shape[1])
+    x = x / np.sqrt((x**2).sum(axis=0))
     for _ in range(steps):
-        residual = 1.0 / (1.0 + np.exp(np.minimum(a @ b, 700.0)))
-        curvature = residual * (1.0 - residual)
-        root = a * np.sqrt(curvature)[:, None]
+        mean = np.tanh(x @ b)
+        residual, curvature = side - mean, 1.0 - mean**2
         try:
-            factor = np.linalg.cholesky(root.T @ root)
+            factor = np.linalg.cholesky((x * curvature[:, None]).T @ x)
         except np.linalg.LinAlgError:
             return False
-        step = np.linalg.solve(factor.T, np.linalg.solve(factor, a.T @ residual))
-        weights = residual - curvature * (a @ step)
-        if weights.min() > 1e-6 * residual.max():  # else they are rounding
+        step = np.linalg.solve(factor.T, np.linalg.solve(factor, x.T @ residual))
+        weights = side * (residual - curvature * (x @ step))
+        if weights[bound].min(initial=np.inf) > 1e-6 * np.abs(residual).max():  # no rounding
             diagonal = np.diag(factor)
-            return bool(diagonal.min() > 1e-6 * diagonal.max())
+            return bool(diagonal.min() > 1e-4 * diagonal.max())
         b = b + step
     return False
 
@@ -155,17 +163,13 @@ def _newton_proves_overlap(y, x, steps=8):
 class _System:
     """The constraints a_i'b >= 0: those of all rows by blocks, those of a subset as a matrix."""
 
-    def __init__(self, y, x, kind, classes):
+    def __init__(self, y, x, kind, count):
         self.x, self.at = x, 0
-        count = max(2, len(classes), int(y.max()) + 1) if kind == "categorical" else 2
         self.count, self.shape = count, (x.shape[1], count - 1)  # of b: log-odds against class 0
         self.codes = np.empty(len(y), np.min_scalar_type(count))  # the last one is: a_i'b = 0
         self.sizes = np.zeros(count + 1, int)
         for rows in _blocks(len(y)):
-            part = y[rows]
-            if kind != "categorical":
-                part = np.where(part == 0, 0, np.where((part == 1) & (kind == "binary"), 1, 2))
-            self.codes[rows] = part
+            self.codes[rows] = _codes(y[rows], kind, count)
             self.sizes += np.bincount(self.codes[rows], minlength=count + 1)
         each = max(200, 5 * x.shape[1] * (count - 1)) / (count - 1) / np.count_nonzero(self.sizes)
         sample = self._sample(int(np.ceil(each)))
