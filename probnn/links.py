@@ -155,6 +155,8 @@ class Link(ABC):
         return {"name": self.name}
 
     def __eq__(self, other):
+        if self is other:
+            return True
         return isinstance(other, Link) and self.get_config() == other.get_config()
 
     def __hash__(self):

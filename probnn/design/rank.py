@@ -8,6 +8,7 @@ from probnn._parallel import one_blas_thread
 def check_rank(design, names, what="X", seed=0):
     """Raise ValueError, naming columns, if the columns of a `Design` are linearly dependent."""
     from scipy.linalg import qr
+    from scipy.linalg.lapack import dpotrf
 
     n, p = design.shape
     if n < p:
@@ -16,7 +17,8 @@ def check_rank(design, names, what="X", seed=0):
             "columns, whose coefficients no data determine. Leave columns out, or penalise them: "
             "fit_regularized(alpha=...)."
         )
-    # Rows whose columns are independent settle it; only if they are not, all rows are looked at.
+    # Rows whose columns are independent settle it, and their products where they are far from
+    # dependent; only if they are not, all rows are looked at.
     few = 20 * p + 500
     every = slice(None)
     some = [np.sort(np.random.default_rng(seed).integers(0, n, few))] if few < n // 2 else []
@@ -30,8 +32,12 @@ def check_rank(design, names, what="X", seed=0):
                     f"{names[int(np.argmin(size))]!r}. Leave it out."
                 )
             continue
+        x = x / size
+        factor, failed = dpotrf(x.T @ x, lower=1)
+        if not failed and np.diag(factor).min() > 1e-4:
+            return
         with one_blas_thread():
-            r, order = qr(x / size, mode="r", pivoting=True)
+            r, order = qr(x, mode="r", pivoting=True)
         pivots = np.abs(np.diag(r[:p]))
         if pivots[-1] > 1e-14 * np.sqrt(p) * pivots[0]:
             return

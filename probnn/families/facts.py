@@ -213,6 +213,8 @@ class Facts(ABC):
         return {"name": self.name, **own, **({"links": changed} if changed else {})}
 
     def __eq__(self, other):
+        if self is other:
+            return True
         return type(self) is type(other) and self.get_config() == other.get_config()
 
     def __hash__(self):

@@ -1,6 +1,7 @@
 """The families by their names."""
 
 import difflib
+import functools
 import inspect
 
 from probnn.families.base import Family
@@ -93,7 +94,7 @@ def get(identifier, **options):
             "decorator `@probnn.families.register`, before a model that uses it is loaded."
         )
     cls = FAMILIES[name]
-    allowed = inspect.signature(cls).parameters
+    allowed = _arguments(cls)
     missing = [
         option
         for option, parameter in allowed.items()
@@ -111,6 +112,12 @@ def get(identifier, **options):
             f"Received: {', '.join(map(repr, unknown))}."
         )
     return cls(**options)
+
+
+@functools.cache
+def _arguments(cls):
+    """Return the arguments that a family takes: name -> `inspect.Parameter`."""
+    return inspect.signature(cls).parameters
 
 
 def _nearest(name):

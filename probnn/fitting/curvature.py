@@ -33,9 +33,9 @@ class Curvature:
 
     def solve(self, vector):
         """Return H^-1 times a vector."""
-        from scipy.linalg import cho_solve
+        from scipy.linalg.lapack import dpotrs
 
-        return cho_solve((self.factor, True), vector / self.scale) / self.scale
+        return dpotrs(self.factor, vector / self.scale, lower=1)[0] / self.scale
 
     def inverse_root(self):
         """Return a matrix R with R R' = H^-1."""

@@ -142,16 +142,17 @@ def _newton_proves_overlap(side, x, steps=8):
     0 where the side is 0 (Stiemke 1915, doi:10.1007/BF01458223). With s a step, the residuals less
     their change along it are such weights, if their signs are right; the columns are independent.
     """
+    from scipy.linalg.lapack import dpotrf, dpotrs
+
     bound, b = side != 0, np.zeros(x.shape[1])
     x = x / np.sqrt((x**2).sum(axis=0))
     for _ in range(steps):
         mean = np.tanh(x @ b)
         residual, curvature = side - mean, 1.0 - mean**2
-        try:
-            factor = np.linalg.cholesky((x * curvature[:, None]).T @ x)
-        except np.linalg.LinAlgError:
+        factor, failed = dpotrf((x * curvature[:, None]).T @ x, lower=1)
+        if failed:
             return False
-        step = np.linalg.solve(factor.T, np.linalg.solve(factor, x.T @ residual))
+        step = dpotrs(factor, x.T @ residual, lower=1)[0]
         weights = side * (residual - curvature * (x @ step))
         if weights[bound].min(initial=np.inf) > 1e-6 * np.abs(residual).max():  # no rounding
             diagonal = np.diag(factor)

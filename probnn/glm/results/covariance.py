@@ -124,7 +124,7 @@ def inverse_root(hessian, likelihood, coef, weights=None):
     From the QR factorisation of the weighted rows where that is cheap: the matrix itself has the
     square of their condition number.
     """
-    from scipy.linalg import lapack, qr
+    from scipy.linalg.lapack import dtrtri
 
     curvature = Curvature(hessian)
     if curvature.damped:
@@ -140,8 +140,8 @@ def inverse_root(hessian, likelihood, coef, weights=None):
             weights = likelihood.curvatures(coef)[:, a, a]
         if weights.min() >= 0:
             x = likelihood.designs[likelihood.predicted[0]].toarray() * np.sqrt(weights)[:, None]
-            r = qr(x / curvature.scale, mode="r", check_finite=False)[0][: likelihood.size]
-            return lapack.dtrtri(r)[0] / curvature.scale[:, None]
+            r = np.linalg.qr(x / curvature.scale, mode="r")
+            return dtrtri(r)[0] / curvature.scale[:, None]
     return curvature.inverse_root()
 
 
