@@ -26,6 +26,9 @@ _STIRLING = (
 )
 STIRLING_FROM = 8.0
 
+# Bernoulli's numbers B_2, B_4, ..., of the series in 1 / x of digamma and trigamma: DLMF 5.11.2.
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+
 # DLMF 8.12.14: the coefficients of powers of eta, of the first two terms of the expansion.
 _TEMME = (
     (
@@ -163,6 +166,24 @@ def log_gamma_excess(log_a):
 
     a = m.exp(log_a)
     return either(a > STIRLING_FROM, by_series, directly, a, log_a)
+
+
+def polygamma_excess(x):
+    """Return x (log(x) - digamma(x)) - 1/2 and x (x trigamma(x) - 1) - 1/2, in NumPy."""
+    from scipy.special import digamma, zeta
+
+    inverse = 1.0 / np.maximum(x, STIRLING_FROM)
+    square = inverse * inverse
+    small = np.clip(x, 1e-150, STIRLING_FROM)
+    first, second = 0.0 * square, 0.0 * square
+    for k in range(len(_BERNOULLI), 0, -1):
+        first = first * square + _BERNOULLI[k - 1] / (2 * k)
+        second = second * square + _BERNOULLI[k - 1]
+    is_small = x < STIRLING_FROM
+    return (
+        np.where(is_small, small * (np.log(small) - digamma(small)) - 0.5, first * inverse),
+        np.where(is_small, small * (small * zeta(2.0, small) - 1.0) - 0.5, second * inverse),
+    )
 
 
 def bernoulli_divergence(p, d, complement, e):

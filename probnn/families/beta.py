@@ -4,13 +4,10 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
-from probnn.families._numerics import STIRLING_FROM, bernoulli_divergence, log_gamma_excess
+from probnn.families._numerics import bernoulli_divergence, log_gamma_excess, polygamma_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
-
-# Bernoulli's numbers B_2, B_4, ..., of the series in 1 / x of digamma and trigamma: DLMF 5.11.2.
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 
 
 @register
@@ -79,7 +76,7 @@ class Beta(Family):
         p, q = np.exp(mean.log), np.exp(mean.log_complement)
         d, e = np.log(y) - mean.log, np.log1p(-y) - mean.log_complement
         (first_a, second_a), (first_b, second_b), (first_n, second_n) = (
-            _polygamma_excess(x) for x in (n * p, n * q, n)
+            (0.5 + part for part in polygamma_excess(x)) for x in (n * p, n * q, n)
         )
         by_mean = n * p * q * (d - e) + q * first_a - p * first_b
         by_precision = first_a + first_b - first_n - n * bernoulli_divergence(p, d, q, e)
@@ -124,27 +121,6 @@ class FrozenBeta(FrozenScipy):
         """Return the entropy, without cancelling where a and b are large."""
         total, (mean, n) = 0.0, self.params.values()
         for sign, lost, x in ((1.0, 1.0, mean * n), (1.0, 1.0, (1.0 - mean) * n), (-1.0, 2.0, n)):
-            log_x, (first, _) = np.log(x), _polygamma_excess(x)
+            log_x, first = np.log(x), 0.5 + polygamma_excess(x)[0]
             total = total + sign * (log_gamma_excess(log_x) + first + lost * (log_x - first / x))
         return total
-
-
-def _polygamma_excess(x):
-    """Return x (log(x) - digamma(x)) and x (x trigamma(x) - 1)."""
-    from scipy.special import digamma, zeta
-
-    inverse = 1.0 / np.maximum(x, STIRLING_FROM)
-    square = inverse * inverse
-    small = np.clip(x, 1e-150, STIRLING_FROM)
-    first, second = 0.0 * square, 0.0 * square
-    for k in range(len(_BERNOULLI), 0, -1):
-        first = first * square + _BERNOULLI[k - 1] / (2 * k)
-        second = second * square + _BERNOULLI[k - 1]
-    return (
-        np.where(
-            x < STIRLING_FROM, small * (np.log(small) - digamma(small)), 0.5 + first * inverse
-        ),
-        np.where(
-            x < STIRLING_FROM, small * (small * zeta(2.0, small) - 1.0), 0.5 + second * inverse
-        ),
-    )

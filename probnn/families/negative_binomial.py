@@ -13,6 +13,7 @@ from probnn.families._numerics import (
     either,
     gamma_tails,
     log1p_minus,
+    polygamma_excess,
     stirling_correction,
 )
 from probnn.families._params import Param
@@ -73,6 +74,11 @@ class NegativeBinomial(Family):
         m = backend.math(mean.raw)
         return -m.exp(-dispersion.log) * m.softplus(mean.log + dispersion.log)
 
+    def _derivatives(self, y, raw):
+        if (self.links["mean"].name, self.links["dispersion"].name) != ("log", "log"):
+            return None
+        return -_log_mass(y, *raw.T), *_slopes(y, *raw.T)
+
     def _crps(self, y, mean, dispersion):
         from scipy import stats
         from scipy.special import hyp2f1
@@ -85,17 +91,21 @@ class NegativeBinomial(Family):
             return np.where((dispersion < 1e-4) | (mean < 1e-3), np.nan, score)
 
     def _start(self, y):
-        from scipy.optimize import minimize_scalar
-
         mean = max(float(np.mean(y)), 0.5 / len(y))
         # The estimate of the mean is the sample mean, whatever the dispersion.
         values, counts = np.unique(y, return_counts=True)
 
-        def loss(log_dispersion):
-            return -np.sum(counts * self.frozen(mean, np.exp(log_dispersion)).logpmf(values))
-
-        best = minimize_scalar(loss, bounds=(-9.0, 9.0), method="bounded", options={"xatol": 1e-9})
-        return {"mean": mean, "dispersion": float(np.exp(best.x))}
+        # By moments, and then by Newton's method.
+        log_alpha = np.log(max(float(np.var(y)) / mean - 1.0, 1e-4) / mean)
+        for _ in range(50):
+            last = np.clip(log_alpha, -9.0, 9.0)
+            slope, curve = _slopes(values, np.full(len(values), np.log(mean)), last + 0.0 * values)
+            first, second = counts @ slope[:, 1], counts @ curve[:, 1, 1]
+            step = -first / second if second > 0.0 else -np.sign(first)
+            log_alpha = np.clip(last + np.clip(step, -2.0, 2.0), -9.0, 9.0)
+            if abs(log_alpha - last) < 1e-9:
+                break
+        return {"mean": mean, "dispersion": float(np.exp(log_alpha))}
 
 
 def _log_mass(y, log_mean, log_alpha):
@@ -123,13 +133,49 @@ def _directly(y, log_mean, log_alpha):
     few = m.minimum(y, STIRLING_FROM)
     rising = 0.0 * few * alpha
     for j in range(1, int(STIRLING_FROM)):
-        rising = rising + either(y > j, lambda a, j=j: m.log1p(j * a), _nothing, alpha)
+        rising = rising + m.where(y > j, m.log1p(j * alpha), 0.0 * alpha)
     softplus = m.softplus(log_mean + log_alpha)
     return rising + few * log_mean - (few + r) * softplus - m.lgamma(few + 1.0)
 
 
-def _nothing(x):
-    return 0.0 * x
+def _slopes(y, log_mean, log_alpha):
+    """Return the gradients and Hessians of less the log-mass, which keep their digits."""
+    from scipy.special import expit
+
+    log_alpha = np.clip(log_alpha, -300.0, 300.0)
+    r, t = np.exp(-log_alpha), log_mean + log_alpha
+    p, q = expit(-t), expit(t)
+    # r (log(1 + alpha mean) - q), whose terms are near for a small q.
+    excess = np.where(q < 0.25, -log1p_minus(-np.minimum(q, 0.25)), np.logaddexp(0.0, t) - q)
+    slope, bend = _rising_slopes(y, r, p, q)
+    by_mean = r * q - y * p
+    cross = -q * by_mean
+    last = r * excess - r * q * q + y * q * p - bend
+    gradient = np.stack([by_mean, slope - r * excess], axis=-1)
+    hessian = np.stack([p * q * (y + r), cross, cross, last], axis=-1)
+    return gradient, hessian.reshape(-1, 2, 2)
+
+
+def _rising_slopes(y, r, p, q):
+    """Return y q less the sum of j / (r + j), j < y, and that sum's derivative in -log(r)."""
+    many = y >= STIRLING_FROM
+    slope, bend = y * q, np.zeros(len(y))
+    for j in range(1, 0 if many.all() else int(STIRLING_FROM)):
+        term = np.where(y > j, j / (r + j), 0.0)
+        slope -= term
+        bend += term * (1.0 - term)
+    if many.any():
+        y, r, p, q = y[many], r[many], p[many], q[many]
+        n, v = y + r, y / r
+        (first_n, second_n), (first_r, second_r) = polygamma_excess(n), polygamma_excess(r)
+        # The sum is y - r log(1 + v) less this; either difference is of large numbers elsewhere.
+        rest = r / n * first_n - first_r - 0.5 * y / n
+        large, near = r * np.log1p(v), np.minimum(v, 0.25)
+        small = r * np.where(v < 0.25, -log1p_minus(near), v - np.log1p(v))
+        slope[many] = np.where(v > 1.0, large - y * p, y * q - small) - rest
+        part = np.where(v > 1.0, large - r * y / n, y * y / n - small) - rest
+        bend[many] = part + (r / n) ** 2 * second_n - second_r - 0.5 * y * (y + 2.0 * r) / n**2
+    return slope, bend
 
 
 def _by_deviance(y, log_mean, log_alpha):

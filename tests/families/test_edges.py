@@ -1,5 +1,7 @@
 """Distributions at extreme parameters, against mpmath; and one rule for impossible responses."""
 
+import itertools
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -262,3 +264,21 @@ def test_a_family_of_ones_own_has_one_density_too():
     d = pn.Predictive(Half(), {"mean": [1.0], "shape": [1e12]})
     assert float(d.log_prob(1.0)[0]) == pytest.approx(12.896572025, abs=1e-8)
     assert float(d.frozen.logpdf(1.0)[0]) == float(d.log_prob(1.0)[0])
+
+
+def test_slopes_of_counts_keep_their_digits_next_to_poisson_and_far_from_it():
+    grid = itertools.product((0, 1, 7, 8, 30, 1e5), (-8, 1, 7, 12), (-25, -9, -2.2, -2, 0, 3, 10))
+    rows = np.array(list(grid), dtype=float)
+    _, gradient, hessian = pn.families.NegativeBinomial().derivatives(rows[:, 0], rows[:, 1:])
+    want = []
+    with mp.workdps(60):
+        for y, log_mean, log_alpha in rows:
+            y, r, mean = mp.mpf(y), mp.exp(-mp.mpf(log_alpha)), mp.exp(log_mean)
+            q, p = mean / (r + mean), r / (r + mean)
+            gap = mp.psi(0, y + r) - mp.psi(0, r) - mp.log1p(mean / r)
+            bend = mp.psi(1, y + r) - mp.psi(1, r)
+            slope = r * gap - (y - mean) * p
+            last = (y - mean) * q * p - r * gap - r * r * bend - r * q
+            want.append([(mean - y) * p, slope, (mean + y * mean / r) * p**2, last])
+    found = np.column_stack([gradient, hessian[:, 0, 0], hessian[:, 1, 1]])
+    np.testing.assert_allclose(found, np.array(want, dtype=float), rtol=5e-12)

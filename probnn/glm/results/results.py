@@ -21,7 +21,7 @@ SCALARS = (
 @lru_cache(maxsize=64)
 def _inverse_of(link):
     """Return a function of raw values that gives a link's inverse and its slope."""
-    return backend.derivatives(lambda raw: link.inverse(raw[:, 0]), second=False)
+    return backend.derivatives(lambda raw: link.inverse(raw[..., 0]), second=False)
 
 
 class Results(GoodnessOfFit, Hypotheses):
