@@ -21,6 +21,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
 `gather(x, index)`  rows by their numbers
 `window(...)`       a range of the last axis, of a size known when it is compiled
+`host_value(v)`     the value of a variable as a NumPy array
 `free_memory()`     the bytes free where tensors live
 `many_programs()`   a context in which several models predict without a warning of the backend
 `members(f)`        a function over the first axis of its arguments, all at once
@@ -75,6 +76,11 @@ def math(x):
     if _host.is_host(x):
         return _host
     return _jet_math if isinstance(x, _jets.Jet) else _module
+
+
+def host_value(variable):
+    """Return the value of a variable as a NumPy array; of its copies on several devices, one."""
+    return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
 
 
 def derivatives(function, second=True):

@@ -149,15 +149,23 @@ def map_batches(dataset, function, arrange):
     def check(number, batch):
         batch = batch if isinstance(batch, tuple) else (batch,)
         flat = tf.nest.flatten(batch)
+        # Keras has an empty Optional where an input is None.
+        given = [i for i, t in enumerate(flat) if not isinstance(t, tf.experimental.Optional)]
+
+        def packed(tensors, others):
+            filled = dict(zip(given, tensors, strict=True))
+            leaves = [filled.get(i, other) for i, other in enumerate(others)]
+            return tf.nest.pack_sequence_as(batch, leaves)
 
         def on_host(number, *arrays):
-            function(int(number) + 1, *tf.nest.pack_sequence_as(batch, list(arrays)))
+            function(int(number) + 1, *packed(arrays, [None] * len(flat)))
             return arrays
 
-        checked = tf.numpy_function(on_host, [number, *flat], [t.dtype for t in flat])
-        for new, old in zip(checked, flat, strict=True):
+        tensors = [flat[i] for i in given]
+        checked = tf.numpy_function(on_host, [number, *tensors], [t.dtype for t in tensors])
+        for new, old in zip(checked, tensors, strict=True):
             new.set_shape(old.shape)
-        arranged = arrange(tf.nest.pack_sequence_as(batch, checked))
+        arranged = arrange(packed(checked, flat))
         return arranged if len(arranged) > 1 else arranged[0]
 
     return dataset.enumerate().map(check).prefetch(tf.data.AUTOTUNE)

@@ -101,7 +101,7 @@ def features(x, what="x"):
     Parameters
     ----------
     x : array_like, or a list, tuple or dict of them
-        What the model takes as input.
+        What the model takes as input; None for an input that is left out.
     what : str
         What messages call it.
 
@@ -116,7 +116,9 @@ def features(x, what="x"):
 
 
 def as_array(x):
-    """Return an array of what holds numbers; text and what is not dense as it is, for Keras."""
+    """Return an array of what holds numbers; None, text, what is not dense as it is, for Keras."""
+    if x is None:
+        return None
     if isinstance(x, np.ndarray) or frame_of(x) is not None:
         return to_numpy(x)
     text = getattr(getattr(x, "dtype", None), "name", None) == "string"  # TensorFlow's tensors
@@ -162,9 +164,11 @@ def _check_features(x, what):
 
 
 def by_head(values, heads):
-    """Return what is given by the names of heads in the structure of the heads, a list."""
+    """Return what is given for heads by their names, or for the only one, in their structure."""
     if isinstance(heads, (list, tuple)) and isinstance(values, dict):
         return [values.get(head.name) for head in heads]
+    if isinstance(heads, dict) and len(heads) == 1 and not isinstance(values, dict):
+        return dict.fromkeys(heads, values)
     return values
 
 
@@ -206,6 +210,7 @@ def _mapped(function, heads, what, *values):
 def _responses(y, heads, what):
     """Return y as arrays of the shapes that heads ask for, in the structure of the heads."""
     if isinstance(heads, dict):
+        y = by_head(y, heads)
         if not isinstance(y, dict) or set(y) != set(heads):
             got = f"keys {sorted(y)}" if isinstance(y, dict) else f"a {type(y).__name__}"
             raise ValueError(

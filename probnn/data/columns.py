@@ -68,7 +68,7 @@ class Columns:
         if self.names is None or len(leaves) != len(self.names):
             return values
         found = [
-            leaf if names is None else function(leaf, names)
+            leaf if leaf is None or names is None else function(leaf, names)
             for leaf, names in zip(leaves, self.names, strict=True)
         ]
         return found[0] if leaves[0] is values else keras.tree.pack_sequence_as(values, found)

@@ -85,9 +85,14 @@ class FunctionalModel(Model, Functional):
                 "that branch in a Head, which takes time steps without a wrapper; without "
                 "distributions, use keras.Model."
             )
-        if isinstance(heads, (list, tuple)) and len(heads) == 1:
-            return heads[0]
-        return heads
+        inner = list(heads.values()) if isinstance(heads, dict) else heads
+        if isinstance(inner, (list, tuple)) and not all(isinstance(each, Head) for each in inner):
+            raise ValueError(
+                "Expected the outputs of a probnn.Model to be that of a head, or a list or dict of "
+                f"such. Received: a nest of them, {_map(lambda head: head.name, heads)}. Give them "
+                "in one dict, whose keys say what each is."
+            )
+        return inner[0] if isinstance(heads, (list, tuple)) and len(heads) == 1 else heads
 
 
 @keras.saving.register_keras_serializable(package="probnn")

@@ -10,7 +10,8 @@ from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5
 from probnn.networks.inputs import know_columns
 
 _COLUMNS = "columns.json"
-_MODELS, _WEIGHTS = (".keras", ".h5", ".hdf5"), (".weights.h5",)  # endings of single files
+_MODELS, _WEIGHTS = (".keras",), (".weights.h5",)  # endings of single files
+_LEGACY = (".h5", ".hdf5")
 
 
 class Saved:
@@ -27,7 +28,19 @@ class Saved:
             Where. An earlier file stays as it was until the new one is whole.
         overwrite, zipped, **kwargs
             As in Keras; `zipped=False` writes a folder, file by file.
+
+        Raises
+        ------
+        ValueError
+            For a legacy HDF5 file, which would not know that the model is one of this package.
         """
+        if str(filepath).endswith(_LEGACY):
+            raise ValueError(
+                f"Expected a path that ends in .keras. Received: {str(filepath)!r}. A legacy HDF5 "
+                "file does not name the class of a model: it would load as Keras's own, which "
+                "predicts raw outputs, or not at all. Of weights alone, save_weights makes a "
+                ".weights.h5 file."
+            )
         endings = _MODELS if zipped is not False else ()
         with _one_step(filepath, overwrite, endings) as path:
             if path is not None:

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 
-from probnn import data, families, links
+from probnn import backend, data, families, links
 
 # What `keras.layers.Layer` itself takes; other keywords are options of the family.
 _OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
@@ -290,7 +290,7 @@ class Head(keras.layers.Layer):
         kernel, bias = np.asarray(kernel, dtype="float64"), np.asarray(bias, dtype="float64")
         if self.standardised:
             shift, scale = (
-                keras.ops.convert_to_numpy(weight.value).astype("float64")
+                backend.host_value(weight).astype("float64")
                 for weight in (self.raw_shift, self.raw_scale)
             )
             kernel, bias = kernel / scale, (bias - shift) / scale
@@ -390,9 +390,9 @@ class Head(keras.layers.Layer):
         """Whether the weights are as `build` makes them: not adapted, set, loaded or trained."""
         if not self.built:
             return self._start is None
-        return not np.any(keras.ops.convert_to_numpy(self.kernel.value)) and all(
+        return not np.any(backend.host_value(self.kernel)) and all(
             np.array_equal(
-                keras.ops.convert_to_numpy(getattr(self, name).value),
+                backend.host_value(getattr(self, name)),
                 np.asarray(value, dtype=self.variable_dtype),
             )
             for name, value in self._before_data().items()

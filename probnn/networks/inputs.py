@@ -99,7 +99,7 @@ def _in_rank(leaf, tensor, what):
 
     Keras adds a last axis of 1 too, but not in a program that has seen both.
     """
-    if tensor is None:
+    if tensor is None or leaf is None:  # Keras says which inputs may be left out
         return leaf
     shape, wanted = tuple(leaf.shape), tuple(tensor.shape)
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
@@ -159,8 +159,9 @@ def masks_of(model, x, n):
     found = []
     for first in range(0, n, _ROWS):
         rows = slice(first, min(first + _ROWS, n))
+        part = _map(lambda leaf, rows=rows: None if leaf is None else leaf[rows], x)
         with _with_variables(model):
-            outputs = model(_map(lambda leaf, rows=rows: leaf[rows], x), training=False)
+            outputs = model(part, training=False)
         masks = [keras_private.mask_of(output) for output in _flatten(outputs)]
         if all(mask is None for mask in masks):
             return masks

@@ -55,7 +55,8 @@ def _of_data(arrays):
     for leaf in keras.tree.flatten(arrays):
         if streams.is_stream(leaf):
             return f"a stream of batches ({streams.kind(leaf)}) in place of arrays"
-        if not keras_private.is_dense_array(leaf):
+        ragged = type(leaf).__name__ in ("SparseTensor", "RaggedTensor")  # of numbers, or of text
+        if ragged or not keras_private.is_dense_array(leaf):
             return f"data of type {type(leaf).__name__}, which is no dense array"
         if getattr(leaf, "dtype", None) is not None and not _is_number(leaf):
             return f"data of dtype {leaf.dtype}, which is no number"
@@ -69,8 +70,6 @@ def _of_data(arrays):
 
 
 def _is_number(leaf):
-    if type(leaf).__name__ in ("SparseTensor", "RaggedTensor"):
-        return False
     try:
         name = keras.backend.standardize_dtype(leaf.dtype)
     except ValueError:

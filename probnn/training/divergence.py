@@ -5,6 +5,8 @@ import warnings
 import keras
 import numpy as np
 
+from probnn import backend
+
 ON_DIVERGENCE = ("raise", "warn")
 
 
@@ -110,15 +112,14 @@ class Guard(keras.callbacks.Callback):
         model = self.model
         if model.built and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self.good = [(v, keras.ops.convert_to_numpy(v.value).copy()) for v in variables(model)]
+        self.good = [(v, backend.host_value(v).copy()) for v in variables(model)]
 
     def on_epoch_end(self, epoch, logs=None):
         """Put the state back and stop, if the loss or a weight is not finite."""
         loss = (logs or {}).get("loss", 0.0)
         self.losses.append(float(loss))
         finite = np.isfinite(loss) and all(
-            np.isfinite(keras.ops.convert_to_numpy(v.value)).all()
-            for v in self.model.trainable_variables
+            np.isfinite(backend.host_value(v)).all() for v in self.model.trainable_variables
         )
         if not finite:
             self.epoch, self.rate = epoch + 1, learning_rate(self.model)

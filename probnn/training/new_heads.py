@@ -21,7 +21,7 @@ _BATCHES = 100  # of a stream that are looked at for one in which a row counts
 def build_heads(model, heads, x):
     """Build heads that wait for the first input, since they know the shape of y."""
     if not all(head is None or head.built for head in _flatten(heads)):
-        model(_map(lambda leaf: leaf[:1], x))
+        model(map_arrays(lambda leaf: leaf[:1], x))
 
 
 def adapt_to_arrays(model, heads, x, y, sample_weight=None, class_weight=None):

@@ -90,6 +90,13 @@ def test_callbacks_save_in_one_step(tmp_path, monkeypatch):
     again.load_weights(names[1])
 
 
+@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m.weights.h5"])
+def test_a_legacy_file_that_would_lose_the_class_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.keras.*class.*save_weights"):
+        network().save(tmp_path / name)
+    assert not os.listdir(tmp_path)
+
+
 def test_what_keras_takes_is_taken(tmp_path, monkeypatch):
     model, path = network(), tmp_path / "m.keras"
     model.save(path, overwrite=False)
