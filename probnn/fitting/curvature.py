@@ -11,24 +11,24 @@ class Curvature:
     """
 
     def __init__(self, hessian):
+        from scipy.linalg.lapack import dpotrf
+
         diagonal = np.abs(np.diag(hessian))
         # Units of columns may differ by any factor; only what is flat has no scale of its own.
         flat = diagonal.max(initial=0.0) * 1e-30 or 1.0
         self.scale = np.sqrt(np.where(diagonal > 0.0, diagonal, flat))
-        scaled = hessian / np.outer(self.scale, self.scale)
-        self.damped = False
-        try:
-            self.factor = np.linalg.cholesky(scaled)
-        except np.linalg.LinAlgError:
+        scaled = hessian / (self.scale * self.scale[:, None])
+        self.factor, failed = dpotrf(scaled, lower=1)
+        self.damped = bool(failed)
+        if failed:
             if not np.isfinite(scaled).all():
                 raise FloatingPointError(
                     "Expected a finite Hessian. Received: NaN or infinity. Rescale the columns, or "
                     "start elsewhere: fit(start_params=...)."
-                ) from None
+                )
             values, vectors = np.linalg.eigh(scaled)
             size = np.abs(values).max(initial=0.0) or 1.0
             values = np.maximum(np.abs(values), 1e-8 * size)
-            self.damped = True
             self.factor = np.linalg.cholesky((vectors * values) @ vectors.T)
 
     def solve(self, vector):

@@ -1,7 +1,7 @@
 """Linear least squares to the last digits that double precision allows.
 
-An orthogonal factorisation of the scaled columns, then iterative refinement of the augmented system
-with residuals in twice the precision: never the normal equations.
+An orthogonal factorisation of the scaled columns, then iterative refinement with residuals in twice
+the precision: of the augmented system, where columns are not far from dependent.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import numpy as np
 from probnn._parallel import share
 from probnn.fitting.optimum import Optimum
 
-_ROWS = 8192  # taken at once: a block and its products stay in cache
+_NUMBERS = 32_768  # of x, taken at once
+_WELL = 30.0  # condition number up to which one correction, by the residuals alone, is enough
 _ILL = 1e4  # condition number above which standard errors are refined too
 _EXACT = 20_000_000  # numbers n p^2 up to which they are
 
@@ -89,8 +90,10 @@ def lstsq(x, y, max_iterations=20):
     Notes
     -----
     Columns are scaled by powers of two, which rounds nothing, and factorised by Householder's QR.
-    The augmented system r + X b = y, X'r = 0 is then refined, its residuals summed in twice the
-    working precision by error-free transformations, which gives more digits than an 80-bit long
+    Where their condition number is at most 30, the seminormal equations R'R b = X'y are corrected
+    once, by R'R d = X'r: Bjorck (1987), doi:10.1016/0024-3795(87)90101-7. Else the augmented system
+    r + X b = y, X'r = 0 is refined. Its residuals, and those r, are summed in twice the working
+    precision by error-free transformations, which gives more digits than an 80-bit long
     double and the same on every machine: Bjorck (1967), doi:10.1007/BF01939321; Ogita, Rump and
     Oishi (2005), doi:10.1137/030601818.
 
@@ -124,21 +127,27 @@ def lstsq(x, y, max_iterations=20):
         raise ValueError(f"Expected no column of zeros. Received: column {zero[0]}. Leave it out.")
     power = -np.round(np.log2(norms)).astype(int)
     scaled = x * np.ldexp(1.0, power)
-    q, r = qr(scaled, mode="economic", check_finite=False)
-    singular = np.linalg.svd(r, compute_uv=False)
+    r = np.linalg.qr(scaled, mode="r")
+    singular = _singular(r)
     if singular[-1] <= singular[0] * np.finfo(np.float64).eps:
         raise ValueError(
             f"Expected linearly independent columns. Received: columns whose condition number, "
             f"scaled, is {singular[0] / singular[-1]:.1e}. Leave columns out, or penalise them."
         )
-
-    coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
+    if singular[0] > _WELL * singular[-1]:
+        q, r = qr(scaled, mode="economic", check_finite=False)
+        coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
+    else:
+        coef = lapack.dpotrs(r, scaled.T @ y)[0]
+        residuals = _residuals(scaled, y, coef)
+        step = lapack.dpotrs(r, scaled.T @ residuals)[0]
+        coef, residuals = coef + step, residuals - scaled @ step
     root = lapack.dtrtri(r)[0]
     inverse = root @ root.T
     if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
         inverse = 0.5 * (np.array(columns) + np.array(columns).T)
-    true = np.linalg.svd(np.ldexp(r, -power), compute_uv=False)
+    true = _singular(np.ldexp(r, -power))
     return Solution(
         coef=np.ldexp(coef, power),
         residuals=residuals,
@@ -178,17 +187,30 @@ def _refine(x, y, z, q, r, max_iterations):
     return coef, residuals
 
 
+def _residuals(x, y, coef):
+    """Return y - X b, each summed as if in twice the precision, rounded once."""
+    found = np.empty(len(y))
+
+    def put(rows):
+        for block, columns in _blocks(x, rows):
+            found[block] = _remainder(columns, y[block], coef)
+
+    share(put, *x.shape)
+    return found
+
+
 def _augmented_residuals(x, y, coef, residuals, z):
     """Return y - e - X b and -z - X'e, each summed as if in twice the precision, rounded once."""
     f = np.empty(len(y))
 
     def add(rows):
         g, lost = np.zeros((2, x.shape[1]))
-        for start in range(rows.start, rows.stop, _ROWS):
-            block = slice(start, min(start + _ROWS, rows.stop))
-            f[block], part, more = _block(x[block], y[block], coef, residuals[block])
-            g, again = two_sum(g, part)
-            lost += more + again
+        for block, columns in _blocks(x, rows):
+            f[block] = _remainder(columns, y[block], coef, residuals[block])
+            product, rounding = _product(columns, residuals[block])
+            part, more = _sum(product.T)
+            g, again = two_sum(g, -part)
+            lost += again - more - rounding.sum(axis=1)
         return g, lost
 
     g, lost = -z, 0.0
@@ -198,31 +220,28 @@ def _augmented_residuals(x, y, coef, residuals, z):
     return f, g + lost
 
 
-def _block(x, y, coef, residuals):
-    """Return y - e - X b of some rows; of -X'e the sums, and what their rounding lost."""
-    columns = np.ascontiguousarray(x.T)
-    high, low = _split(columns)
-    r_high, r_low = _split(residuals)
-    total, error = two_sum(y, -residuals)
-    g, g_lost = np.empty((2, len(columns)))
-    for j, b in enumerate(coef):
-        product, lost = _product(columns[j], high[j], low[j], -b, *_split(-b))
-        total, more = two_sum(total, product)
-        error += lost
-        error += more
-        product, lost = _product(columns[j], high[j], low[j], residuals, r_high, r_low)
-        part, more = _sum(product)
-        g[j], g_lost[j] = -part, -more - lost.sum()
-    return total + error, g, g_lost
+def _blocks(x, rows):
+    """Yield slices of some rows with the columns there, which stay in cache with their products."""
+    step = max(1, _NUMBERS // x.shape[1])
+    for start in range(rows.start, rows.stop, step):
+        block = slice(start, min(start + step, rows.stop))
+        yield block, np.ascontiguousarray(x[block].T)
+
+
+def _remainder(columns, y, coef, *residuals):
+    """Return y - e - X b of some rows, of residuals e or none."""
+    product, lost = _product(columns, -coef[:, None])
+    total, more = _sum(np.vstack([y, *(-e for e in residuals), product]))
+    return total + (more + lost.sum(axis=0))
 
 
 def _sum(values):
-    """Return the sum of a vector, and what its rounding lost, by error-free halving."""
+    """Return sums over the first axis, and what their rounding lost, by error-free halving."""
     error = 0.0
     while len(values) > 1:
         half = len(values) // 2
         total, lost = two_sum(values[:half], values[half : 2 * half])
-        error += lost.sum()
+        error = error + lost.sum(axis=0)
         values = np.concatenate([total, values[2 * half :]]) if len(values) % 2 else total
     return values[0], error
 
@@ -234,14 +253,19 @@ def two_sum(a, b):
     return total, (a - (total - part)) + (b - part)
 
 
-def _product(a, a_high, a_low, b, b_high, b_low):
-    product = a * b
+def _product(a, b):
+    """Return a b rounded, and what the rounding lost: Dekker's error-free transformation."""
+    product, (a_high, a_low), (b_high, b_low) = a * b, _split(a), _split(b)
     lost = a_high * b_high
     lost -= product
     lost += a_high * b_low
     lost += a_low * b_high
     lost += a_low * b_low
     return product, lost
+
+
+def _singular(r):
+    return np.linalg.svd(r, compute_uv=False)
 
 
 def _split(a):

@@ -158,7 +158,7 @@ class Specification:
 
     def _designs(self, x, others):
         """Return the design of each raw column, None where it is known, of rows of all tables."""
-        one = ones(len(x))
+        one = ones(len(x)) if self.constants else None
         tables = {name: Dense(z, self.modelled[name]) for name, z in others.items()}
         tables[self.family.location] = Dense(x, self.x_names)
         pairs = zip(self.raw_names, self.widths, strict=True)

@@ -73,7 +73,7 @@ def test_residuals_and_condition_number():
 def test_rows_are_taken_in_blocks(monkeypatch, rng):
     x, y = rng.normal(size=(500, 4)), rng.normal(size=500)
     whole = lstsq(x, y).coef
-    monkeypatch.setattr(module, "_ROWS", 64)
+    monkeypatch.setattr(module, "_NUMBERS", 256)
     np.testing.assert_allclose(lstsq(x, y).coef, whole, rtol=1e-15)
 
 
