@@ -19,18 +19,40 @@ from probnn.backend.jets import (
 
 def where(condition, a, b):
     """Return a where the condition holds, and b elsewhere."""
+    return _chosen(lambda one, other: np.where(condition, one, other), a, b)
+
+
+def by_rows(condition, one, other, *args):
+    """Return one(*args) of what stands where a condition holds, and other(*args) of the rest."""
+    shape = np.broadcast_shapes(np.shape(condition), *(np.shape(value_of(x)) for x in args))
+    condition = np.broadcast_to(condition, shape)
+
+    def part(x, where):
+        if isinstance(x, Jet):
+            return each(x, lambda part, _: np.broadcast_to(part, shape)[where], whole=False)
+        return np.broadcast_to(x, shape)[where]
+
+    def put(a, b):
+        found = np.empty(shape)
+        found[condition], found[~condition] = a, b
+        return found
+
+    a, b = (f(*(part(x, w) for x in args)) for f, w in ((one, condition), (other, ~condition)))
+    return _chosen(put, a, b)
+
+
+def _chosen(choose, a, b):
+    """Return what a function of two arrays chooses among values, and among each derivative."""
     if not isinstance(a, Jet) and not isinstance(b, Jet):
-        return np.where(condition, a, b)
+        return choose(a, b)
     a, b = constant(a, b), constant(b, a)
 
     def table(one, other):
-        return {
-            key: np.where(condition, one.get(key, 0.0), other.get(key, 0.0))
-            for key in dict.fromkeys([*one, *other])
-        }
+        keys = dict.fromkeys([*one, *other])
+        return {key: choose(one.get(key, 0.0), other.get(key, 0.0)) for key in keys}
 
     second = None if a.second is None else table(a.second, b.second)
-    return Jet(np.where(condition, a.value, b.value), table(a.first, b.first), second)
+    return Jet(choose(a.value, b.value), table(a.first, b.first), second)
 
 
 def maximum(a, b):

@@ -27,11 +27,15 @@ def maximised(family, y, raw, free):
     from scipy.optimize import minimize
 
     rows = y[:: -(-len(y) // _ROWS)]
+    often = np.ones(len(rows))
+    if family.discrete:  # of counts there are few
+        rows, often = np.unique(rows, axis=0, return_counts=True)
     raw = np.array(raw, dtype="float64")
 
     def loss(values):
         raw[free] = values
-        found = -np.mean(family.log_prob(rows, np.broadcast_to(raw, (len(rows), len(raw)))))
+        log_probs = family.log_prob(rows, np.broadcast_to(raw, (len(rows), len(raw))))
+        found = -np.average(log_probs, weights=often)
         return found if np.isfinite(found) else np.inf
 
     first = raw[free].copy()

@@ -65,17 +65,20 @@ def saturate(x, low=-math.inf, high=math.inf):
 def either(condition, one, other, *args):
     """Return one(*args) where a condition is true, else other(*args).
 
-    Of tensors, and of arrays with derivatives, both are computed everywhere, so that each must be
-    finite wherever it is not used; of host arrays each only where it is used.
+    Of tensors both are computed everywhere, so that each must be finite wherever it is not used; of
+    host arrays, also those with derivatives, each only where it is used.
     """
     host = (np.ndarray, np.generic, int, float)
     others = [each for each in (condition, *args) if not isinstance(each, host)]
-    if others:
-        return backend.math(others[-1]).where(condition, one(*args), other(*args))
+    m = backend.math(others[-1]) if others else None
+    if others and not hasattr(m, "by_rows"):
+        return m.where(condition, one(*args), other(*args))
     if condition.all():
         return one(*args)
     if not condition.any():
         return other(*args)
+    if others:
+        return m.by_rows(condition, one, other, *args)
     condition, *args = np.broadcast_arrays(condition, *args)
     found = np.empty(condition.shape, np.result_type(*args))
     for where, function in ((condition, one), (~condition, other)):

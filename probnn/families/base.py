@@ -344,10 +344,17 @@ class Family(Facts):
         ValueError
             As `start`; or if an estimate lies where its link cannot reach.
         """
-        start = self.start(y)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            raw = self.to_raw(start)
+        y = np.asarray(y, dtype="float64")
         free = np.ones(self.size, bool) if known is None else np.isnan(known)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.of_mean and free[0] and not free[1:].any() and self.size > 1:
+                # The mean of an exponential family is that of y, whatever the rest.
+                self.check(y)
+                raw = np.append(self.links[self.location].forward(np.mean(y)), known[1:])
+                if np.isfinite(raw[0]):
+                    return raw
+            start = self.start(y)
+            raw = self.to_raw(start)
         if not np.isfinite(raw[free]).all():
             raise ValueError(
                 f"Expected links that reach the estimates from y, {start}. Received: {self!r}, "
@@ -356,7 +363,7 @@ class Family(Facts):
         if free.all() or np.array_equal(raw[~free], known[~free]):
             return raw
         raw[~free] = known[~free]
-        return maximised(self, np.asarray(y, dtype="float64"), raw, free) if free.any() else raw
+        return maximised(self, y, raw, free) if free.any() else raw
 
     def _maximised(self, y, params):
         """Return the parameters that maximise the likelihood of y, found from others near them."""
