@@ -170,7 +170,7 @@ class OLS(GLM):
 
     Notes
     -----
-    Solved by QR of the scaled columns, refined in twice the precision. Results
+    Solved by QR of the scaled columns, refined by residuals in twice the precision. Results
     have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
 
     Examples
