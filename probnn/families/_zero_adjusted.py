@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn import domains
 from probnn.families._frozen.base import Frozen, nearest_count
+from probnn.families._frozen.tables import from_tables
 from probnn.families._params import Param
 from probnn.families._wrapper import Wrapper
 from probnn.families.registry import get
@@ -44,6 +45,19 @@ class ZeroAdjusted(Wrapper):
         zero = np.asarray(params.pop(self.zero))
         return FrozenZeroAdjusted(self, {**params, self.zero: zero}, *self._atom(zero, params))
 
+    def _crps(self, y, **params):
+        frozen = self.frozen(**params)
+        inner = {name: frozen.params[name] for name in self.family.params}
+        at, at_zero = (self.family._crps(k, **inner) for k in (y, 0.0 * y))
+        if at is None:
+            return None
+        # With the base's E min(B, y), its two scores differ by y - 2 E min(B, y).
+        factor = frozen.factor
+        score = y * (1.0 - factor) + factor * (at - at_zero) + factor**2 * at_zero
+        # Where terms cancel, a sum over counts has the digits: here, or in the score of the base.
+        lost = score < 0.1 * y * np.maximum(factor, 1.0)
+        return np.where(lost | (at_zero < 0.3 * frozen.base.mean()), np.nan, score)
+
     def _start(self, y):
         n, positive = len(y), y[y > 0]
         share = np.clip(np.mean(y == 0), 0.5 / (n + 1.0), 1.0 - 0.5 / (n + 1.0))
@@ -77,7 +91,7 @@ class FrozenZeroAdjusted(Frozen):
         self.family, self.params = family, params
         self.base = family.family.frozen(**{name: params[name] for name in family.family.params})
         self.zero, self.factor = np.broadcast_arrays(zero, factor)
-        self.shape = self.zero.shape
+        self.shape, self.stepwise = self.zero.shape, getattr(self.base, "stepwise", False)
 
     def cdf(self, k):
         """Return P(Y <= k)."""
@@ -92,21 +106,52 @@ class FrozenZeroAdjusted(Frozen):
 
     def ppf(self, p):
         """Return the smallest count with cdf >= p."""
-        p = np.asarray(p, dtype="float64")
-        from_base = (p - self.zero) / self.factor + self.base.cdf(0)
-        guess = np.where(
-            p < 0.5,
-            self.base.ppf(np.clip(from_base, 0.0, 1.0)),
-            self.base.isf(np.clip((1.0 - p) / self.factor, 0.0, 1.0)),
-        )
-        k = nearest_count(np.where(p <= self.zero, 0.0, guess), lambda k: self.cdf(k) >= p)
-        return np.where(p == 0.0, 0.0, k)
+        return from_tables(self, p, False) if self.stepwise else self._by_base(p, False)
 
     def isf(self, q):
         """Return the smallest count with sf <= q."""
-        q = np.asarray(q, dtype="float64")
-        k = self.base.isf(np.clip(q / self.factor, 0.0, 1.0))
-        return nearest_count(k, lambda k: self.sf(k) <= q)
+        return from_tables(self, q, True) if self.stepwise else self._by_base(q, True)
+
+    def _search(self, rows, level, upper):
+        return self._of_rows(rows)._by_base(level, upper)
+
+    def _by_base(self, level, upper):
+        level = np.asarray(level, dtype="float64")
+        if upper:
+            k = self.base.isf(np.clip(level / self.factor, 0.0, 1.0))
+            return nearest_count(k, lambda k: self.sf(k) <= level)
+        guess = np.where(
+            level < 0.5,
+            self.base.ppf(self._level_of_base(level)),
+            self.base.isf(np.clip((1.0 - level) / self.factor, 0.0, 1.0)),
+        )
+        guess = np.where(level <= self.zero, 0.0, guess)
+        k = nearest_count(guess, lambda k: self.cdf(k) >= level)
+        return np.where(level == 0.0, 0.0, k)
+
+    def _level_of_base(self, p):
+        return np.clip((p - self.zero) / self.factor + self.base.cdf(0), 0.0, 1.0)
+
+    def _guess(self, p):
+        return self.base._guess(self._level_of_base(p))
+
+    def _masses(self, k):
+        for mass in self.base._masses(k):
+            yield np.where(k == 0, self.zero, self.factor * mass)
+            k = k + 1.0
+
+    def _range(self):
+        if not self.stepwise or (self.factor > 2.0).any():
+            return super()._range()
+        return np.zeros(self.shape), self.base._range()[1]
+
+    def entropy(self):
+        """Return the entropy, in nats: of zero or not, and that of the base without its zero."""
+        from scipy.special import entr, xlog1py
+
+        some = self.base.sf(0)  # whose complement may be 1 but for rounding
+        without = self.base.entropy() + xlog1py(1.0 - some, -some)
+        return entr(self.zero) + entr(self.factor) * some + self.factor * without
 
     def mean(self):
         """Return the mean."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenCounts
+from probnn.families._frozen.unbounded import FrozenCounts
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
@@ -60,12 +60,8 @@ class NegativeBinomial(Family):
         return backend.distributions.NegativeBinomial(1.0 / dispersion, logits=log_odds)
 
     def frozen(self, mean, dispersion):
-        """Return `scipy.stats.nbinom`, with tails and quantiles of any dispersion."""
-        from scipy import stats
-
-        held = np.maximum(dispersion, 1e-8 / np.maximum(mean, 1e-300))
-        scipys = stats.nbinom(1.0 / held, 1.0 / (1.0 + held * mean))
-        return FrozenNegativeBinomial(self, scipys, mean=mean, dispersion=dispersion)
+        """Return SciPy-like functions, with tails and quantiles of any dispersion."""
+        return FrozenNegativeBinomial(self, mean=mean, dispersion=dispersion)
 
     def _log_prob(self, y, mean, dispersion):
         return _log_mass(y, mean.log, dispersion.log)
@@ -268,3 +264,13 @@ class FrozenNegativeBinomial(FrozenCounts):
         """Return the variance."""
         mean, dispersion = self.params.values()
         return mean * (1.0 + dispersion * mean)
+
+    def _ratio(self, k):
+        mean, dispersion = self.params.values()
+        odds = mean / (1.0 + dispersion * mean)
+        return (odds + odds * dispersion * k) / (k + 1.0)
+
+    def _draw(self, rng, size):
+        mean, dispersion = self.params.values()
+        held = np.maximum(dispersion, 1e-8 / np.maximum(mean, 1e-300))
+        return rng.negative_binomial(1.0 / held, 1.0 / (1.0 + held * mean), size)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenCounts
+from probnn.families._frozen.unbounded import FrozenCounts
 from probnn.families._numerics import (
     STIRLING_FROM,
     either,
@@ -50,10 +50,8 @@ class Poisson(Family):
         return backend.distributions.Poisson(rate)
 
     def frozen(self, rate):
-        """Return `scipy.stats.poisson`, with quantiles of any rate."""
-        from scipy import stats
-
-        return FrozenPoisson(self, stats.poisson(rate), rate=rate)
+        """Return SciPy-like functions, with quantiles of any rate."""
+        return FrozenPoisson(self, rate=rate)
 
     def _log_prob(self, y, rate):
         m = backend.math(rate.raw)
@@ -104,3 +102,15 @@ class FrozenPoisson(FrozenCounts):
         """Return P(Y > k)."""
         found = gamma_tails(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])[0]
         return np.where(np.asarray(k) < 0, 1.0, np.where(np.isposinf(k), 0.0, found))[()]
+
+    def mean(self):
+        """Return the mean."""
+        return self.params["rate"][()]
+
+    var = mean
+
+    def _ratio(self, k):
+        return self.params["rate"] / (k + 1.0)
+
+    def _draw(self, rng, size):
+        return rng.poisson(self.params["rate"], size)

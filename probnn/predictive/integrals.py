@@ -1,5 +1,7 @@
 """What has no closed form: quadrature over levels, and sums and maxima over counts."""
 
+from itertools import islice
+
 import numpy as np
 
 from probnn._quadrature import tanh_sinh
@@ -11,13 +13,25 @@ _CHUNK = 1_000_000  # numbers held at once in a sum over counts
 def numeric_crps(d, y):
     """Return the CRPS of each row of a Predictive, by quadrature or by a sum over counts."""
     if d.family.discrete:
-        return sum_over_counts(d.frozen, _squared_gap, y)
+        return sum_over_counts(d.frozen, _squared_gap, y, _gaps_in_steps)
     return _over_levels(d.frozen, y)
 
 
 def _squared_gap(frozen, k, y):
     """Return (P(Y <= k) - 1{y <= k})^2."""
     return np.where(k < y, frozen.cdf(k), frozen.sf(k)) ** 2
+
+
+def _gaps_in_steps(frozen, low, count, y):
+    """Return the sums of squared gaps from one count of each row on."""
+    upto, above, k = frozen.cdf(low), frozen.sf(low), low
+    total = np.where(k < y, upto, above) ** 2
+    masses = islice(frozen._masses(low), count)
+    next(masses)
+    for mass in masses:
+        k, upto, above = k + 1.0, upto + mass, above - mass
+        total += np.where(k < y, upto, np.maximum(above, 0.0)) ** 2
+    return total
 
 
 def _over_levels(frozen, y):

@@ -1,6 +1,7 @@
 """What a frozen distribution is: the recipe, and what derives from it."""
 
 from abc import ABC, abstractmethod
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from probnn._quadrature import tanh_sinh
 from probnn.families._frozen.counts import sum_over_counts
 
 _REST = 1e-16  # probability beyond either end of a sum
+_ANEW = 64  # after so many steps, a probability is computed anew
 
 
 class Frozen(ABC):
@@ -44,6 +46,8 @@ class Frozen(ABC):
         Of the rows.
     discrete : bool
         Whether values have probabilities: `logpmf` and `pmf` in place of `logpdf` and `pdf`.
+    stepwise : bool
+        Whether the probability of a count is soon known from that of the one before: `_ratio`.
     family : Family or None
         The family whose density this has.
     params : dict
@@ -52,6 +56,7 @@ class Frozen(ABC):
 
     shape: tuple
     discrete: bool = False
+    stepwise: bool = False
     family = None
     params: ClassVar[dict] = {}
 
@@ -129,7 +134,7 @@ class Frozen(ABC):
     def entropy(self):
         """Return the (differential) entropy, in nats: by a sum over counts, or over levels."""
         if self.discrete:
-            return sum_over_counts(self, _information)
+            return sum_over_counts(self, _information, in_steps=_information_in_steps)
         total = 0.0
         for level, _, weight in zip(*tanh_sinh(), strict=True):
             tail = max(0.5 * level, _REST)  # either half from its own
@@ -190,7 +195,37 @@ class Frozen(ABC):
         """
         raise NotImplementedError
 
-    # ---- for sums over counts ---------------------------------------------------------------
+    # ---- for sums over counts, and tables of them -------------------------------------------
+
+    def _ratio(self, k):
+        """Return P(Y = k + 1) / P(Y = k), if `stepwise`."""
+        raise NotImplementedError
+
+    def _masses(self, k):
+        """Yield P(Y = k), P(Y = k + 1), ... of a count k of each row, if `stepwise`."""
+        while True:
+            mass = self.pmf(k)
+            for _ in range(_ANEW):
+                yield mass
+                mass = mass * self._ratio(k)
+                k = k + 1.0
+
+    def _guess(self, p):
+        """Return counts between which quantiles are likely: those of a gamma distribution.
+
+        By Wilson and Hilferty's formula, unless it is very skewed.
+        """
+        from scipy.special import gammaincinv, ndtri
+
+        mean, variance = self.mean(), self.var()
+        square = variance / mean**2
+        c = square / 9.0
+        near = mean * np.maximum(1.0 - c + ndtri(p) * np.sqrt(c), 0.0) ** 3
+        if (skewed := square > 1.0).any():
+            shape, p, scale, near = np.broadcast_arrays(1.0 / square, p, square * mean, near)
+            near, skewed = near.copy(), np.broadcast_to(skewed, near.shape)
+            near[skewed] = gammaincinv(shape[skewed], p[skewed]) * scale[skewed]
+        return near, near
 
     def _range(self):
         """Return the first and the last count of each row that a sum needs."""
@@ -234,3 +269,16 @@ def _information(frozen, k, _):
     """Return -P(Y = k) log P(Y = k)."""
     logs = frozen.logpmf(k)
     return -np.exp(logs) * np.where(np.isfinite(logs), logs, 0.0)
+
+
+def _information_in_steps(frozen, low, count, _):
+    """Return the sums of -P(Y = k) log P(Y = k)."""
+    from scipy.special import entr
+
+    total = np.zeros(low.shape)
+    for j, mass in enumerate(islice(frozen._masses(low), count)):
+        terms = entr(mass)
+        if (large := mass > 0.5).any():  # whose logarithm has lost digits
+            terms = np.where(large, -mass * frozen.logpmf(low + j), terms)
+        total += terms
+    return total

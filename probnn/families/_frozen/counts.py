@@ -3,16 +3,17 @@
 import numpy as np
 
 from probnn._quadrature import gauss_legendre
+from probnn.families._frozen.tables import streams
 
 _CHUNK = 1_000_000  # numbers held at once
 _LONG = 2_048  # counts of a row, from which on they are summed by a rule
 _NODES = 20  # of the rule in a panel
-_FIRST = 64  # counts of the first panel of those that double
+_FIRST = 16  # counts of the first panel, which takes each, of those that double
 # Levels whose quantiles, from either end, cut counts into panels on which terms are smooth.
 _LEVELS = (1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5)
 
 
-def sum_over_counts(frozen, term, y=None):
+def sum_over_counts(frozen, term, y=None, in_steps=None):
     """Return the sums of term(part, k, y) over all counts k, in each row.
 
     Of few counts each is taken. Many are cut into panels, between quantiles and of lengths that
@@ -26,6 +27,9 @@ def sum_over_counts(frozen, term, y=None):
         Of distributions of some rows (r,), counts (m, r), and the y of these rows.
     y : numpy.ndarray, optional
         A count of each row, at which the terms have a jump.
+    in_steps : callable, optional
+        The sums again, of distributions of rows in a line, from a first count of each, over so many
+        of their `_masses`, given y: where those are soon had.
 
     Returns
     -------
@@ -39,8 +43,14 @@ def sum_over_counts(frozen, term, y=None):
     if y is not None:
         y = np.broadcast_to(y, shape).ravel()
         low, high = np.minimum(low, y), np.maximum(high, y)
-    total = np.empty(n)
-    for rows in _groups(frozen, high - low + 1.0):
+    total, width = np.empty(n), high - low + 1.0
+    stepped = np.zeros(n, bool)
+    if in_steps is not None and frozen.stepwise:
+        stepped = width <= _LONG
+        for rows, wide in streams(np.flatnonzero(stepped), width):
+            part = frozen._of_rows(rows)
+            total[rows] = in_steps(part, low[rows], wide, None if y is None else y[rows])
+    for rows in _groups(frozen, width, ~stepped):
         part = frozen if rows is None else frozen._of_rows(rows)
         rows = slice(None) if rows is None else rows
         of_rows = shape if isinstance(rows, slice) else (len(rows),)
@@ -55,14 +65,14 @@ def sum_over_counts(frozen, term, y=None):
     return total.reshape(shape)[()]
 
 
-def _groups(frozen, width):
-    """Yield numbers of rows that have about as many counts; or None, for all at once."""
+def _groups(frozen, width, left):
+    """Yield numbers of rows left that have about as many counts; or None, for all at once."""
     if frozen.family is None:
         yield None
         return
     kind = np.ceil(np.log2(np.clip(width, 1.0, _LONG + 1.0)))
-    for each in np.unique(kind):
-        rows = np.flatnonzero(kind == each)
+    for each in np.unique(kind[left]):
+        rows = np.flatnonzero(left & (kind == each))
         step = int(max(1, _CHUNK // (2.0**each)))
         for first in range(0, len(rows), step):
             yield rows[first : first + step]
@@ -100,8 +110,10 @@ def _edges(frozen, low, high, y):
         edges += [y, y + 1.0]
     with np.errstate(all="ignore"):
         for _, part in parts_of(frozen):
+            near = part.stepwise
             for level in (np.full(low.shape, each) for each in _LEVELS):
-                edges += [part.ppf(level), part.isf(level)]
+                edges += [part._guess(level)[0] if near else part.ppf(level)]
+                edges += [part._guess(1.0 - level)[1] if near else part.isf(level)]
     edges = np.stack([np.broadcast_to(each, low.shape) for each in edges])
     edges = np.where(np.isfinite(edges), np.floor(edges), low)
     return np.sort(np.clip(edges, low, high + 1.0), axis=0)
@@ -161,8 +173,8 @@ def first_count(reached, start, low=0.0, high=np.inf):
     above, step = reached(known), 1.0
     under, over = np.where(above, known - 1.0, known), np.where(above, known, known + 1.0)
     while True:
-        down = above & (under >= low) & reached(np.maximum(under, low)) & ~none
-        up = ~above & (over < high) & ~reached(np.minimum(over, high)) & ~none
+        there = reached(np.where(above, np.maximum(under, low), np.minimum(over, high)))
+        down, up = above & (under >= low) & there & ~none, ~above & (over < high) & ~there & ~none
         if not (down | up).any():
             break
         step *= 2.0

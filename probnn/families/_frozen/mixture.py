@@ -4,6 +4,7 @@ import numpy as np
 
 from probnn._quadrature import integral
 from probnn.families._frozen.base import Frozen
+from probnn.families._frozen.tables import from_tables
 
 _CHUNK = 1_000_000  # densities held at once in an integral
 _WORTH = 2_000  # densities from which on it pays to make SciPy's distributions anew without them
@@ -33,6 +34,7 @@ class FrozenMixture(Frozen):
         self.weights = np.broadcast_to(weights / weights.sum(axis=-1, keepdims=True), shape)
         self.params = {name: np.broadcast_to(values, shape) for name, values in params.items()}
         self.components = family.frozen(**self.params)
+        self.stepwise = getattr(self.components, "stepwise", False)
 
     def _average(self, values):
         """Return the mean over components, whatever those of weight 0 have."""
@@ -117,11 +119,28 @@ class FrozenMixture(Frozen):
 
     def ppf(self, p):
         """Return the smallest y with cdf(y) >= p."""
-        return self._quantile(p, upper=False)
+        return from_tables(self, p, False) if self.stepwise else self._quantile(p, False)
 
     def isf(self, q):
         """Return the smallest y with sf(y) <= q."""
-        return self._quantile(q, upper=True)
+        return from_tables(self, q, True) if self.stepwise else self._quantile(q, True)
+
+    def _search(self, rows, level, upper):
+        return self._flat(rows)._quantile(level, upper)
+
+    def _masses(self, k):
+        # The components first: each has all its rows in a line.
+        params = {name: np.moveaxis(v, -1, 0).copy() for name, v in self.params.items()}
+        weights = np.moveaxis(self.weights, -1, 0).copy()
+        components, none = self.family.frozen(**params), weights == 0
+        for each in components._masses(k + np.zeros(weights.shape)):
+            each = np.where(none, 0.0, each) if none.any() else each
+            yield np.einsum("k...,k...->...", weights, each)
+
+    def _guess(self, p):
+        low, high = self.components._guess(np.asarray(p)[..., None])
+        low, high = (np.where(self.weights > 0, end, np.nan) for end in (low, high))
+        return np.fmin.reduce(low, axis=-1), np.fmax.reduce(high, axis=-1)
 
     def _solve(self, rows, level, upper, other):
         part = self._flat(rows)
@@ -201,6 +220,13 @@ class FrozenMixture(Frozen):
                 )
                 part = self._flat(rows)
         return found
+
+    def _range(self):
+        if not self.stepwise:
+            return super()._range()
+        low, high = self.components._range()
+        some = self.weights > 0
+        return np.where(some, low, np.inf).min(axis=-1), np.where(some, high, 0.0).max(axis=-1)
 
     # ---- integrals --------------------------------------------------------------------------
 

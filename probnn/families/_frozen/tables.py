@@ -1,0 +1,103 @@
+"""Tables of the probabilities of counts, some rows at once: their quantiles at any levels."""
+
+import numpy as np
+
+_CHUNK = 1 << 18  # numbers of a table
+_ROWS = 8192  # rows at once, of sums without one
+_NEAR = 64.0  # a table whose first quantile is below begins at 0
+_SURE = 1e-9  # levels nearer to 0 or 1 need more digits than a cumulative table has
+_TIE = 1e-12  # nor has it those that tell which side of so near a level a probability is
+# A count of a table takes about 10 + 3 L units of time, L levels without it about 2000 L.
+_WORTH = (10.0, 3.0, 2000.0)
+
+
+def chunks(rows, width):
+    """Yield numbers of rows of about one width, and the largest, whose tables fill a chunk."""
+    rows, start = rows[np.argsort(width[rows], kind="stable")], 0
+    while start < len(rows):
+        some = rows[start : start + int(max(1, _CHUNK // width[rows[start]]))]
+        some = some[: max(1, int(_CHUNK // width[some[-1]]))]
+        start += len(some)
+        yield some, int(width[some[-1]])
+
+
+def streams(rows, width):
+    """Yield numbers of rows of about one width, and the largest, where no table is held."""
+    rows, start = rows[np.argsort(width[rows], kind="stable")], 0
+    sorted_width = width[rows]
+    while start < len(rows):
+        stop = np.searchsorted(sorted_width, 1.2 * sorted_width[start], side="right")
+        some = rows[start : min(stop, start + _ROWS)]
+        start += len(some)
+        yield some, int(width[some[-1]])
+
+
+def cumulative(frozen, low, count):
+    """Return P(Y < low + j) for j = 0, ..., count, shape (count + 1, n), of n rows in a line."""
+    table = np.empty((count + 1, *frozen.shape))
+    table[0] = np.where(low > 0, frozen.cdf(low - 1.0), 0.0) if (low > 0).any() else 0.0
+    for j, mass in zip(range(count), frozen._masses(low), strict=False):
+        np.add(table[j], mass, out=table[j + 1])
+    return table
+
+
+def tabled(frozen, p):
+    """Return quantiles of counts, and the probabilities below and up to them, from tables.
+
+    Parameters
+    ----------
+    frozen : Frozen
+        Distributions of counts, with `_masses`.
+    p : numpy.ndarray, shape (L, n)
+        Levels of each row.
+
+    Returns
+    -------
+    k, below, upto : numpy.ndarray, shape (L, n)
+        The smallest k with P(Y <= k) >= p, P(Y < k) and P(Y <= k). NaN where a table would take
+        longer than to search, and where its digits do not tell.
+    """
+    found = np.full((3, *p.shape), np.nan)
+    sure = (p > _SURE) & (p < 1.0 - _SURE)
+    with np.errstate(all="ignore"):
+        ends = np.where(sure, p, 0.5)
+        first = np.ravel(frozen._guess(ends.min(axis=0).reshape(frozen.shape))[0])
+        last = np.ravel(frozen._guess(ends.max(axis=0).reshape(frozen.shape))[1])
+        low = np.where(first < _NEAR, 0.0, np.floor(0.98 * first) - 2.0)
+        width = np.ceil(1.05 * last) + 3.0 - low
+        count, level, without = _WORTH
+        worth = width * (count + level * len(p)) <= without * len(p)
+    for rows, wide in chunks(np.flatnonzero(sure.any(axis=0) & worth), width):
+        part = frozen._of_rows(rows)
+        table = cumulative(part, low[rows], wide)
+        for at in range(0, len(p), step := max(1, _CHUNK // len(rows))):
+            some = slice(at, at + step)
+            found[:, some, rows] = _looked_up(table, low[rows], p[some, rows], sure[some, rows])
+    return found
+
+
+def _looked_up(table, low, p, sure):
+    """Return counts and probabilities of `tabled`, of (L, r) levels in a table (m, r)."""
+    flat, last, own = table.ravel(), len(table) - 1, np.arange(len(low))
+    at = np.zeros(p.shape, np.int64)  # how many of the table's rows are below the level, less one
+    for step in 2 ** np.arange(int(last).bit_length())[::-1]:
+        there = np.minimum(at + step, last)
+        at = np.where(flat[there * len(low) + own] < p, there, at)
+    below, upto = flat[at * len(low) + own], flat[np.minimum(at + 1, last) * len(low) + own]
+    good = sure & (p - below > _TIE) & (upto - p > _TIE)
+    return np.where(good, (low + at, below, upto), np.nan)
+
+
+def from_tables(frozen, level, upper):
+    """Return quantiles of counts at a level, or 1 less it if `upper`: from tables, or searched for.
+
+    Of the latter, `frozen._search(rows, level, upper)` has numbers of rows, as in a raveled array.
+    """
+    level = np.asarray(level, dtype="float64")
+    shape = np.broadcast_shapes(level.shape, frozen.shape)
+    level = np.broadcast_to(level, shape).reshape(-1, int(np.prod(frozen.shape)))
+    found = tabled(frozen, 1.0 - level if upper else level)[0]
+    left, rows = np.nonzero(np.isnan(found))
+    if len(rows):
+        found[left, rows] = frozen._search(rows, level[left, rows], upper)
+    return found.reshape(shape)[()]
