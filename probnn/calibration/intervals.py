@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import special, stats
 
 from probnn.calibration import checks
+from probnn.predictive.integrals import central_probabilities
 
 _LEVELS = (*np.linspace(0.05, 0.95, 19).round(2).tolist(), 0.99)
 
@@ -65,9 +66,10 @@ def coverage_of(y, d, levels, level, interval=None):
         below, upto = d.family.cdf_range(d.frozen, y)
     checks.cdf(upto, d)
     table = []
-    for each in levels:
+    probs = central_probabilities(d, np.asarray(levels)) if d.family.discrete else None
+    for i, each in enumerate(levels):
         found = np.mean((upto >= (1 - each) / 2) & (below < (1 + each) / 2))
-        own = _probability(d, each, interval)
+        own = _probability(d, each, interval) if probs is None else probs[i]
         table.append((each, found, own.mean(), *_band(own.ravel(), level)))
     return pd.DataFrame(table, columns=["level", "coverage", "expected", "lower", "upper"])
 

@@ -11,7 +11,7 @@ from probnn.calibration import checks
 from probnn.calibration.classes import expected_calibration_error
 from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
-from probnn.calibration.uniformity import transform, uniformity_test
+from probnn.calibration.uniformity import test_of, transform
 
 _COLUMNS = ["value", "expected", "lower", "upper", "pvalue"]
 _BAND = 0.95
@@ -85,8 +85,9 @@ def _tested(value, expected, deviation):
 def _numbers(y, d, seed):
     d, y = checks.rows(y, d, censored=True)
     seen = y.shape == d.shape
-    seed = int(np.random.default_rng(seed).integers(2**32))  # for two looks at one transform
-    values, test = transform(y, d, seed), uniformity_test(y, d, seed=seed)
+    seed = int(np.random.default_rng(seed).integers(2**32))  # as of the two calls themselves
+    values = transform(y, d, seed)
+    test = test_of(values)
     n = len(values)
     rows = {"log_score": _only(scores.log_score(y, d).mean())}
     if seen:

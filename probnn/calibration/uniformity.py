@@ -120,7 +120,12 @@ def uniformity_test(y, d, *, seed=0):
     >>> calibration.uniformity_test(y, wide).pvalue < 1e-6
     True
     """
-    found = stats.kstest(transform(y, d, seed), "uniform")
+    return test_of(transform(y, d, seed))
+
+
+def test_of(values):
+    """Return the `UniformityTest` of the values of a transform."""
+    found = stats.kstest(values, "uniform")
     return UniformityTest(float(found.statistic), float(found.pvalue))
 
 

@@ -1,5 +1,7 @@
 """Counts of a base family above zero, and a zero whose probability is its own."""
 
+from functools import cached_property
+
 import numpy as np
 
 from probnn import domains
@@ -95,10 +97,16 @@ class FrozenZeroAdjusted(Frozen):
 
     def cdf(self, k):
         """Return P(Y <= k)."""
-        k = np.asarray(k)
-        above = self.zero + self.factor * (self.base.cdf(k) - self.base.cdf(0))
-        near = 1.0 - self.factor * self.base.sf(k)
-        return np.where(k < 0, 0.0, np.where(above < 0.5, above, near))
+        above = self.zero + self.factor * (self.base.cdf(k) - self._below)
+        k, far = np.broadcast_to(k, above.shape), above >= 0.5  # where the upper tail has digits
+        rows = np.broadcast_to(np.arange(self.zero.size).reshape(self.shape), above.shape)[far]
+        part, above = self.base._of_rows(rows), np.array(above)
+        above[far] = 1.0 - np.ravel(self.factor)[rows] * part.sf(k[far])
+        return np.where(k < 0, 0.0, above)
+
+    @cached_property
+    def _below(self):
+        return self.base.cdf(0)
 
     def sf(self, k):
         """Return P(Y > k)."""
@@ -130,7 +138,7 @@ class FrozenZeroAdjusted(Frozen):
         return np.where(level == 0.0, 0.0, k)
 
     def _level_of_base(self, p):
-        return np.clip((p - self.zero) / self.factor + self.base.cdf(0), 0.0, 1.0)
+        return np.clip((p - self.zero) / self.factor + self._below, 0.0, 1.0)
 
     def _guess(self, p):
         return self.base._guess(self._level_of_base(p))
@@ -149,7 +157,7 @@ class FrozenZeroAdjusted(Frozen):
         """Return the entropy, in nats: of zero or not, and that of the base without its zero."""
         from scipy.special import entr, xlog1py
 
-        some = self.base.sf(0)  # whose complement may be 1 but for rounding
+        some = -np.expm1(self.base.logpmf(0))  # whose complement may be 1 but for rounding
         without = self.base.entropy() + xlog1py(1.0 - some, -some)
         return entr(self.zero) + entr(self.factor) * some + self.factor * without
 

@@ -61,4 +61,5 @@ class Hurdle(ZeroAdjusted):
         return m.where(y > 0, above, zero_probs.log)
 
     def _atom(self, zero_probs, params):
-        return zero_probs, (1.0 - np.asarray(zero_probs)) / self.family.frozen(**params).sf(0)
+        positive = -np.expm1(self.family.frozen(**params).logpmf(0))
+        return zero_probs, (1.0 - np.asarray(zero_probs)) / positive

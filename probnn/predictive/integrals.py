@@ -6,8 +6,12 @@ import numpy as np
 
 from probnn._quadrature import tanh_sinh
 from probnn.families._frozen.counts import sum_over_counts
+from probnn.families._frozen.tables import around_quantiles, streams
 
 _CHUNK = 1_000_000  # numbers held at once in a sum over counts
+_LONG = 8_192  # counts of a row, from which on they are not taken in steps
+_AMONG = (0.1, 0.4, 0.7)  # levels of counts that are probable
+_SAME = 1e-12  # by which probabilities differ from rounding
 
 
 def numeric_crps(d, y):
@@ -24,7 +28,8 @@ def _squared_gap(frozen, k, y):
 
 def _gaps_in_steps(frozen, low, count, y):
     """Return the sums of squared gaps from one count of each row on."""
-    upto, above, k = frozen.cdf(low), frozen.sf(low), low
+    upto, k = frozen.cdf(low), low
+    above = frozen.sf(low) if low.any() else -np.expm1(frozen.logpmf(low))
     total = np.where(k < y, upto, above) ** 2
     masses = islice(frozen._masses(low), count)
     next(masses)
@@ -52,15 +57,51 @@ def _from_tail(frozen, p, q):
     return np.where(p < q, frozen.ppf(near), frozen.isf(far))
 
 
+def central_probabilities(d, levels):
+    """Return the probabilities of the central intervals of counts, (L, *d.shape); None if slow."""
+    if not d.frozen.stepwise:
+        return None
+    each = (-1, *[1] * len(d.shape))
+    low, high = (np.reshape(ends, each) for ends in ((1 - levels) / 2, (1 + levels) / 2))
+    below, upto = around_quantiles(d.frozen, np.concatenate([low, high]))
+    return upto[len(levels) :] - below[: len(levels)]
+
+
 def most_probable(d):
     """Return the count of each row of d with the largest probability, the first of several."""
-    near = [d.frozen.pmf(d._ppf(np.full(d.shape, p))) for p in np.linspace(0.02, 0.98, 25)]
+    near = [d.frozen.pmf(k) for k in np.moveaxis(d.quantile(_AMONG), -1, 0)]
     least = (1.0 - 1e-9) * np.max(near, axis=0)  # beyond its quantiles no count has as much
     low, high = d._ppf(least), d.frozen.isf(least) + 1.0
+    found, width = np.empty(d.shape).ravel(), (high - low + 1.0).ravel()
+    stepped = (width <= _LONG) & d.frozen.stepwise
+    for rows, wide in streams(np.flatnonzero(stepped), width):
+        found[rows] = _highest(d.frozen._of_rows(rows), low.ravel()[rows], wide)
+    found = found.reshape(d.shape)
+    if not stepped.all():
+        left = ~stepped.reshape(d.shape)
+        found[left] = _most_probable_among(d._rows(left), low[left], high[left])
+    return found
+
+
+def _highest(frozen, low, count):
+    """Return the count with the largest probability, of those from one of each row on."""
+    best, at = np.zeros(low.shape), low
+    for mass in islice(frozen._masses(low), count):
+        np.maximum(best, mass, out=best)
+    there = np.zeros(low.shape, bool)
+    for mass in islice(frozen._masses(low), count):
+        there |= mass >= (1.0 - _SAME) * best
+        if there.all():
+            break
+        at = np.where(there, at, at + 1.0)
+    return at
+
+
+def _most_probable_among(d, low, high):
     best = _over_counts(d, lambda frozen, k, _: frozen.pmf(k), low, high, None, np.maximum)
 
     def first(frozen, k, best):
-        return np.where(frozen.pmf(k) >= (1.0 - 1e-12) * best, k, np.inf)
+        return np.where(frozen.pmf(k) >= (1.0 - _SAME) * best, k, np.inf)
 
     return _over_counts(d, first, low, high, best, np.minimum)
 

@@ -168,9 +168,14 @@ class Predictive:
             )
         if p.ndim == 0:
             return self._labels(self._ppf(np.broadcast_to(p, self._y_shape)))
-        columns = [self._ppf(np.broadcast_to(each, self._y_shape)) for each in p]
-        found = np.stack(columns, axis=-1) if columns else np.empty((*self._y_shape, 0))
-        return self._labels(found)
+        each = (len(p), *[1] * len(self._y_shape))
+        if not len(p):
+            found = np.empty((0, *self._y_shape))
+        elif self.frozen.stepwise:  # all levels in one table
+            found = self._ppf(np.broadcast_to(p.reshape(each), (len(p), *self._y_shape)))
+        else:
+            found = np.stack([self._ppf(np.broadcast_to(one, self._y_shape)) for one in p])
+        return self._labels(np.moveaxis(found, 0, -1))
 
     def _ppf(self, p):
         # SciPy gives the count below the smallest one at p = 0.
@@ -209,7 +214,8 @@ class Predictive:
         self._need_order("an interval")
         if np.ndim(level) or not 0 < level < 1:
             raise ValueError(f"Expected a level between 0 and 1, as 0.9. Received: {level!r}.")
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+        found = self.quantile([(1 - level) / 2, (1 + level) / 2])
+        return found[..., 0], found[..., 1]
 
     # ---- densities and scores ---------------------------------------------------------------
 

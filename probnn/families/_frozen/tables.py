@@ -7,8 +7,8 @@ _ROWS = 8192  # rows at once, of sums without one
 _NEAR = 64.0  # a table whose first quantile is below begins at 0
 _SURE = 1e-9  # levels nearer to 0 or 1 need more digits than a cumulative table has
 _TIE = 1e-12  # nor has it those that tell which side of so near a level a probability is
-# A count of a table takes about 10 + 3 L units of time, L levels without it about 2000 L.
-_WORTH = (10.0, 3.0, 2000.0)
+# A count of a table takes about 10 + 3 L units of time, L levels without it about 4000 L.
+_WORTH = (10.0, 3.0, 4000.0)
 
 
 def chunks(rows, width):
@@ -33,8 +33,12 @@ def streams(rows, width):
 
 
 def cumulative(frozen, low, count):
-    """Return P(Y < low + j) for j = 0, ..., count, shape (count + 1, n), of n rows in a line."""
-    table = np.empty((count + 1, *frozen.shape))
+    """Return P(Y < low + j) for j = 0, ..., count, of n rows in a line, and infinity for some more.
+
+    Shape (m, n), where m is a power of 2.
+    """
+    table = np.empty((1 << int(count).bit_length(), *frozen.shape))
+    table[count + 1 :] = np.inf
     table[0] = np.where(low > 0, frozen.cdf(low - 1.0), 0.0) if (low > 0).any() else 0.0
     for j, mass in zip(range(count), frozen._masses(low), strict=False):
         np.add(table[j], mass, out=table[j + 1])
@@ -78,13 +82,15 @@ def tabled(frozen, p):
 
 def _looked_up(table, low, p, sure):
     """Return counts and probabilities of `tabled`, of (L, r) levels in a table (m, r)."""
-    flat, last, own = table.ravel(), len(table) - 1, np.arange(len(low))
-    at = np.zeros(p.shape, np.int64)  # how many of the table's rows are below the level, less one
-    for step in 2 ** np.arange(int(last).bit_length())[::-1]:
-        there = np.minimum(at + step, last)
-        at = np.where(flat[there * len(low) + own] < p, there, at)
-    below, upto = flat[at * len(low) + own], flat[np.minimum(at + 1, last) * len(low) + own]
-    good = sure & (p - below > _TIE) & (upto - p > _TIE)
+    flat, own = table.ravel(), np.arange(len(low))
+    place = np.broadcast_to(own, p.shape)  # in the table, of the last that is below the level
+    for step in 2 ** np.arange(len(table).bit_length() - 1)[::-1]:
+        there = place + step * len(low)
+        place = np.where(flat[there] < p, there, place)
+    below, at = flat[place], (place - own) // len(low)
+    upto = flat[np.minimum(place + len(low), len(flat) - 1)]
+    upto = np.where(at + 1 < len(table), upto, np.inf)
+    good = sure & (p - below > _TIE) & (upto - p > _TIE) & np.isfinite(upto)
     return np.where(good, (low + at, below, upto), np.nan)
 
 
@@ -93,11 +99,24 @@ def from_tables(frozen, level, upper):
 
     Of the latter, `frozen._search(rows, level, upper)` has numbers of rows, as in a raveled array.
     """
+    return _from_tables(frozen, level, upper)[0][()]
+
+
+def around_quantiles(frozen, p):
+    """Return P(Y < k) and P(Y <= k) of the quantiles k of counts at levels p."""
+    return _from_tables(frozen, p, False, around=True)[1:]
+
+
+def _from_tables(frozen, level, upper, around=False):
     level = np.asarray(level, dtype="float64")
     shape = np.broadcast_shapes(level.shape, frozen.shape)
     level = np.broadcast_to(level, shape).reshape(-1, int(np.prod(frozen.shape)))
-    found = tabled(frozen, 1.0 - level if upper else level)[0]
-    left, rows = np.nonzero(np.isnan(found))
-    if len(rows):
-        found[left, rows] = frozen._search(rows, level[left, rows], upper)
-    return found.reshape(shape)[()]
+    found = tabled(frozen, 1.0 - level if upper else level)
+    left, rows = np.nonzero(np.isnan(found[0]))
+    for start in range(0, len(rows), _CHUNK):
+        some, these = left[start : start + _CHUNK], rows[start : start + _CHUNK]
+        k = found[0, some, these] = frozen._search(these, level[some, these], upper)
+        if around:
+            part = frozen._of_rows(these)
+            found[1:, some, these] = part.cdf(k - 1.0), part.cdf(k)
+    return found.reshape(3, *shape)
