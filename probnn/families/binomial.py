@@ -207,7 +207,8 @@ class FrozenBinomial(FrozenTrials):
         return np.log((trials - k) / (k + 1.0)) + (np.log(probs) - np.log1p(-probs))
 
     def _window(self):
-        return np.maximum(self.ppf(1e-20), 0.0), self.isf(1e-20)
+        ends = self._scipy.ppf(1e-20), self._scipy.isf(1e-20)
+        return np.maximum(ends[0], 0.0), ends[1]
 
     def cdf(self, k):
         """Return P(Y <= k)."""
@@ -217,13 +218,9 @@ class FrozenBinomial(FrozenTrials):
         """Return P(Y > k)."""
         return self._scipy.sf(k)
 
-    def ppf(self, p):
-        """Return the smallest k with cdf(k) >= p."""
-        return np.maximum(self._scipy.ppf(p), 0.0)
-
-    def isf(self, q):
-        """Return the smallest k with sf(k) <= q."""
-        return self._scipy.isf(q)
+    def _search(self, rows, level, upper):
+        scipys = self._of_rows(rows)._scipy
+        return scipys.isf(level) if upper else np.maximum(scipys.ppf(level), 0.0)
 
     def _draw(self, rng, size):
         return rng.binomial(self.trials.astype(np.int64), self.params["probs"], size)

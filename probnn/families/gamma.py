@@ -9,6 +9,7 @@ from probnn.families._numerics import (
     exp_excess,
     gamma_tails,
     log_gamma_excess,
+    polygamma_excess,
     saturate,
 )
 from probnn.families._params import Param
@@ -125,6 +126,14 @@ class FrozenGamma(FrozenScipy):
         with np.errstate(all="ignore"):
             y = np.asarray(y, dtype="float64")
             return gamma_tails(shape, np.maximum(y, 0.0) / mean * shape)
+
+    def entropy(self):
+        """Return the differential entropy, in nats."""
+        mean, shape = self.params.values()
+        with np.errstate(all="ignore"):
+            slope = (0.5 + polygamma_excess(shape)[0]) / shape  # log(shape) - digamma(shape)
+            of_one = log_gamma_excess(np.log(shape)) + (shape - 1.0) * slope
+            return (np.log(mean) + of_one)[()]
 
     def ppf(self, p):
         """Return the y with cdf(y) = p."""

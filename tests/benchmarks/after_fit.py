@@ -1,6 +1,7 @@
 """Seconds of every call after a fit, for every family: those that take long, the slowest first.
 
-    python tests/benchmarks/after_fit.py [--rows N] [--families NAME ...] [--over SECONDS] [--record]
+    python tests/benchmarks/after_fit.py [--rows N] [--families NAME ...] [--over SECONDS]
+        [--record]
 
 Parameters vary by row: random averages of those of `tests/tables/families.py`. A call runs on a
 hundredth of the rows, then on a tenth, then on all; once it would take more than 10 seconds, the

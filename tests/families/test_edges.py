@@ -179,6 +179,15 @@ def test_quantiles_next_to_a_bound():
         np.testing.assert_allclose(d.quantile(p), p / density, rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [1e-6, 0.3, 1.0, 7.9, 8.1, 900.0, 1e8, 1e15])
+def test_entropy_of_a_gamma_distribution_of_any_shape(shape):
+    with mp.workdps(60):
+        a = mp.mpf(shape)
+        expected = float(a + mp.loggamma(a) + (1 - a) * mp.digamma(a) + mp.log(3 / a))
+    d = pn.Predictive("gamma", {"mean": [3.0], "shape": [shape]})
+    np.testing.assert_allclose(d.entropy(), expected, rtol=1e-14)
+
+
 def test_entropy_of_a_tweedie_distribution_near_poisson():
     d = pn.Predictive(f.Tweedie(power=1.01), {"mean": [1.0], "dispersion": [1.0]})
     # By the trapezoidal rule in log(y), where the density is smooth.

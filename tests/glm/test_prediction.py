@@ -56,6 +56,42 @@ def test_exposure_and_offset_of_new_rows():
     np.testing.assert_allclose(np.exp(linear), np.e * found.predict(x[:5]), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("family", "n", "link"),
+    [
+        ("poisson", 12, "log"),
+        ("poisson", 150, "log"),
+        ("poisson", 6000, "log"),
+        ("poisson", 150, "identity"),
+        ("geometric", 150, "log"),
+        ("gamma", 150, "log"),
+    ],
+)
+def test_intervals_of_new_responses_are_those_of_many_nodes(family, n, link, rng):
+    x = np.column_stack([np.ones(n), rng.random((n, 2))])
+    mean = x @ [3.0, 2.0, 1.0] if link == "identity" else np.exp(x @ [1.0, 0.5, -0.5])
+    y = rng.poisson(mean) + (family == "gamma") * rng.random(n)
+    results = GLM(y, x, family, link).fit()
+    new = x[:12] * [1.0, 1.2, 1.2]
+    frame = results.get_prediction(new).summary_frame(alpha=0.07)
+    eta = results.predict(new, which="linear")
+    error = np.sqrt(np.einsum("ij,jk,ik->i", new, results.cov_params(), new))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+    some = weights > 1e-17
+    nodes, weights = nodes[some], weights[some]
+    linear = eta[:, None] + error[:, None] * nodes
+    means = linear if link == "identity" else np.exp(linear)
+    params = {"rate" if family == "poisson" else "mean": means}
+    if family == "gamma":
+        params["shape"] = np.full(means.shape, 1.0 / results.scale)
+    d = pn.Predictive(
+        pn.families.Mixture(family, len(nodes)),
+        {**params, "weights": np.broadcast_to(weights / weights.sum(), means.shape)},
+    )
+    np.testing.assert_allclose(frame.obs_ci_lower, d.quantile(0.035), rtol=1e-10)
+    np.testing.assert_allclose(frame.obs_ci_upper, d.quantile(0.965), rtol=1e-10)
+
+
 class TestPredictionIntervals:
     """Coverage of a new response is what an interval promises, however few the rows."""
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from probnn.families._frozen.base import Frozen
+from probnn.families._frozen.tables import from_tables
 
 _CHUNK = 1_000_000  # probabilities held at once in a table
 
@@ -21,7 +22,7 @@ class FrozenTrials(Frozen):
         Name -> values, of one shape or numbers.
     """
 
-    discrete = True
+    discrete = stepwise = True
 
     def __init__(self, trials, **params):
         values = [np.asarray(v, dtype="float64") for v in (trials, *params.values())]
@@ -35,6 +36,16 @@ class FrozenTrials(Frozen):
     def _log_ratio(self, k, trials, **params):
         """Return log(pmf(k + 1) / pmf(k)) for k < trials."""
         raise NotImplementedError
+
+    def _ratio(self, k):
+        left = k < self.trials
+        with np.errstate(all="ignore"):
+            ratio = np.exp(self._log_ratio(np.where(left, k, 0.0), self.trials, **self.params))
+        return np.where(left, ratio, 0.0)
+
+    def _of_rows(self, rows):
+        params = {name: v.ravel()[rows] for name, v in self.params.items()}
+        return type(self)(self.trials.ravel()[rows], **params)
 
     def _window(self):
         """Return the least and the largest count that a table needs."""
@@ -96,21 +107,22 @@ class FrozenTrials(Frozen):
 
     def ppf(self, p):
         """Return the smallest k with cdf(k) >= p."""
-
-        def smallest(level, k, mass):
-            short = (np.cumsum(mass, axis=1) < level[:, None]) & (mass > 0)
-            return k[:, 0] + short.sum(axis=1)
-
-        return self._checked(p, self._by_rows(p, smallest))
+        return from_tables(self, p, False)
 
     def isf(self, q):
         """Return the smallest k with sf(k) <= q."""
+        return from_tables(self, q, True)
 
+    def _search(self, rows, level, upper):
         def smallest(level, k, mass):
-            at_least = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
-            return k[:, 0] + (at_least[:, 1:] > level[:, None]).sum(axis=1)
+            if upper:
+                at_least = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
+                return k[:, 0] + (at_least[:, 1:] > level[:, None]).sum(axis=1)
+            short = (np.cumsum(mass, axis=1) < level[:, None]) & (mass > 0)
+            return k[:, 0] + short.sum(axis=1)
 
-        return self._checked(q, self._by_rows(q, smallest))
+        part = self._of_rows(rows)
+        return part._checked(level, part._by_rows(level, smallest))
 
     def _checked(self, level, k):
         return np.where((level >= 0) & (level <= 1), np.minimum(k, self.trials), np.nan)[()]
