@@ -18,7 +18,7 @@ from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.graph import split
-from probnn.networks.inputs import columns_of, read_inputs, response_columns_of
+from probnn.networks.inputs import columns_of, read_inputs, responses_of
 
 NO_OPTIMUM = (
     "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
@@ -60,7 +60,9 @@ class HeadModel:
             )
         if not head.built:
             model(x[:1])
-        y = response_columns_of(model).aligned(y, "y")
+        responses = responses_of(model)
+        (self.classes,) = responses.classes_of_each(1)
+        y = responses.coded(y)
         x = np.asarray(x, dtype="float64")
         x, y, weights = self._observed(x, *data.arrays(x, y, sample_weight, head)[1:])
         self.index = index if index is None or self.rows.kept is None else index[self.rows.kept]
@@ -113,6 +115,7 @@ class HeadModel:
         origin = Origin(
             y_name=self.y_name,
             labelled=self.labelled,
+            classes=self.classes,
             rows=self.rows,
             likelihood_weights=weights,
         )

@@ -2,10 +2,10 @@
 
 from probnn.data.alignment import align_all, rows_of
 from probnn.data.checks import (
-    aligned_by_head,
     arrays,
     as_array,
     by_head,
+    coded_by_head,
     features,
     for_each,
     response,
@@ -15,19 +15,21 @@ from probnn.data.checks import (
 from probnn.data.columns import Columns
 from probnn.data.frames import to_numpy
 from probnn.data.response_labels import ResponseLabels
+from probnn.data.responses import Responses
 from probnn.data.weights import as_often, check_some_count, class_weights
 
 __all__ = [
     "Columns",
     "ResponseLabels",
+    "Responses",
     "align_all",
-    "aligned_by_head",
     "arrays",
     "as_array",
     "as_often",
     "by_head",
     "check_some_count",
     "class_weights",
+    "coded_by_head",
     "features",
     "for_each",
     "response",

@@ -172,14 +172,14 @@ def by_head(values, heads):
     return values
 
 
-def aligned_by_head(columns, y, heads, what="y"):
-    """Return y, in the structure that it has, with its frames in the order of `Columns`."""
+def coded_by_head(responses, y, heads, what="y"):
+    """Return y, in the structure that it has, as `Responses.coded` does."""
     if not (isinstance(heads, (list, tuple)) and isinstance(y, dict)):
-        return columns.aligned(y, what)
+        return responses.coded(y, what)
     names = [head.name for head in heads]
     if {*names} != {*y}:
         return y  # for a check to refuse
-    return dict(zip(names, columns.aligned(by_head(y, heads), what), strict=True))
+    return dict(zip(names, responses.coded(by_head(y, heads), what), strict=True))
 
 
 def for_each(values, heads):

@@ -43,7 +43,7 @@ class Columns:
         """Return these columns, or if none are known those of x or y, whose names must differ."""
         if self.names is not None:
             return self
-        names = [_names(leaf) for leaf in _leaves(values)]
+        names = [_names(leaf) for leaf in leaves_of(values)]
         for each in filter(None, names):
             _check_different(each, what)
         return Columns(names)
@@ -56,25 +56,25 @@ class Columns:
         ValueError
             If columns are missing, or there are others.
         """
-        return self._mapped(values, lambda leaf, names: _aligned(leaf, names, what))
+        return self._mapped(values, self.names, lambda leaf, names: _aligned(leaf, names, what))
 
     def check_widths(self, x, what="x"):
         """Raise ValueError if an array has more or fewer columns than these."""
-        self._mapped(x, lambda leaf, names: _check_width(leaf, names, what))
+        self._mapped(x, self.names, lambda leaf, names: _check_width(leaf, names, what))
 
-    def _mapped(self, values, function):
-        """Return values with `function(leaf, names)` of each that has names here."""
-        leaves = _leaves(values)
-        if self.names is None or len(leaves) != len(self.names):
+    def _mapped(self, values, known, function):
+        """Return values with `function(leaf, known)` of each of which something is known."""
+        leaves = leaves_of(values)
+        if known is None or len(leaves) != len(known):
             return values
         found = [
-            leaf if leaf is None or names is None else function(leaf, names)
-            for leaf, names in zip(leaves, self.names, strict=True)
+            leaf if leaf is None or each is None else function(leaf, each)
+            for leaf, each in zip(leaves, known, strict=True)
         ]
         return found[0] if leaves[0] is values else keras.tree.pack_sequence_as(values, found)
 
 
-def _leaves(values):
+def leaves_of(values):
     """Return what x or y consists of, in a list; rows that are written out are one."""
     is_nest = isinstance(values, (list, tuple, dict))
     is_rows = is_nest and all(np.isscalar(leaf) for leaf in _flatten(values))

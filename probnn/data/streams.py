@@ -15,8 +15,9 @@ from probnn.backend import keras_private
 from probnn.data.alignment import align_all
 from probnn.data.columns import Columns
 from probnn.data.frames import frame_of, to_numpy
+from probnn.data.responses import Responses
 
-UNKNOWN = (Columns(), Columns())  # of x and of y
+UNKNOWN = (Columns(), Responses())  # of x and of y
 
 
 def is_stream(x):
@@ -59,7 +60,7 @@ class CheckedBatches(keras_private.Batches):
         The heads that y is checked for.
     prefix : str
         What messages put before x, y and sample_weight: "validation ".
-    columns : tuple of Columns
+    columns : tuple of Columns and Responses
         Those of x and of y that frames are aligned with.
     masks : callable, optional
         As for `probnn.data.arrays`.
@@ -86,13 +87,14 @@ class CheckedBatches(keras_private.Batches):
         self._frames = Frames(heads, columns, prefix, learn)
         self._batches, source = ahead(self._frames.read(source))
         shuffle = shuffle and isinstance(source, keras.utils.PyDataset)
+        class_weight = self.columns[1].class_weight(class_weight)
         super().__init__(source, shuffle=shuffle, class_weight=class_weight)
         self._heads, self._prefix, self._masks = heads, prefix, masks
         self._error = None
 
     @property
     def columns(self):
-        """The `Columns` of x and of y that frames are aligned with."""
+        """The `Columns` of x and the `Responses` that frames are aligned with."""
         return self._frames.columns
 
     @property
@@ -167,6 +169,12 @@ class Frames:
             if self._learn and source.num_batches != 0:
                 found.read_first()
             return found
+        if self.columns[1].classes is not None:
+            raise ValueError(
+                "Expected arrays, or a generator or PyDataset, of a model that knows the labels of "
+                f"its classes. Received: a {type(source).__name__}, whose y is not read as labels. "
+                "Give generator = (batch for batch in dataset) in place of it."
+            )
         return source
 
     def __call__(self, number, batch):
@@ -186,11 +194,12 @@ class Frames:
         if self._learn:
             of_x, of_y = self.columns
             by_head = data.by_head(y, self._heads)
-            self.columns = of_x.learnt(x, f"{prefix}x"), of_y.learnt(by_head, f"{prefix}y")
+            of_y = of_y.learnt(by_head, self._heads, f"{prefix}y")
+            self.columns = of_x.learnt(x, f"{prefix}x"), of_y
             self._learn = False
         of_x, of_y = self.columns
         x = of_x.aligned(x, f"{prefix}x")
-        y = data.aligned_by_head(of_y, y, self._heads, f"{prefix}y")
+        y = data.coded_by_head(of_y, y, self._heads, f"{prefix}y")
         of_x.check_widths(x, f"{prefix}x")
         return x, y, sample_weight
 

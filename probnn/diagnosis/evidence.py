@@ -63,6 +63,7 @@ class Rows:
 
     def __init__(self, model, read, x, y, what="y", kept=None):
         self.d = _believed(model, x, what.replace("y", "x"))
+        self._classes = self.d.classes
         self.d, y = self.d.coded(y)
         self.x = model.aligned(x)
         counted = model.counted(x) if len(self.d.shape) > 1 else None
@@ -85,6 +86,11 @@ class Rows:
             self.thinned = _depend(self)
             if self.thinned:
                 self._take(_one_of_each(self.index[0]))
+
+    @property
+    def labels(self):
+        """`given`, of classes their labels."""
+        return self.given if self._classes is None else self._classes[self.given.astype(int)]
 
     def _take(self, chosen):
         """Look at some responses or time steps alone."""
@@ -227,7 +233,7 @@ class Evidence:
     @cached_property
     def _bridge(self):
         try:
-            return HeadModel(self.model.network, self.train.x, self.train.given)
+            return HeadModel(self.model.network, self.train.x, self.train.labels)
         except ValueError as error:
             return Unable(str(error))
 

@@ -23,10 +23,10 @@ from probnn.networks.inputs import (
     columns_of,
     masks_of,
     read_inputs,
-    response_columns_of,
-    response_labels,
+    responses_of,
 )
 from probnn.networks.layers import adds_noise, is_penalised
+from probnn.networks.outputs import predictives
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
 
@@ -102,13 +102,13 @@ class FittedNetwork(FittedModel):
         head = self.head
         if streams.is_stream(x):
             return self.model.predict_distribution(x, verbose=0)
-        (labels, *_), x = response_labels(self.model, x), read_inputs(self.model, x)
+        given, x = x, read_inputs(self.model, x)
         n, raw = len(keras.tree.flatten(x)[0]), []
         for first in range(0, n, _PIECE):
             part = keras.tree.map_structure(lambda leaf, i=first: leaf[i : i + _PIECE], x)
             each = self.model(part, training=False)
             raw.append(keras.ops.convert_to_numpy(each).astype("float64"))
-        return Predictive(head.family, head.to_params(np.concatenate(raw))).labelled(labels)
+        return predictives(self.model, head, np.concatenate(raw), given)
 
     def counted(self, x):
         """Return which time steps the network does not mask."""
@@ -122,7 +122,7 @@ class FittedNetwork(FittedModel):
 
     def response(self, y, what="y"):
         """Return y with the columns of a frame in the order of the network's."""
-        return response_columns_of(self.model).aligned(y, what)
+        return responses_of(self.model).aligned(y, what)
 
     def used(self, table, named):
         """Return the columns as numbers; raises unless they are those that the network takes."""
@@ -150,6 +150,7 @@ class FittedNetwork(FittedModel):
         head = HeadModel(self.model, own, y).head
         config = {**head.get_config(), "kernel_regularizer": None}
         neuron = Sequential([keras.Input((own.shape[1],)), Head.from_config(config)])
+        neuron.responses = responses_of(self.model)
         return renamed(fit_of(HeadModel(neuron, own, y).glm.fit(verbose=False), name), table)
 
 
@@ -238,7 +239,7 @@ def _fit_of(model, name, table, y):
         x = read_inputs(model, _own(model, table))
         with backend.many_programs(), entered(model):
             raw = keras.Model.predict(model, x, verbose=0)
-        return Predictive(head.family, head.to_params(np.asarray(raw, dtype="float64")))
+        return predictives(model, head, np.asarray(raw, dtype="float64"))
 
     own = {
         "log_prob": lambda table, y: log_prob(predict(table), y),

@@ -15,7 +15,7 @@ from probnn.networks.inputs import (
     columns_of,
     know_columns,
     read_inputs,
-    response_columns_of,
+    responses_of,
 )
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.copies import give_weights
@@ -197,7 +197,7 @@ def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
             f"{sample!r}."
         )
     x, y, _ = data.align_all(x, y)
-    x = read_inputs(model, x)
+    x, y = read_inputs(model, x), responses_of(model).coded(y)
     _nodes(model, x)
     x, y, _ = data.arrays(x, y, None, head)
 
@@ -327,7 +327,7 @@ def _rebuilt(model, made):
             tensor = layer(tensor)
         outputs = _tree.pack_sequence_as(model.output, [tensor])
         new = type(model)(inputs, outputs, name=model.name)
-    know_columns(new, columns_of(model), response_columns_of(model))
+    know_columns(new, columns_of(model), responses_of(model))
     for layer, old in made:
         if old is not None:
             give_weights(old, layer)

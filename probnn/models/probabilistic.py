@@ -15,8 +15,9 @@ from probnn.models.metrics import for_metrics
 from probnn.models.saved import Saved
 from probnn.networks.entered import entered
 from probnn.networks.heads import Head
-from probnn.networks.inputs import know_columns, learnt_columns, read_inputs, response_labels
+from probnn.networks.inputs import know_columns, learnt_columns, read_inputs
 from probnn.networks.losses import NegativeLogLikelihood
+from probnn.networks.outputs import predictives
 from probnn.networks.passes import random_passes
 from probnn.training.checked import checked_arrays, checked_stream, checked_validation
 from probnn.training.conditions import check_compiled
@@ -37,8 +38,10 @@ class Probabilistic(Saved):
 
     Attributes
     ----------
-    input_columns, response_columns : Columns
-        The names of the columns of the frames x, and y, that the model was fitted on.
+    input_columns : Columns
+        The names of the columns of the frame x that the model was fitted on.
+    responses : Responses
+        The names of the columns of y, and the labels of its classes.
     """
 
     @property
@@ -169,12 +172,14 @@ class Probabilistic(Saved):
                 class_weight=class_weight,
             )
             columns = stream.columns
+            class_weight = columns[1].class_weight(class_weight)
             given.x, given.shuffle, given.class_weight = stream, False, None
         else:
             columns = learnt_columns(self, given.x, given.y)
             given.x, given.y, given.sample_weight = checked_arrays(
                 self, given.x, given.y, given.sample_weight, columns=columns
             )
+            class_weight = given.class_weight = columns[1].class_weight(class_weight)
             check_some_count(given)
         given.validation_data = checked_validation(self, given.validation_data, columns)
         with _error_of(stream, given.validation_data), entered(self):
@@ -232,6 +237,7 @@ class Probabilistic(Saved):
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
         columns = learnt_columns(self, x, y)
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight, columns=columns)
+        class_weight = columns[1].class_weight(class_weight)
         with entered(self):
             adapt_to_arrays(self, self.heads, x, y, sample_weight, class_weight)
             know_columns(self, *columns)
@@ -325,25 +331,21 @@ class Probabilistic(Saved):
         Keras's `predict` turns off even layers that were called with `training=True`. Gal and
         Ghahramani (2016), arXiv:1506.02142.
         """
-        from probnn.predictive import PooledPredictive, Predictive
+        from probnn.predictive import PooledPredictive
 
-        labels = response_labels(self, None if streams.is_stream(x) else x)
-        labels = keras.tree.pack_sequence_as(self.heads, labels)
+        rows = None if streams.is_stream(x) else x
 
-        def believed(head, raw, labels):
-            return Predictive(head.family, head.to_params(raw)).labelled(labels)
+        def believed():
+            return predictives(self, self.heads, self._predict_raw(x, **kwargs), rows)
 
         if passes is None:
-            return _map(believed, self.heads, self._predict_raw(x, **kwargs), labels)
+            return believed()
         if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 2:
             raise ValueError(
                 f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
             )
         with entered(self), random_passes(self):
-            each = [
-                _map(believed, self.heads, self._predict_raw(x, **kwargs), labels)
-                for _ in range(passes)
-            ]
+            each = [believed() for _ in range(passes)]
         return _map(lambda *members: PooledPredictive(members), *each)
 
     def distribution(self, x, **kwargs):
@@ -373,7 +375,7 @@ class Probabilistic(Saved):
     def _predict_raw(self, x, verbose="auto", **kwargs):
         stream = None
         if streams.is_stream(x):
-            stream = streams.Frames(self.heads, (self.input_columns, self.response_columns))
+            stream = streams.Frames(self.heads, (self.input_columns, data.Responses()))
             x = stream.read(x)
         else:
             x = read_inputs(self, x)

@@ -17,7 +17,7 @@ _LEGACY = (".h5", ".hdf5")
 class Saved:
     """What Model and Sequential add to saving: an earlier file is never lost to a failed one."""
 
-    input_columns = response_columns = data.Columns()
+    input_columns, responses = data.Columns(), data.Responses()
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Save the model as `keras.Model.save` does, but in one step.
@@ -65,16 +65,16 @@ class Saved:
                 path.write_bytes(weights_as_hdf5(self))
 
     def save_assets(self, dir_path):
-        """Save the names of columns, where Keras saves what are no weights."""
-        names = {"x": self.input_columns.names, "y": self.response_columns.names}
-        if any(names.values()):
-            (Path(dir_path) / _COLUMNS).write_text(json.dumps(names))
+        """Save the names of columns and of classes, where Keras saves what are no weights."""
+        known = {"x": self.input_columns.names, "y": self.responses.to_json()}
+        if (self.input_columns, self.responses) != (data.Columns(), data.Responses()):
+            (Path(dir_path) / _COLUMNS).write_text(json.dumps(known))
 
     def load_assets(self, dir_path):
         """Load what `save_assets` saved."""
         if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
-            names = json.loads(path.read_text())
-            know_columns(self, data.Columns(names["x"]), data.Columns(names["y"]))
+            known = json.loads(path.read_text())
+            know_columns(self, data.Columns(known["x"]), data.Responses.from_json(known["y"]))
 
 
 @contextlib.contextmanager

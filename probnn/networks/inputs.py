@@ -20,31 +20,21 @@ def columns_of(model):
     return getattr(model, "input_columns", data.Columns())
 
 
-def response_columns_of(model):
-    """Return the `Columns` of the y of each head, as `columns_of` does those of x."""
-    return getattr(model, "response_columns", data.Columns())
+def responses_of(model):
+    """Return the `Responses` that a network was fitted on, as `columns_of` does columns."""
+    return getattr(model, "responses", data.Responses())
 
 
 def learnt_columns(model, x, y):
-    """Return the `Columns` of x and of y that a model knows, or if it knows none those of these."""
+    """Return the `Columns` and `Responses` that a model knows, or else those of x and y."""
     y = data.by_head(y, model.heads)
-    return columns_of(model).learnt(x), response_columns_of(model).learnt(y, "y")
+    return columns_of(model).learnt(x), responses_of(model).learnt(y, model.heads)
 
 
 def know_columns(model, x, y):
-    """Let a network of this package know the `Columns` of x and of y."""
-    if hasattr(model, "response_columns"):
-        model.input_columns, model.response_columns = x, y
-
-
-def response_labels(model, x):
-    """Return the `ResponseLabels` of a prediction of x, a list with those of each head."""
-    rows, columns = data.rows_of(x), response_columns_of(model)
-    return [data.ResponseLabels(rows, each) for each in columns.of_each(len(_heads(model)))]
-
-
-def _heads(model):
-    return _flatten(model.heads) if hasattr(model, "heads") else [None]
+    """Let a network of this package know the `Columns` of x and the `Responses`."""
+    if hasattr(model, "responses"):
+        model.input_columns, model.responses = x, y
 
 
 def read_inputs(model, x, what="x", columns=None):

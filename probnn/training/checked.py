@@ -6,7 +6,7 @@ import keras
 
 from probnn import data
 from probnn.data import streams
-from probnn.networks.inputs import columns_of, masks_of, read_inputs, response_columns_of
+from probnn.networks.inputs import columns_of, masks_of, read_inputs, responses_of
 from probnn.training.new_heads import build_heads
 
 _flatten = keras.tree.flatten
@@ -25,9 +25,9 @@ def checked_arrays(model, x, y, sample_weight, prefix="", columns=None):
         )
     _check_float64(model)
     x, y, sample_weight = data.align_all(x, y, sample_weight, prefix)
-    of_x, of_y = columns or (columns_of(model), response_columns_of(model))
+    of_x, of_y = columns or (columns_of(model), responses_of(model))
     x = read_inputs(model, x, f"{prefix}x", of_x)
-    y = data.aligned_by_head(of_y, y, model.heads, f"{prefix}y")
+    y = data.coded_by_head(of_y, y, model.heads, f"{prefix}y")
     build_heads(model, model.heads, x)
     masks = functools.partial(masks_of, model)
     return data.arrays(x, y, sample_weight, model.heads, prefix, masks)
@@ -55,7 +55,7 @@ def checked_stream(model, x, y, prefix="", columns=None, **options):
             f"Received: {prefix}y of type {type(y).__name__}."
         )
     _check_float64(model)
-    columns = columns or (columns_of(model), response_columns_of(model))
+    columns = columns or (columns_of(model), responses_of(model))
     masks = functools.partial(masks_of, model)
     return streams.CheckedBatches(x, model.heads, prefix, columns, masks, **options)
 

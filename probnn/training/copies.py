@@ -6,7 +6,7 @@ import random
 import numpy as np
 
 from probnn.backend.keras_private import inner_layers
-from probnn.networks.inputs import columns_of, know_columns, response_columns_of
+from probnn.networks.inputs import columns_of, know_columns, responses_of
 from probnn.training.conditions import check_compiled
 
 
@@ -78,7 +78,7 @@ def remade(model):
             "Expected a model that can be made again from its configuration, as Sequential and "
             f"functional models can. Received: a {type(model).__name__}, where that fails: {error}"
         ) from error
-    know_columns(copy, columns_of(model), response_columns_of(model))
+    know_columns(copy, columns_of(model), responses_of(model))
     return copy
 
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from probnn.data import check_some_count, for_each
-from probnn.networks.inputs import masks_of
+from probnn.data import Columns, Responses, check_some_count, for_each
+from probnn.networks.inputs import know_columns, learnt_columns, masks_of
 from probnn.training import copies
 from probnn.training.checked import checked_arrays
 from probnn.training.ensemble import check_probabilistic, train_on_rows
@@ -75,13 +75,16 @@ def cross_val_score(
     check_choice("at_once", at_once)
     check_probabilistic(model)
     template = copies.fresh(model, [seed, 0])
-    data = checked_arrays(template, x, y, sample_weight)
+    columns = learnt_columns(template, x, y)
+    data = checked_arrays(template, x, y, sample_weight, columns=columns)
     check_some_count(data[2])
     folds = _folds(cv, data, seed)
     scores = np.empty(len(folds))
     for size in sorted({len(train) for train, _ in folds}):
         group = [i for i, (train, _) in enumerate(folds) if len(train) == size]
         models = [copies.fresh(model, [seed, i]) for i in group]
+        for each in models:  # which are fitted and scored in codes
+            know_columns(each, Columns(), Responses())
         train_on_rows(
             models,
             data,

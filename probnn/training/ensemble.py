@@ -1,5 +1,6 @@
 """Deep ensembles: several networks that start apart, and the mixture of what they believe."""
 
+import contextlib
 import copy
 import json
 import tempfile
@@ -10,7 +11,7 @@ import numpy as np
 
 from probnn import _files
 from probnn.backend.keras_private import without_last
-from probnn.data import check_some_count
+from probnn.data import Responses, check_some_count
 from probnn.fitting.progress import shown
 from probnn.networks.inputs import know_columns, learnt_columns
 from probnn.training import copies, crew, divergence
@@ -133,26 +134,25 @@ class DeepEnsemble:
             (x, y, sample_weight), validation_data = without_last(
                 (x, y, sample_weight), validation_split
             )
-        for member in self.members:
-            know_columns(member, *columns)
         rng = np.random.default_rng(self.seed)
         rows = np.tile(np.arange(count(y)), (len(self), 1))
         if self.bootstrap:
             rows = rng.integers(0, count(y), rows.shape)
-        return train_on_rows(
-            self.members,
-            (x, y, sample_weight),
-            rows,
-            validation=validation_data,
-            callbacks=callbacks,
-            seed=self.seed,
-            at_once=at_once,
-            batch_size=batch_size or 32,
-            epochs=epochs,
-            verbose=shown(verbose),
-            shuffle=shuffle,
-            on_divergence=on_divergence,
-        )
+        with _in_codes(self.members, columns):
+            return train_on_rows(
+                self.members,
+                (x, y, sample_weight),
+                rows,
+                validation=validation_data,
+                callbacks=callbacks,
+                seed=self.seed,
+                at_once=at_once,
+                batch_size=batch_size or 32,
+                epochs=epochs,
+                verbose=shown(verbose),
+                shuffle=shuffle,
+                on_divergence=on_divergence,
+            )
 
     # ---- prediction -------------------------------------------------------------------------
 
@@ -298,6 +298,18 @@ def train_on_rows(
                 )
             histories.append(model.history)
     return histories
+
+
+@contextlib.contextmanager
+def _in_codes(models, columns):
+    """Let models be trained on a checked y, which has codes; then they know columns and labels."""
+    for model in models:
+        know_columns(model, columns[0], Responses())
+    try:
+        yield
+    finally:
+        for model in models:
+            know_columns(model, *columns)
 
 
 def _crew(models, data, rows, validation, callbacks, seed, options):

@@ -51,7 +51,7 @@ def after(act):
     """Return the loss of Y under a fresh copy of the model, in which something was done."""
     copy = pn.Sequential.from_config(MODEL.get_config())
     copy.set_weights(MODEL.get_weights())
-    copy.input_columns, copy.response_columns = MODEL.input_columns, MODEL.response_columns
+    copy.input_columns, copy.responses = MODEL.input_columns, MODEL.responses
     copy.compile(keras.optimizers.SGD(0.01), run_eagerly=True)
     act(copy)
     return copy.evaluate(X, Y.to_numpy(), verbose=0)
@@ -138,7 +138,7 @@ def test_arrays_and_single_responses_of_a_prediction_go_by_position():
     np.testing.assert_allclose(D.log_prob(Y.to_numpy()), LOG_PROB, rtol=1e-5)
     np.testing.assert_allclose(D[:, 1].log_prob(Y["q"]), LOG_PROB[:, 1], rtol=1e-5)
     by_position = fitted(y=Y.to_numpy())
-    assert by_position.response_columns.names is None
+    assert by_position.responses.names is None
     found = by_position.evaluate(X, Y.set_axis(["q", "p"], axis=1), verbose=0)
     np.testing.assert_allclose(found, MODEL.evaluate(X, Y, verbose=0), rtol=1e-5)
 
@@ -150,7 +150,7 @@ def test_files_copies_and_ensembles_know_them(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     copies = [loaded, pn.collapse_linear(MODEL), pn.calibration.scale_scaling(Y, D)(MODEL)]
     for copy in copies:
-        assert copy.response_columns.names == [["p", "q"]]
+        assert copy.responses.names == [["p", "q"]]
     np.testing.assert_allclose(loaded.evaluate(X, OTHER, verbose=0), right, rtol=1e-5)
     ensemble = pn.DeepEnsemble(MODEL, members=2)
     ensemble.fit(X, OTHER, validation_data=(X, Y), batch_size=N, verbose=0)

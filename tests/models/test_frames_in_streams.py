@@ -91,7 +91,7 @@ def test_a_fit_learns_the_columns_of_the_first_batch(kind, right):
     want = as_arrays(kind, right)
     np.testing.assert_allclose(model.get_weights()[0], want.get_weights()[0], atol=1e-6)
     assert model.input_columns.names == [["a", "b"]]
-    assert model.response_columns.names == [["p", "q"]]
+    assert model.responses.names == [["p", "q"]]
 
 
 @pytest.mark.parametrize("kind", KINDS)

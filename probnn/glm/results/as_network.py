@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from probnn.data import Columns
+from probnn.data import Columns, Responses
 from probnn.models import Sequential
 from probnn.networks.heads import Head
 
@@ -51,4 +51,5 @@ def from_results(results):
     head.assign_coefficients(kernel, bias)
     if model.labelled:
         network.input_columns = Columns([names])
+    network.responses = Responses(model.y_columns.names, [model.classes])
     return network

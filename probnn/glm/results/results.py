@@ -403,7 +403,7 @@ class Results(GoodnessOfFit, Hypotheses):
         """A Keras model with these coefficients, whose `predict(X)` gives the same means.
 
         It knows the columns of a frame by name, those of further designs as "scale: x", and classes
-        by their codes, 0, 1, ..., in the order of `model.classes`.
+        by their labels.
         """
         from probnn.glm.results.as_network import from_results
 
