@@ -6,6 +6,7 @@ Keras may change such names in any release: `tests/test_keras_private.py` asks f
 import contextlib
 import functools
 import io
+import sys
 import types
 
 import keras
@@ -24,6 +25,7 @@ from keras.src.trainers.data_adapters.array_data_adapter import (
 )
 from keras.src.trainers.trainer import model_supports_jit
 from keras.src.utils.io_utils import ask_to_proceed_with_overwrite
+from keras.src.utils.module_utils import tensorflow
 from keras.src.utils.python_utils import is_default
 
 _TORCH = "keras.src.backend.torch"
@@ -79,6 +81,22 @@ def weights_as_hdf5(model):
     finally:
         store.close()
     return content.getvalue()
+
+
+@contextlib.contextmanager
+def without_tensorflow():
+    """Let Keras tell configurations without importing TensorFlow to ask whether they have tensors.
+
+    That takes seconds, and where nothing else has imported it, there are none.
+    """
+    if tensorflow._available is not None or "tensorflow" in sys.modules:
+        yield
+        return
+    tensorflow._available = False
+    try:
+        yield
+    finally:
+        tensorflow._available = None
 
 
 def strategy(model):

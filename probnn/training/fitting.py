@@ -19,9 +19,10 @@ from probnn.fitting.progress import shown
 from probnn.networks.entered import entered
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
-from probnn.training.epochs import Epochs, Network, Program
+from probnn.training.epochs import Epochs
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt_any, split_rows
+from probnn.training.shared import program_of
 from probnn.training.trees import count, map_arrays
 
 _P, _R = ParamSpec("_P"), TypeVar("_R")
@@ -254,16 +255,17 @@ class WholeEpochFit:
         if validation is not None:
             parts = keras.utils.unpack_x_y_sample_weight(validation)
             held_out, _ = keras_private.as_fit_reads(parts)
-        keras_private.build(self.model, map_arrays(lambda leaf: leaf[:size], arrays))
+        batch = map_arrays(lambda leaf: leaf[:size], arrays)
+        keras_private.build(self.model, batch)
         self._rows, self._size = count(arrays), size
-        self._program = self._program_of(given.validation_batch_size or size)
+        self._program = self._program_of(batch, given.validation_batch_size or size)
         # A callback may want to act before a validation: it runs apart, from one epoch to the next.
         together = self._many_at_once()
         self._most = self._program.most if together else 1
         self._epochs = Epochs(self._program, arrays, held_out, apart=not together)
         self._has_validation = held_out is not None
 
-    def _program_of(self, validation_batch_size):
+    def _program_of(self, batch, validation_batch_size):
         """Return the program of an earlier fit, if it would be the same one."""
         model = self.model
         # `compile` makes a new tracker of the loss: it stands for everything that was compiled.
@@ -274,7 +276,7 @@ class WholeEpochFit:
         )
         program = model.__dict__.get("_probnn_program")
         if program is None or program.key != key:
-            program = Program(Network(model), self._rows, self._size, validation_batch_size)
+            program = program_of(model, batch, self._rows, self._size, validation_batch_size)
             program.key = key
             model.__dict__["_probnn_program"] = program  # unseen by what Keras tracks and saves
         return program

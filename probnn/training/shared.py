@@ -1,0 +1,201 @@
+"""Compiled programs that equal models share.
+
+A program takes seconds to compile, and TensorFlow never gives its memory back. Models of the same
+layers, optimizer and batches therefore have a twin, which is compiled once: they lend it their
+values, and take back what its steps made of them.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+
+import keras
+
+from probnn import backend, families, links
+from probnn.backend import keras_private
+from probnn.networks.heads import Head
+from probnn.training import copies
+from probnn.training.epochs import Network, Program
+
+_MOST = 16  # twins that are kept
+_LARGEST = 1_000_000  # numbers of a model that has one: beyond, steps take longer than compiling
+_NAMED = ("keras_history", "input_layers", "output_layers")  # whose entries are layers' names
+_PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
+_STEPS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
+
+_twins, _looking = OrderedDict(), threading.Lock()
+
+
+def program_of(model, batch, *sizes):
+    """Return a `Program` of a built model: one that equal models share where that can be known.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled and built.
+    batch : tuple of arrays
+        What it was built for.
+    *sizes : int
+        As for `Program`.
+    """
+    own = Program(Network(model), *sizes)
+    with keras_private.without_tensorflow(), _looking:
+        key = _key(model, sizes)
+        if key is None:
+            return own
+        if key not in _twins:
+            _twins[key] = _Twin(model, batch, sizes)
+        _twins.move_to_end(key)
+        while len(_twins) > _MOST:
+            _twins.popitem(last=False)
+        twin = _twins[key]
+    return _Lent(own, twin) if twin.fits(own) else own
+
+
+class _Twin:
+    """A model like another, with a program of its own."""
+
+    def __init__(self, model, batch, sizes):
+        with copies.seeded(0):  # what it draws is overwritten
+            made = copies.exact(model)
+            keras_private.build(made, batch)
+        self.program, self.lock = Program(Network(made), *sizes), threading.Lock()
+
+    def fits(self, program):
+        """Return whether a program has variables like those of this twin's, in the same order."""
+        pairs = [
+            [(tuple(v.shape), v.dtype) for v in each.trainee.variables]
+            for each in (program, self.program)
+        ]
+        return pairs[0] == pairs[1] and program.names == self.program.names
+
+
+class _Lent:
+    """The program of a twin, which runs on the values of another model's variables."""
+
+    def __init__(self, own, twin):
+        self.trainee, self.names, self._twin = own.trainee, own.names, twin
+        self.rows, self.batch_size, self.steps, self.most = (
+            own.rows,
+            own.batch_size,
+            own.steps,
+            own.most,
+        )
+        self.key = None
+
+    def run(self, *arguments):
+        """Run `Program.run`."""
+        return self._exchanged(self._twin.program.run, arguments)
+
+    def validate(self, *arguments):
+        """Run `Program.validate`."""
+        return self._exchanged(self._twin.program.validate, arguments)
+
+    def _exchanged(self, function, arguments):
+        with self._twin.lock:
+            ours, theirs = self.trainee.variables, self._twin.program.trainee.variables
+            _give(ours, theirs)
+            found = function(*arguments)
+            _give(theirs, ours)
+        return found
+
+
+def _give(old, new):
+    for source, variable in zip(old, new, strict=True):
+        variable.assign(source.value)
+
+
+# ---- which models are equal ---------------------------------------------------------------------
+
+
+class _UnknownError(Exception):
+    """What a configuration does not tell."""
+
+
+def _key(model, sizes):
+    """Return what equal models have in common; None where their configuration may not tell all."""
+    layers = keras_private.inner_layers(model)
+    if (
+        backend.name == "torch"  # which compiles nothing
+        or not type(model).__module__.startswith("probnn.")  # a subclass's steps are its own
+        or not isinstance(model.heads, Head)
+        or model.count_params() > _LARGEST
+        or any(name in vars(each) for each in (model, *layers) for name in _STEPS)
+        or not all(map(_is_told, layers))
+    ):
+        return None
+    try:
+        config = model.get_config()
+        layers_told = _told(config, _names(config, {}), True)
+        compiled = model.get_compile_config()
+        parts = [layers_told, _told(compiled.pop("optimizer"), {}, True), _told(compiled)]
+        text = json.dumps(parts)
+    except (_UnknownError, TypeError, ValueError, NotImplementedError):
+        return None
+    family = model.heads.family
+    made_of = {type(family), *map(type, family.links.values()), *_registered(parts)}
+    if not all(each.__module__.startswith("probnn.") for each in made_of):
+        return None  # a notebook may define another one by that name
+    state = [
+        weight.tobytes()
+        for layer in layers
+        if hasattr(layer, "finalize_state")  # which keeps numbers that are no variables
+        for weight in layer.get_weights()
+    ]
+    return text, *state, keras.config.floatx(), keras.config.epsilon(), *sizes
+
+
+def _is_told(layer):
+    """Return whether a layer is its configuration and its variables."""
+    module = type(layer).__module__
+    if module.startswith("keras.src.layers.preprocessing."):
+        return type(layer) in _PREPROCESSING
+    return module.startswith(("keras.src.layers.", "keras.src.models.")) or type(layer) is Head
+
+
+def _names(config, found):
+    """Return the name of each layer in a configuration -> its number, whatever it is called."""
+    for layer in config.get("layers", ()):
+        name = layer["config"].get("name")
+        found.setdefault(name, f"#{len(found)}")
+        _names(layer["config"], found)
+    return found
+
+
+def _told(value, names=None, is_layer=False):
+    """Return a configuration without what two equal models may differ in: names, seeds, the rate.
+
+    Seeds and a rate are variables. Raises `_UnknownError` for what is neither Keras's nor ours.
+    """
+    if isinstance(value, dict):
+        module = str(value.get("module") or "")
+        if "class_name" in value and not (
+            module.startswith(("keras", "probnn.")) or value["class_name"] == "__keras_tensor__"
+        ):
+            raise _UnknownError(value["class_name"])
+        return {key: _entry(key, each, names or {}, is_layer) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(each, names, is_layer) for each in value]
+    return value
+
+
+def _entry(key, value, names, is_layer):
+    if key in _NAMED:
+        return keras.tree.map_structure(lambda each: names.get(each, each), value)
+    if key == "seed" or (key == "learning_rate" and isinstance(value, float)):
+        return None
+    if key == "name" and is_layer:
+        return names.get(value)
+    return _told(value, names, is_layer and key in ("layers", "config", "inner_optimizer"))
+
+
+def _registered(value):
+    """Return the classes of families and links that a configuration may mean by their names."""
+    if isinstance(value, dict):
+        value = [*value.values()]
+    if isinstance(value, list):
+        return {found for each in value for found in _registered(each)}
+    if not isinstance(value, str):
+        return set()
+    family, link = families.FAMILIES.get(value), links.LINKS.get(value)
+    return {each for each in (family, link and type(link)) if each is not None}
