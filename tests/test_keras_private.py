@@ -4,6 +4,9 @@
 """
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -126,6 +129,40 @@ def test_keras_computes_in_float64_where_it_is_told_so():
 
 
 @pytest.mark.backend
+def test_layers_of_keras_are_told_from_others():
+    class Own(keras.layers.Dense):
+        pass
+
+    assert keras_private.is_layer_of_keras(keras.layers.Dense(1))
+    assert keras_private.is_layer_of_keras(keras.layers.LSTM(1))
+    assert not keras_private.is_layer_of_keras(Own(1))
+    assert not keras_private.is_layer_of_keras(keras.layers.Normalization())
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(backend.name == "tensorflow", reason="there it is imported")
+def test_configurations_are_told_without_importing_tensorflow():
+    code = """
+import sys
+import keras
+from probnn.backend import keras_private
+layer = keras.layers.Dense(2)
+with keras_private.without_tensorflow():
+    told = keras.saving.serialize_keras_object(layer)
+assert "tensorflow" not in sys.modules
+assert keras.saving.serialize_keras_object(layer) == told
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        env={**os.environ, "KERAS_BACKEND": backend.name},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_step_forward_is_that_of_keras():
     model = compiled(metrics=["mae"])
     assert keras_private.has_metrics(model)
@@ -213,6 +250,9 @@ def test_what_callbacks_and_optimizers_are_set_to():
     assert not keras_private.spares_weights(optimizer)
     optimizer.exclude_from_weight_decay([keras.Variable(np.zeros(1))])
     assert keras_private.spares_weights(optimizer)
+    named = keras.optimizers.AdamW(weight_decay=0.1)
+    named.exclude_from_weight_decay(var_names=["bias"])
+    assert keras_private.spares_weights(named)
 
 
 @pytest.mark.backend

@@ -43,6 +43,13 @@ def inner_layers(model):
     return list(model._flatten_layers(include_self=False, recursive=True))
 
 
+def is_layer_of_keras(layer):
+    """Return whether a layer is of Keras's own classes, but for those that prepare data."""
+    module = type(layer).__module__
+    prepares = module.startswith("keras.src.layers.preprocessing.")
+    return module.startswith(("keras.src.layers.", "keras.src.models.")) and not prepares
+
+
 def node_of(tensor):
     """Return the call that made a symbolic tensor: `operation`, `input_tensors`, `outputs`."""
     history = tensor._keras_history
@@ -195,7 +202,10 @@ def record(model, batch, loss, y_pred):
 
 def spares_weights(optimizer):
     """Return whether an optimizer leaves some variables out of its weight decay."""
-    return bool(getattr(optimizer, "_exclude_from_weight_decay", None))
+    listed = getattr(optimizer, "_exclude_from_weight_decay", None)
+    return (
+        bool(listed) or getattr(optimizer, "_exclude_from_weight_decay_pattern", None) is not None
+    )
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ _MOST = 16  # twins that are kept
 _LARGEST = 1_000_000  # numbers of a model that has one: beyond, steps take longer than compiling
 _NAMED = ("keras_history", "input_layers", "output_layers")  # whose entries are layers' names
 _PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
-_STEPS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
+_STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "call")
 
 _twins, _looking = OrderedDict(), threading.Lock()
 
@@ -120,7 +120,9 @@ def _key(model, sizes):
         or not type(model).__module__.startswith("probnn.")  # a subclass's steps are its own
         or not isinstance(model.heads, Head)
         or model.count_params() > _LARGEST
-        or any(name in vars(each) for each in (model, *layers) for name in _STEPS)
+        or keras_private.spares_weights(model.optimizer)  # by a list that no configuration has
+        or any(name in vars(model) for name in _STEPS)
+        or any(map(_has_function, (*layers, *model.metrics, model.optimizer)))
         or not all(map(_is_told, layers))
     ):
         return None
@@ -145,12 +147,17 @@ def _key(model, sizes):
     return text, *state, keras.config.floatx(), keras.config.epsilon(), *sizes
 
 
+def _has_function(part):
+    """Return whether an attribute is a function, or the like, that is not Keras's or ours."""
+    modules = [
+        getattr(each, "__module__", None) or "" for each in vars(part).values() if callable(each)
+    ]
+    return not all(module.startswith(("keras.", "probnn.")) for module in modules)
+
+
 def _is_told(layer):
     """Return whether a layer is its configuration and its variables."""
-    module = type(layer).__module__
-    if module.startswith("keras.src.layers.preprocessing."):
-        return type(layer) in _PREPROCESSING
-    return module.startswith(("keras.src.layers.", "keras.src.models.")) or type(layer) is Head
+    return keras_private.is_layer_of_keras(layer) or type(layer) in (Head, *_PREPROCESSING)
 
 
 def _names(config, found):
