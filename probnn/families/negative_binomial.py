@@ -155,15 +155,13 @@ def _slopes(y, log_mean, log_alpha):
 def _rising_slopes(y, r, p, q):
     """Return y q less the sum of j / (r + j), j < y, and that sum's derivative in -log(r)."""
     many = y >= STIRLING_FROM
-    slope, bend = y * q, np.zeros(len(y))
-    for j in range(1, 0 if many.all() else int(STIRLING_FROM)):
-        term = np.where(y > j, j / (r + j), 0.0)
-        slope -= term
-        bend += term * (1.0 - term)
+    j = np.arange(1.0, STIRLING_FROM)[:, None]
+    terms = np.where(y > j, j / (r + j), 0.0)
+    slope, bend = y * q - terms.sum(axis=0), (terms * (1.0 - terms)).sum(axis=0)
     if many.any():
         y, r, p, q = y[many], r[many], p[many], q[many]
         n, v = y + r, y / r
-        (first_n, second_n), (first_r, second_r) = polygamma_excess(n), polygamma_excess(r)
+        (first_n, first_r), (second_n, second_r) = polygamma_excess(np.stack([n, r]))
         # The sum is y - r log(1 + v) less this; either difference is of large numbers elsewhere.
         rest = r / n * first_n - first_r - 0.5 * y / n
         large, near = r * np.log1p(v), np.minimum(v, 0.25)
