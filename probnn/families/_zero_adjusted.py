@@ -159,7 +159,9 @@ class FrozenZeroAdjusted(Frozen):
 
         some = -np.expm1(self.base.logpmf(0))  # whose complement may be 1 but for rounding
         without = self.base.entropy() + xlog1py(1.0 - some, -some)
-        return entr(self.zero) + entr(self.factor) * some + self.factor * without
+        at_zero = -xlog1py(self.zero, -self.factor * some)
+        at_zero = np.where(self.zero > 0.5, at_zero, entr(self.zero))
+        return at_zero + entr(self.factor) * some + self.factor * without
 
     def mean(self):
         """Return the mean."""

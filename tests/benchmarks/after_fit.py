@@ -138,7 +138,9 @@ def main():
             except ValueError:  # a call that is none of this family
                 continue
             rows.append((label, name, took, f"{'~' if guessed else ''}{took:.2f}"))
-        print(label, f"{sum(row[2] for row in rows if row[0] == label):.1f} s", file=sys.stderr)
+        own = [each for each in rows if each[0] == label and each[2] > given.over]
+        long = [f"{name} {shown}" for _, name, _, shown in own]
+        print(label, *long, sep="\n  ", file=sys.stderr, flush=True)
     table = pd.DataFrame(rows, columns=["family", "call", "took", "seconds"])
     table = table[table.took > given.over].sort_values("took", ascending=False)
     table = table.set_index("family")[["call", "seconds"]]

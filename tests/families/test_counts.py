@@ -152,3 +152,15 @@ def test_quantiles_of_all_families_of_counts(name):
         levels = np.linspace(0.0123, 0.9877, 37)
         expected = np.searchsorted(upto, levels)
         np.testing.assert_array_equal(d.quantile(levels)[i], expected)
+
+
+@pytest.mark.parametrize(("rate", "inflation"), [(1e-9, 0.3), (2.0, 1.0 - 1e-9), (1e-7, 1e-7)])
+def test_entropy_of_counts_that_are_nearly_always_zero(rate, inflation):
+    with mp.workdps(50):
+        share, total = 1 - mp.mpf(inflation), mp.mpf(0)
+        for k in range(40):
+            mass = share * mp.exp(-mp.mpf(rate)) * mp.mpf(rate) ** k / mp.factorial(k)
+            mass += mp.mpf(inflation) if k == 0 else 0
+            total -= mass * mp.log(mass)
+    d = pn.Predictive(ZeroInflated("poisson"), {"rate": [rate], "inflation": [inflation]})
+    np.testing.assert_allclose(d.entropy(), float(total), rtol=1e-14)
