@@ -6,7 +6,7 @@ import numpy as np
 
 from probnn import backend, domains
 from probnn.families._frozen.vector import FrozenVector
-from probnn.families._numerics import log1p_minus, log_gamma_excess, of_others
+from probnn.families._numerics import log1p_minus, log_gamma_excess, of_others, polygamma_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.categorical import MultinomialLogit
@@ -147,12 +147,10 @@ class FrozenDirichlet(FrozenVector):
         """Return the entropy of the vector, in nats."""
         from scipy.special import digamma
 
-        from probnn.families.beta import _polygamma_excess
-
         n, a = self.precision, self.alpha
         constant = log_gamma_excess(np.log(n)) - log_gamma_excess(np.log(a)).sum(axis=-1)
         # The mean of n KL(mean || Y), and that of the sum of log(Y_i).
-        spread = _polygamma_excess(a)[0].sum(axis=-1) - _polygamma_excess(n)[0]
+        spread = (0.5 + polygamma_excess(a)[0]).sum(axis=-1) - (0.5 + polygamma_excess(n)[0])
         return spread - constant + (digamma(a) - digamma(n)[..., None]).sum(axis=-1)
 
     def mean(self):
