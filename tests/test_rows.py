@@ -1,5 +1,7 @@
 """Rows keep their identity at every door: y and what else rows have go by the labels of x."""
 
+import inspect
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -183,6 +185,8 @@ DOORS |= {
     "table": lambda y, w: pn.scores.table({"a": D, "b": D[TURNED]}, y, ["crps"]),
     "log_prob": lambda y, w: D.log_prob(y),
     "cdf": lambda y, w: D.cdf(y),
+    "coded": lambda y, w: D.coded(y)[1],
+    "conditioned": lambda y, w: D.conditioned(y)[1],
     "pit": lambda y, w: D.pit(y, seed=0),
     "calibration.pit": lambda y, w: pn.calibration.pit(y, D),
     "uniformity_test": lambda y, w: pn.calibration.uniformity_test(y, D).pvalue,
@@ -226,3 +230,55 @@ def test_labels_decide_and_not_positions(door):
 def test_other_labels_raise(door):
     with pytest.raises(ValueError, match="with the labels of the rows of"):
         DOORS[door](Y.reset_index(drop=True), W.reset_index(drop=True))
+
+
+# ---- the table of doors is whole ----------------------------------------------------------------
+
+BY_ROW = {"y", "sample_weight", "offset", "exposure", "freq_weights", "var_weights", "exog_extra"}
+ROOMS = (pn, pn.glm, pn.scores, pn.calibration, pn.plots, pn.training)
+TYPES = (pn.Sequential, pn.Model, pn.DeepEnsemble, pn.Predictive, pn.glm.GLM, type(POISSON))
+NO_DOORS = {
+    *(
+        "compute_loss",
+        "stateless_compute_loss",
+        "compute_metrics",
+        "compiled_loss",
+        "loss",
+    ),  # Keras
+    *("new_rows", "resampled"),  # which predictions, and resamples of own rows, call
+}
+
+
+def called(function, seen):
+    """Return the names that a function, and the functions of this file that it calls, refer to."""
+    if id(function) in seen or not hasattr(function, "__code__"):
+        return {getattr(function, "__name__", "")}
+    seen.add(id(function))
+    codes, names = [function.__code__], {function.__name__}
+    for code in codes:
+        codes += [each for each in code.co_consts if hasattr(each, "co_names")]
+        names |= {*code.co_names}
+    reached = [globals().get(name) for name in names]
+    reached += [cell.cell_contents for cell in function.__closure__ or ()]
+    return names.union(*(called(each, seen) for each in reached if callable(each)))
+
+
+def doors_of(owner):
+    """Return the public functions of a room, or methods of a class, that take a by-row argument."""
+    names = getattr(owner, "__all__", None) or [n for n in dir(owner) if not n.startswith("_")]
+    for name in names:
+        function = getattr(owner, name)
+        if not callable(function) or (isinstance(function, type) and function in TYPES):
+            continue
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        if BY_ROW & {*parameters}:
+            yield name
+
+
+@pytest.mark.parametrize("owner", [*ROOMS, *TYPES], ids=lambda owner: owner.__name__)
+def test_every_public_function_with_rows_is_a_door(owner):
+    used = set().union(*(called(door, set()) for door in DOORS.values())) | {*DOORS}
+    assert {*doors_of(owner)} - used - NO_DOORS == set()
