@@ -129,16 +129,6 @@ def test_keras_computes_in_float64_where_it_is_told_so():
 
 
 @pytest.mark.backend
-def test_layers_of_keras_are_told_from_others():
-    class Own(keras.layers.Dense):
-        pass
-
-    assert keras_private.is_layer_of_keras(keras.layers.Dense(1))
-    assert keras_private.is_layer_of_keras(keras.layers.LSTM(1))
-    assert not keras_private.is_layer_of_keras(Own(1))
-    assert not keras_private.is_layer_of_keras(keras.layers.Normalization())
-
-
 @pytest.mark.backend
 @pytest.mark.skipif(backend.name == "tensorflow", reason="there it is imported")
 def test_configurations_are_told_without_importing_tensorflow():

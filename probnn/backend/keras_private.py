@@ -43,13 +43,6 @@ def inner_layers(model):
     return list(model._flatten_layers(include_self=False, recursive=True))
 
 
-def is_layer_of_keras(layer):
-    """Return whether a layer is of Keras's own classes, but for those that prepare data."""
-    module = type(layer).__module__
-    prepares = module.startswith("keras.src.layers.preprocessing.")
-    return module.startswith(("keras.src.layers.", "keras.src.models.")) and not prepares
-
-
 def node_of(tensor):
     """Return the call that made a symbolic tensor: `operation`, `input_tensors`, `outputs`."""
     history = tensor._keras_history

@@ -60,7 +60,8 @@ class Classes:
         if ordered and not has_order and column.dtype.kind not in "biuf":
             raise ValueError(
                 "Expected the response of an ordinal model to be numbers or an ordered "
-                f"categorical. Received: {column.name!r}, of type {column.dtype}. Say the order: "
+                f"categorical. Received: {column.name or column.iloc[0]!r}, of type "
+                f"{column.dtype}. Say the order: "
                 "pandas.Categorical(values, categories=[...], ordered=True)."
             )
         codes, levels = pd.factorize(column, sort=True)

@@ -101,11 +101,15 @@ def _learnt(y, head, what):
     if head is None or head.family.classes is None:
         return None
     column = _column(y)
-    if column is None or to_numpy(column).dtype.kind not in "OU":
+    if column is None:
+        return None
+    categories = getattr(column.dtype, "categories", ())
+    is_whole = len(categories) == head.family.classes  # of which some may have no rows
+    says_order = head.family.kind == "categorical" or getattr(column.dtype, "ordered", False)
+    if to_numpy(column).dtype.kind not in "OU" and not (is_whole and says_order):
         return None
     classes, _ = Classes.learn(column, ordered=head.family.kind == "ordinal")
-    categories = getattr(column.dtype, "categories", ())
-    if len(categories) == head.family.classes:  # of which some may have no rows
+    if is_whole:
         classes = Classes(categories, classes.ordered)
     if len(classes) != head.family.classes:
         raise ValueError(
@@ -117,16 +121,23 @@ def _learnt(y, head, what):
 
 
 def _column(y):
-    """Return one column of y as a pandas Series; None of what has more, or other, dimensions."""
+    """Return the one column of y as a pandas Series; None of what has more, or steps."""
     import pandas as pd
 
     frame = frame_of(y)
     if frame is None:
         values = y if isinstance(y, pd.Categorical) else np.asarray(y)
-        return pd.Series(values) if np.ndim(values) == 1 else None
-    if not hasattr(frame, "to_pandas"):
-        return frame if frame.ndim == 1 else None
-    return frame.to_pandas() if len(frame.shape) == 1 else None
+        frame = (
+            pd.Series(values)
+            if np.ndim(values) == 1
+            else pd.DataFrame(values)
+            if np.ndim(values) == 2
+            else None
+        )
+    frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
+    if frame is None or frame.ndim == 1:
+        return frame
+    return frame.iloc[:, 0] if frame.shape[1] == 1 else None
 
 
 def _coded(y, classes, what):

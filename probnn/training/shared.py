@@ -20,8 +20,38 @@ from probnn.training.epochs import Network, Program
 _MOST = 16  # twins that are kept
 _LARGEST = 1_000_000  # numbers of a model that has one: beyond, steps take longer than compiling
 _NAMED = ("keras_history", "input_layers", "output_layers")  # whose entries are layers' names
-_PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "call")
+# Layers that are what their configuration says, and variables, and the mean of Normalization.
+_LAYERS = {
+    Head,
+    *(getattr(keras.layers, name) for name in ("InputLayer", "Dense", "Embedding", "Activation")),
+    *(getattr(keras.layers, name) for name in ("ReLU", "LeakyReLU", "Softmax", "Flatten")),
+    *(getattr(keras.layers, name) for name in ("Reshape", "Permute", "RepeatVector", "Masking")),
+    *(getattr(keras.layers, name) for name in ("Concatenate", "Add", "Multiply", "Average")),
+    *(getattr(keras.layers, name) for name in ("Dropout", "SpatialDropout1D", "GaussianNoise")),
+    *(getattr(keras.layers, name) for name in ("BatchNormalization", "LayerNormalization")),
+    *(getattr(keras.layers, name) for name in ("Normalization", "Rescaling", "LSTM", "GRU")),
+    *(getattr(keras.layers, name) for name in ("Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D")),
+    *(
+        getattr(keras.layers, f"Global{kind}Pooling{n}D")
+        for kind in ("Average", "Max")
+        for n in "12"
+    ),
+}
+_OPTIMIZERS = {
+    getattr(keras.optimizers, name)
+    for name in (
+        "SGD",
+        "RMSprop",
+        "Adam",
+        "AdamW",
+        "Adagrad",
+        "Adadelta",
+        "Adamax",
+        "Nadam",
+        "Lion",
+    )
+}
 
 _twins, _looking = OrderedDict(), threading.Lock()
 
@@ -44,7 +74,12 @@ def program_of(model, batch, *sizes):
         if key is None:
             return own
         if key not in _twins:
-            _twins[key] = _Twin(model, batch, sizes)
+            try:
+                _twins[key] = _Twin(model, batch, sizes)
+            except (
+                Exception
+            ):  # whatever Keras raises of a configuration that the model has outgrown
+                return own
         _twins.move_to_end(key)
         while len(_twins) > _MOST:
             _twins.popitem(last=False)
@@ -63,11 +98,20 @@ class _Twin:
 
     def fits(self, program):
         """Return whether a program has variables like those of this twin's, in the same order."""
-        pairs = [
-            [(tuple(v.shape), v.dtype) for v in each.trainee.variables]
-            for each in (program, self.program)
-        ]
-        return pairs[0] == pairs[1] and program.names == self.program.names
+        ours, theirs = (
+            [_of_variable(v) for v in each.trainee.variables] for each in (program, self.program)
+        )
+        return ours == theirs and program.names == self.program.names
+
+
+def _of_variable(variable):
+    """Return what training asks of a variable, and not of its layer."""
+    regularizer, constraint = variable.regularizer, variable.constraint
+    return (
+        *(tuple(variable.shape), variable.dtype, variable.trainable),
+        *(regularizer and keras.regularizers.serialize(regularizer),),
+        *(constraint and keras.constraints.serialize(constraint),),
+    )
 
 
 class _Lent:
@@ -114,24 +158,30 @@ class _UnknownError(Exception):
 
 def _key(model, sizes):
     """Return what equal models have in common; None where their configuration may not tell all."""
-    layers = keras_private.inner_layers(model)
+    layers, optimizer = keras_private.inner_layers(model), model.optimizer
     if (
         backend.name == "torch"  # which compiles nothing
         or not type(model).__module__.startswith("probnn.")  # a subclass's steps are its own
         or not isinstance(model.heads, Head)
+        or len(model.inputs) != 1  # of several, x may go by their names
         or model.count_params() > _LARGEST
-        or keras_private.spares_weights(model.optimizer)  # by a list that no configuration has
+        or not {*map(type, layers)} <= _LAYERS
+        or type(optimizer) not in _OPTIMIZERS
+        or keras_private.spares_weights(optimizer)  # by a list that no configuration has
         or any(name in vars(model) for name in _STEPS)
-        or any(map(_has_function, (*layers, *model.metrics, model.optimizer)))
-        or not all(map(_is_told, layers))
+        or any(map(_has_function, (*layers, *model.metrics, optimizer)))
+        or any(getattr(layer, "stateful", False) for layer in layers)
     ):
         return None
     try:
-        config = model.get_config()
-        layers_told = _told(config, _names(config, {}), True)
-        compiled = model.get_compile_config()
-        parts = [layers_told, _told(compiled.pop("optimizer"), {}, True), _told(compiled)]
-        text = json.dumps(parts)
+        config, compiled = model.get_config(), model.get_compile_config()
+        given, current = compiled.pop("optimizer"), keras.optimizers.serialize(optimizer)
+        if _told(given, {}, True) != _told(current, {}, True):
+            return None  # another was put in its place
+        parts = [
+            _told(each, names, True) for each, names in ((config, _names(config, {})), (given, {}))
+        ]
+        text = json.dumps([*parts, _told(compiled)])
     except (_UnknownError, TypeError, ValueError, NotImplementedError):
         return None
     family = model.heads.family
@@ -144,7 +194,8 @@ def _key(model, sizes):
         if hasattr(layer, "finalize_state")  # which keeps numbers that are no variables
         for weight in layer.get_weights()
     ]
-    return text, *state, keras.config.floatx(), keras.config.epsilon(), *sizes
+    casts = tuple(layer.autocast for layer in layers)
+    return text, *state, casts, keras.config.floatx(), keras.config.epsilon(), *sizes
 
 
 def _has_function(part):
@@ -153,11 +204,6 @@ def _has_function(part):
         getattr(each, "__module__", None) or "" for each in vars(part).values() if callable(each)
     ]
     return not all(module.startswith(("keras.", "probnn.")) for module in modules)
-
-
-def _is_told(layer):
-    """Return whether a layer is its configuration and its variables."""
-    return keras_private.is_layer_of_keras(layer) or type(layer) in (Head, *_PREPROCESSING)
 
 
 def _names(config, found):

@@ -155,6 +155,27 @@ def test_categories_tell_the_order_and_classes_without_rows():
         network(TEXT, "ordinal", 3)
 
 
+def test_numbers_that_categories_order_are_labels():
+    """Of 2 < 0 < 1 the codes are 0, 1, 2, as those of any text."""
+    order = pd.CategoricalDtype([2, 0, 1], ordered=True)
+    ratings = pd.Series(np.array([2, 0, 1])[CODES]).astype(order)
+    model = network(ratings, "ordinal", 3)
+    assert model.predict_distribution(X, verbose=0).classes.tolist() == [2, 0, 1]
+    want = network(CODES, "ordinal", 3).evaluate(X, CODES, verbose=0)
+    assert model.evaluate(X, ratings, verbose=0) == pytest.approx(want, rel=1e-5)
+    codes = pd.Series(CODES).astype(pd.CategoricalDtype([0, 1, 2]))
+    assert network(codes, "ordinal", 3).responses.classes is None
+
+
+@pytest.mark.parametrize("y", [TEXT.to_numpy()[:, None], TEXT.to_frame()], ids=["array", "frame"])
+def test_one_column_of_text_is_read(y):
+    model = network(y)
+    assert [*model.responses.classes[0]] == LABELS
+    assert model.evaluate(X, y, verbose=0) == pytest.approx(
+        BY_LABEL.evaluate(X, TEXT, verbose=0), rel=1e-5
+    )
+
+
 def test_files_and_copies_have_the_labels(tmp_path):
     BY_LABEL.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -143,6 +143,43 @@ def sparing():
     return optimizer
 
 
+def after(act, **options):
+    """Return a model with which something is done once it is built."""
+    model = made(4, **options)
+    act(model)
+    return model
+
+
+def elu():
+    layer = keras.layers.ELU(1.0)
+    layer.alpha = 5.0
+    return [keras.layers.Dense(4), layer]
+
+
+def regularise(model):
+    model.layers[0].kernel.regularizer = keras.regularizers.L2(1.0)
+
+
+def regularise_in_vain(model):
+    model.layers[0].kernel_regularizer = keras.regularizers.L2(1.0)
+
+
+def constrain(model):
+    model.layers[0].kernel.constraint = keras.constraints.UnitNorm()
+
+
+def freeze(model):
+    model.heads.bias.trainable = False
+
+
+def replace(model):
+    model.optimizer = sgd(clipnorm=0.01)
+
+
+def outgrow(model):
+    model.layers[0].use_bias = False
+
+
 # Models each of which is like the first of all but for one thing.
 OTHERS = {
     "rate": lambda: made(4, optimizer=keras.optimizers.Adam(0.1)),
@@ -172,6 +209,14 @@ OTHERS = {
     "fixed": lambda: made(4, head=pn.Head("normal", fixed={"scale": 2.0})),
     "family": lambda: made(4, head=pn.Head("laplace")),
     "link": lambda: made(4, head=pn.Head(pn.families.Normal(links={"scale": "log"}))),
+    "variable regularised": lambda: after(regularise, optimizer=sgd()),
+    "regularised in vain": lambda: after(regularise_in_vain, optimizer=sgd()),
+    "constrained": lambda: after(constrain, optimizer=sgd()),
+    "variable frozen": lambda: after(freeze, optimizer=sgd()),
+    "optimizer replaced": lambda: after(replace, optimizer=sgd()),
+    "outgrown": lambda: after(outgrow, optimizer=sgd()),
+    "elu": lambda: made(4, layers=lambda: [keras.layers.Dense(4), keras.layers.ELU(1.0)]),
+    "elu changed": lambda: made(4, layers=elu),
     "metrics": lambda: made(4, compiled={"metrics": ["mae"]}),
 }
 
@@ -182,6 +227,40 @@ def test_a_model_that_differs_has_its_own_program(name):
     trained(made(4))
     want = trained(OTHERS[name](), whole_epoch=False)
     assert_same(trained(OTHERS[name]()), want, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_inputs_go_by_their_own_names():
+    def fitted(names, **options):
+        keras.utils.set_random_seed(0)
+        first, second = (keras.Input((3,), name=name) for name in names)
+        hidden = [keras.layers.Dense(4, "tanh")(first), keras.layers.Dense(4, "relu")(second)]
+        outputs = pn.Head("normal")(keras.layers.Concatenate()(hidden))
+        model = pn.Model([first, second], outputs)
+        model.compile(sgd())
+        x = {"a": X, "b": X**2}
+        options = {"epochs": 3, "batch_size": 16, "shuffle": False, "verbose": 0, **options}
+        return [*model.fit(x, Y, **options).history.values(), *model.get_weights()]
+
+    fitted("ab")
+    assert_same(fitted("ba"), fitted("ba", whole_epoch=False), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_state_of_recurrent_layers_is_their_own():
+    def fitted():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((4, 3), batch_size=16)
+        recurrent = keras.layers.LSTM(3, stateful=True)
+        model = pn.Sequential([inputs, recurrent, pn.Head("normal")])
+        model.compile(sgd())
+        x = np.repeat(X[:, None], 4, axis=1)
+        model.fit(x, Y, epochs=2, batch_size=16, shuffle=False, verbose=0)
+        return [*model.get_weights(), *map(keras.ops.convert_to_numpy, recurrent.states)]
+
+    fitted()
+    assert_same(fitted(), fitted(), rtol=0, atol=0)
+    assert np.any(fitted()[-1])
 
 
 @pytest.mark.slow
