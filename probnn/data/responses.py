@@ -126,16 +126,12 @@ def _column(y):
 
     frame = frame_of(y)
     if frame is None:
-        values = y if isinstance(y, pd.Categorical) else np.asarray(y)
-        frame = (
-            pd.Series(values)
-            if np.ndim(values) == 1
-            else pd.DataFrame(values)
-            if np.ndim(values) == 2
-            else None
-        )
+        values = y if hasattr(y, "categories") else np.asarray(y)
+        if np.ndim(values) not in (1, 2):
+            return None
+        frame = (pd.Series if np.ndim(values) == 1 else pd.DataFrame)(values)
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
-    if frame is None or frame.ndim == 1:
+    if frame.ndim == 1:
         return frame
     return frame.iloc[:, 0] if frame.shape[1] == 1 else None
 
