@@ -9,7 +9,7 @@ import pytest
 import probnn as pn
 from probnn import backend
 
-pytestmark = pytest.mark.backend
+pytestmark = pytest.mark.skipif(backend.name == "torch", reason="nothing is compiled on torch")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 3)).astype("float32")
@@ -50,7 +50,7 @@ def steps(monkeypatch):
     return count
 
 
-@pytest.mark.skipif(backend.name == "torch", reason="nothing is compiled on torch")
+@pytest.mark.backend
 def test_the_second_model_of_a_kind_compiles_nothing(steps):
     units, calls = next(WIDTH), []
     for seed in range(3):
@@ -61,6 +61,7 @@ def test_the_second_model_of_a_kind_compiles_nothing(steps):
     assert calls[1] == calls[2] < calls[0]
 
 
+@pytest.mark.backend
 def test_equal_models_have_equal_fits_and_others_their_own():
     units = next(WIDTH)
     first = trained(made(units))
@@ -263,6 +264,7 @@ def test_the_state_of_recurrent_layers_is_their_own():
     assert np.any(fitted()[-1])
 
 
+@pytest.mark.backend
 @pytest.mark.slow
 def test_equal_models_may_be_fitted_in_threads():
     units, found = next(WIDTH), {}
@@ -281,6 +283,7 @@ def test_equal_models_may_be_fitted_in_threads():
         assert_same(found[seed], want[seed], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.backend
 def test_a_rate_that_a_callback_changes_is_that_of_the_next_epoch():
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
     want = trained(made(5), callbacks=[schedule], whole_epoch=False)
