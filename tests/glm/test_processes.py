@@ -33,7 +33,7 @@ def answer(seed):
 
 def pooled(pool):
     with pool:
-        return list(pool.map(answer, range(4)))
+        return list(pool.map(answer, range(2)))
 
 
 def processes(method):
@@ -44,11 +44,11 @@ def processes(method):
 def loky():
     from joblib import Parallel, delayed
 
-    return Parallel(n_jobs=2, backend="loky")(delayed(answer)(seed) for seed in range(4))
+    return Parallel(n_jobs=2, backend="loky")(delayed(answer)(seed) for seed in range(2))
 
 
 async def gathered():
-    return await asyncio.gather(*(asyncio.to_thread(answer, seed) for seed in range(4)))
+    return await asyncio.gather(*(asyncio.to_thread(answer, seed) for seed in range(2)))
 
 
 WAYS = {
@@ -65,7 +65,7 @@ def threads():
 
 
 if __name__ == "__main__":
-    alone, before = [answer(seed) for seed in range(4)], threads()
+    alone, before = [answer(seed) for seed in range(2)], threads()
     np.testing.assert_allclose(WAYS[sys.argv[1]](), alone, rtol=1e-12, atol=1e-14)
     assert threads() == before, (threads(), before)
     assert (answer(0) == alone[0]).all()

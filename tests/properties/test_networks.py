@@ -45,7 +45,7 @@ def drawn(family, seed):
     return model, x, d, y, rng
 
 
-@cases(300)
+@cases(150)
 @given(st.sampled_from(ONE_NUMBER), SEEDS)
 def test_the_loss_is_the_score_of_the_distributions(family, seed):
     model, x, d, y, rng = drawn(family, seed)
@@ -58,7 +58,7 @@ def test_the_loss_is_the_score_of_the_distributions(family, seed):
     assert found == pytest.approx((weight * scores).mean(), abs=3e-5 * (1 + size))
 
 
-@cases(60)
+@cases(30)
 @given(st.sampled_from(FAMILIES), SEEDS)
 def test_a_file_of_a_network_is_the_network(family, seed):
     model, rng = network(family), np.random.default_rng(seed)
