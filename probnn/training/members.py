@@ -10,7 +10,7 @@ from probnn.training.epochs import flat
 ops, optimizers = keras.ops, keras.optimizers
 
 # Updates element by element, which are the same for a stack of variables as for each.
-_ELEMENTWISE = (
+ELEMENTWISE = (
     optimizers.SGD,
     optimizers.RMSprop,
     optimizers.Adam,
@@ -28,7 +28,7 @@ def obstacle(model):
     """Return why networks like this one cannot be trained at once, or None if they can."""
     optimizer = model.optimizer
     name = type(optimizer).__name__
-    if not any(type(optimizer).update_step is cls.update_step for cls in _ELEMENTWISE):
+    if not any(type(optimizer).update_step is cls.update_step for cls in ELEMENTWISE):
         return f"the optimizer {name}, whose update is not element by element"
     for option in ("clipnorm", "global_clipnorm"):
         if getattr(optimizer, option, None) is not None:

@@ -16,42 +16,20 @@ from probnn.backend import keras_private
 from probnn.networks.heads import Head
 from probnn.training import copies
 from probnn.training.epochs import Network, Program
+from probnn.training.members import ELEMENTWISE
 
 _MOST = 16  # twins that are kept
 _LARGEST = 1_000_000  # numbers of a model that has one: beyond, steps take longer than compiling
 _NAMED = ("keras_history", "input_layers", "output_layers")  # whose entries are layers' names
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "call")
 # Layers that are what their configuration says, and variables, and the mean of Normalization.
-_LAYERS = {
-    Head,
-    *(getattr(keras.layers, name) for name in ("InputLayer", "Dense", "Embedding", "Activation")),
-    *(getattr(keras.layers, name) for name in ("ReLU", "LeakyReLU", "Softmax", "Flatten")),
-    *(getattr(keras.layers, name) for name in ("Reshape", "Permute", "RepeatVector", "Masking")),
-    *(getattr(keras.layers, name) for name in ("Concatenate", "Add", "Multiply", "Average")),
-    *(getattr(keras.layers, name) for name in ("Dropout", "SpatialDropout1D", "GaussianNoise")),
-    *(getattr(keras.layers, name) for name in ("BatchNormalization", "LayerNormalization")),
-    *(getattr(keras.layers, name) for name in ("Normalization", "Rescaling", "LSTM", "GRU")),
-    *(getattr(keras.layers, name) for name in ("Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D")),
-    *(
-        getattr(keras.layers, f"Global{kind}Pooling{n}D")
-        for kind in ("Average", "Max")
-        for n in "12"
-    ),
-}
-_OPTIMIZERS = {
-    getattr(keras.optimizers, name)
-    for name in (
-        "SGD",
-        "RMSprop",
-        "Adam",
-        "AdamW",
-        "Adagrad",
-        "Adadelta",
-        "Adamax",
-        "Nadam",
-        "Lion",
-    )
-}
+_NAMES = """
+InputLayer Dense Embedding Activation ReLU LeakyReLU Softmax Flatten Reshape Permute RepeatVector
+Masking Concatenate Add Multiply Average Dropout SpatialDropout1D GaussianNoise BatchNormalization
+LayerNormalization Normalization Rescaling LSTM GRU Conv1D Conv2D MaxPooling1D MaxPooling2D
+GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D
+"""
+_LAYERS = {Head, *(getattr(keras.layers, name) for name in _NAMES.split())}
 
 _twins, _looking = OrderedDict(), threading.Lock()
 
@@ -76,9 +54,7 @@ def program_of(model, batch, *sizes):
         if key not in _twins:
             try:
                 _twins[key] = _Twin(model, batch, sizes)
-            except (
-                Exception
-            ):  # whatever Keras raises of a configuration that the model has outgrown
+            except Exception:  # whatever Keras raises of a model that is not its configuration
                 return own
         _twins.move_to_end(key)
         while len(_twins) > _MOST:
@@ -166,7 +142,7 @@ def _key(model, sizes):
         or len(model.inputs) != 1  # of several, x may go by their names
         or model.count_params() > _LARGEST
         or not {*map(type, layers)} <= _LAYERS
-        or type(optimizer) not in _OPTIMIZERS
+        or type(optimizer) not in ELEMENTWISE
         or keras_private.spares_weights(optimizer)  # by a list that no configuration has
         or any(name in vars(model) for name in _STEPS)
         or any(map(_has_function, (*layers, *model.metrics, optimizer)))
