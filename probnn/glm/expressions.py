@@ -7,6 +7,7 @@ one is evaluated only if all that it names is known to compute.
 import ast
 import builtins
 import functools
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +26,34 @@ _METHODS = {  # of a column
     *("round", "shift", "std", "sum", "to_numpy", "var", "contains", "endswith", "len", "lower"),
     *("startswith", "strip", "title", "upper"),
 }
-_ATTRIBUTES = {"T", "cat", "codes", "dt", "size", "str", "values"}
-_ATTRIBUTES |= {"year", "month", "day", "dayofweek", "dayofyear", "hour", "minute", "quarter"}
+_OF_DATES = {"year", "month", "day", "dayofweek", "dayofyear", "hour", "minute", "quarter"}
+_ATTRIBUTES = {"T", "cat", "codes", "dt", "size", "str", "values"} | _OF_DATES
 _NODES = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript),
     *(ast.Slice, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Constant, ast.operator, ast.unaryop),
     *(ast.boolop, ast.cmpop, ast.expr_context),
 )
+# Bits of integers of Python: of attributes, of what is made of a float, and at most.
+_BITS = {"size": 63.0, **dict.fromkeys(_OF_DATES, 14.0)}
+_OF_FLOAT, _MOST = 1024.0, 1e5
+
+
+def _of_power(a, b):
+    return a * 2.0 ** min(b, 1000.0)
+
+
+def _of_shift(a, b):
+    return a + 2.0 ** min(b, 1000.0)
+
+
+_OPERATORS = {  # how many bits of how many
+    **dict.fromkeys((ast.Pow, "np.power"), _of_power),
+    **dict.fromkeys((ast.LShift, "np.left_shift"), _of_shift),
+    **dict.fromkeys((ast.Add, ast.Sub, ast.Mult, "np.multiply"), operator.add),
+    **dict.fromkeys((ast.FloorDiv, ast.Mod, ast.RShift), max),
+    **dict.fromkeys((ast.BitOr, ast.BitXor, ast.BitAnd), max),
+    ast.Div: lambda a, b: None,
+}
 
 
 class Calls(NamedTuple):
@@ -55,7 +77,7 @@ def names_of(expression):
     return set() if tree is None else _names(tree)
 
 
-def check(expression, functions=(), columns=(), text=()):
+def check(expression, functions=(), columns=(), text=(), integers=None):
     """Raise ValueError unless all that an expression does is to compute; return its `Calls`.
 
     Parameters
@@ -68,6 +90,8 @@ def check(expression, functions=(), columns=(), text=()):
         Names that data must have, and that therefore hide functions of Python.
     text : collection of str
         Names that stand for text.
+    integers : dict, optional
+        Dotted name -> the `bits` of what it stands for.
     """
     tree = _parsed(expression)
     if tree is None:
@@ -75,6 +99,7 @@ def check(expression, functions=(), columns=(), text=()):
     with_text = set()
     try:
         _check(tree, {*functions}, {*columns}, {*text}, with_text)
+        _check_sizes(tree, {**(integers or {}), **dict.fromkeys(columns)})
     except _RefusedError as refused:
         raise ValueError(
             f"Expected a formula of columns, numbers, and functions of NumPy, of formulas, or of a "
@@ -155,6 +180,54 @@ def _check(node, functions, columns, text, with_text):
         inner(*ast.iter_child_nodes(node))
     else:
         raise _RefusedError(f"{ast.unparse(node)!r}")
+
+
+def _check_sizes(tree, integers):
+    """Refuse integers such as 9**9**9, which would take Python longer than anyone waits."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.BinOp, ast.Call)) and (_bits(node, integers) or 0.0) > _MOST:
+            raise _RefusedError(
+                f"{ast.unparse(node)!r}, an integer that may have {_MOST:,.0f} bits; write a "
+                "float, as 2.0 for 2"
+            )
+
+
+def _bits(node, integers):
+    """Return how many bits an integer of Python may have, as a float; None of what is none."""
+    if isinstance(node, ast.Constant):
+        return bits(node.value)
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        name = _dotted(node)
+        return integers[name] if name in integers else _BITS.get(getattr(node, "attr", None))
+    if isinstance(node, ast.Subscript):
+        return _bits(node.value, integers)
+    name, parts = None, ast.iter_child_nodes(node)
+    if isinstance(node, ast.Call):
+        name, parts = _dotted(node.func), [*node.args, *(k.value for k in node.keywords)]
+    elif isinstance(node, ast.BinOp):
+        name, parts = type(node.op), [node.left, node.right]
+    parts = [_bits(each, integers) for each in parts]
+    if name in _OPERATORS and len(parts) > 1:
+        a, b, *_ = parts
+        return None if a is None or b is None else _OPERATORS[name](a, b)
+    most = _most(parts)
+    if name in ("int", "round"):
+        return max(most or 0.0, _OF_FLOAT)
+    # An array of integers beyond 64 bits is one of Python's.
+    return None if isinstance(node, ast.Call) and name != "abs" and (most or 0) <= 64 else most
+
+
+def _most(found):
+    return max((each for each in found if each is not None), default=None)
+
+
+def bits(value):
+    """Return the bits of the largest integer of Python in a value, as a float; None of none."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        return _most(map(bits, value))
+    return float(value.bit_length()) if isinstance(value, int) else None
 
 
 def _root(name):

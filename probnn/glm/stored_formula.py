@@ -25,11 +25,11 @@ def store(encoding):
         If a formula uses what no file can hold, as a function without a name.
     """
     context = _context(encoding.context, "")
-    functions, text = _kinds(context)
+    functions, text, integers = _kinds(context)
     for spec in encoding.parts.values():
         for factor in spec.factors:
             if factor.eval_method is factor.EvalMethod.PYTHON:
-                expressions.check(factor.expr, functions, encoding.columns, text)
+                expressions.check(factor.expr, functions, encoding.columns, text, integers)
     return {
         "location": encoding.location,
         "parts": {name: _spec(spec) for name, spec in encoding.parts.items()},
@@ -133,19 +133,22 @@ def _at(module, name):
 
 
 def _kinds(context, before=""):
-    """Return the dotted names of functions, name -> place, and those that stand for text."""
-    functions, text = {}, set()
+    """Return dotted names: of functions -> places, of text, and of integers -> their bits."""
+    functions, text, integers = {}, set(), {}
     for name, said in context.items():
         ((kind, value),) = said.items()
         if kind == "module":
-            inner, more = _kinds(value, f"{before}{name}.")
-            functions |= inner
-            text |= more
+            for known, more in zip(
+                (functions, text, integers), _kinds(value, f"{before}{name}."), strict=True
+            ):
+                known.update(more)
         elif kind == "function":
             functions[before + name] = value
-        elif _is_text(value):
-            text.add(before + name)
-    return functions, text
+        else:
+            integers[before + name] = expressions.bits(value)
+            if _is_text(value):
+                text.add(before + name)
+    return functions, text, integers
 
 
 def _is_text(value):
@@ -178,7 +181,7 @@ def restore(stored, caller, functions, trust):
     ValueError
         If a formula does what no formula needs, or a function is not known.
     """
-    places, text = _kinds(stored["context"])
+    places, text, integers = _kinds(stored["context"])
     columns = {
         str(name).split(".")[0]
         for spec in stored["parts"].values()
@@ -194,7 +197,7 @@ def restore(stored, caller, functions, trust):
         terms += [[f] for _, scoped, _ in spec["structure"] for fs, _ in scoped for f, _, _ in fs]
         for expr, method, _ in (factor for term in terms for factor in term):
             if method == "python":
-                with_text |= expressions.check(expr, places, columns, text).with_text
+                with_text |= expressions.check(expr, places, columns, text, integers).with_text
     known = {
         name: _function(name, place, name in with_text, caller, functions, trust)
         for name, place in places.items()

@@ -18,6 +18,7 @@ import pytest
 
 import probnn as pn
 from probnn import _files
+from probnn.glm import expressions
 from probnn.glm.results import loading, saving
 
 NAMES = types.SimpleNamespace(double=lambda x: 2.0 * x)
@@ -148,13 +149,38 @@ EVIL = [
 ]
 
 
-@pytest.mark.parametrize("evil", EVIL)
+ENDLESS = [
+    "x * 9**9**9",
+    "x + (9 << 9**9)",
+    "(((9**99)**99)**99)**99",
+    "9**abs(-9**9)",
+    "9**round(number=9**9)",
+    "np.power(2**70, 9**9)",
+    "np.array([2**70])**9**9",
+    "9**x.max().year**9",
+    "int(1e9)**int(1e9)",
+    "x * round(x.mean())**round(1e9 * x.mean())",
+    "9**x.size",
+    "x + [9, 9][0]**[9**9, 1][0]",
+    "(9**9 if 1 < 2 else 3)**(x > 1 or 9**9)",
+]
+
+
+@pytest.mark.parametrize("evil", EVIL + ENDLESS)
 def test_formulas_that_do_more_than_compute_are_refused(evil, saved, path, tmp_path):
     evil = evil.replace("MADE", str(tmp_path / "made"))
     changed(saved, path, with_text("np.log(x)", evil))
     with pytest.raises(ValueError, match=r"Expected (a formula of columns|an expression)"):
         pn.glm.load(path)
     assert os.listdir(tmp_path) == ["results"]
+
+
+def test_powers_that_end_are_evaluated():
+    for fine in ("x**2", "2**x", "x**(1 / 3)", "2.0**round(x)", "np.log(round(x))**2", "abs(x)**9"):
+        expressions.check(fine, columns=["x"])
+    expressions.check("2**k", integers={"k": 4.0})
+    with pytest.raises(ValueError, match=r"'9 \*\* k', an integer .* bits"):
+        expressions.check("x + 9**k", columns=["x"], integers={"k": expressions.bits([1, 9**9])})
 
 
 def test_a_name_of_python_is_no_column_unless_data_have_it(path, tmp_path):
