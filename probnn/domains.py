@@ -43,15 +43,13 @@ class Domain:
 
     def contains(self, values):
         """Return, for each value, whether it is a member: the same shape, of booleans."""
-        m = backend.math(values)
-        member = m.isfinite(values)
-        if self.low > float("-inf"):
-            member = member & ((values > self.low) if self.open else (values >= self.low))
-        if self.high < float("inf"):
-            member = member & ((values < self.high) if self.open else (values <= self.high))
+        outside_low = self.open or self.low == float("-inf")
+        outside_high = self.open or self.high == float("inf")
+        above = values > self.low if outside_low else values >= self.low
+        below = values < self.high if outside_high else values <= self.high
         if self.whole:
-            member = member & (m.floor(values) == values)
-        return member
+            below = below & (backend.math(values).floor(values) == values)
+        return above & below
 
     def __str__(self):
         return self.description

@@ -98,7 +98,9 @@ def read_design(x, what="X"):
 
 def check_range(values, what, where=""):
     """Raise ValueError if the largest of some numbers is one whose square is no float64."""
-    most = np.where(np.isfinite(values), np.abs(values), 0.0).max()  # a bound may be infinite
+    most = np.abs(values).max()
+    if not np.isfinite(most):  # a bound may be infinite
+        most = np.where(np.isfinite(values), np.abs(values), 0.0).max()
     if most and not _SMALLEST <= most < _LARGEST:
         raise ValueError(
             f"Expected {what} whose squares, as variances need them, are float64: absolute values "

@@ -382,8 +382,8 @@ class Family(Facts):
         counts : numpy.ndarray of bool, shape that of y, optional
             Which of the values to look at.
         """
-        bad = ~self.support.contains(y) & counts
-        if bad.any():
+        good = self.support.contains(y)
+        if not good.all() and (bad := ~good & counts).any():
             first = tuple(int(i[0]) for i in np.nonzero(bad))
             rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""
             hint = self._support_hint()

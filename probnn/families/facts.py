@@ -1,5 +1,6 @@
 """What a family says of itself: its parameters and their links, and the kind of its response."""
 
+import functools
 import inspect
 from abc import ABC
 from typing import ClassVar
@@ -203,7 +204,7 @@ class Facts(ABC):
 
         The arguments of a subclass's own `__init__` are read from attributes of the same names.
         """
-        arguments = inspect.signature(type(self)).parameters
+        arguments = arguments_of(type(self))
         own = {name: getattr(self, name) for name in arguments if name not in ("link", "links")}
         changed = {
             name: link.get_config()
@@ -231,6 +232,12 @@ class Facts(ABC):
         }
         shown += [f"{name}={value}" for name, value in options.items() if value is not None]
         return ", ".join(shown)
+
+
+@functools.cache
+def arguments_of(cls):
+    """Return the arguments that a family takes: name -> `inspect.Parameter`."""
+    return inspect.signature(cls).parameters
 
 
 def _without_links(config):

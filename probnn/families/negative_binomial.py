@@ -20,6 +20,8 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 
+_TABLE = 400  # the largest count whose sums are looked up
+
 
 @register
 class NegativeBinomial(Family):
@@ -73,7 +75,7 @@ class NegativeBinomial(Family):
     def _derivatives(self, y, raw):
         if (self.links["mean"].name, self.links["dispersion"].name) != ("log", "log"):
             return None
-        return -_log_mass(y, *raw.T), *_slopes(y, *raw.T)
+        return _derivatives(y, *raw.T)
 
     def _crps(self, y, mean, dispersion):
         from scipy import stats
@@ -95,7 +97,8 @@ class NegativeBinomial(Family):
         log_alpha = np.log(max(float(np.var(y)) / mean - 1.0, 1e-4) / mean)
         for _ in range(50):
             last = np.clip(log_alpha, -9.0, 9.0)
-            slope, curve = _slopes(values, np.full(len(values), np.log(mean)), last + 0.0 * values)
+            raw = np.full((2, len(values)), [[np.log(mean)], [last]])
+            _, slope, curve = _derivatives(values, *raw)
             first, second = counts @ slope[:, 1], counts @ curve[:, 1, 1]
             step = -first / second if second > 0.0 else -np.sign(first)
             log_alpha = np.clip(last + np.clip(step, -2.0, 2.0), -9.0, 9.0)
@@ -134,22 +137,47 @@ def _directly(y, log_mean, log_alpha):
     return rising + few * log_mean - (few + r) * softplus - m.lgamma(few + 1.0)
 
 
-def _slopes(y, log_mean, log_alpha):
-    """Return the gradients and Hessians of less the log-mass, which keep their digits."""
+def _derivatives(y, log_mean, log_alpha):
+    """Return less the log-mass, its gradients and its Hessians, which keep their digits.
+
+    The Gamma ratio is a product of y terms: of counts that share a dispersion, and are not large,
+    the sums of their logarithms and slopes are looked up among those of all counts.
+    """
     from scipy.special import expit
 
-    log_alpha = np.clip(log_alpha, -300.0, 300.0)
+    log_alpha = np.minimum(np.maximum(log_alpha, -300.0), 300.0)
     r, t = np.exp(-log_alpha), log_mean + log_alpha
-    p, q = expit(-t), expit(t)
+    p, q, softplus = expit(-t), expit(t), np.logaddexp(0.0, t)
+    if y.max() <= _TABLE and (log_alpha == log_alpha[0]).all():
+        rising, rest, total, bend = _up_to(int(y.max()), 1.0 / r[0])[:, y.astype(int)]
+        value = (y + r) * softplus - y * log_mean - rising
+        slope = np.where(q > 0.5, rest - y * p, y * q - total)
+    else:
+        value = -_log_mass(y, log_mean, log_alpha)
+        slope, bend = _rising_slopes(y, r, p, q)
     # r (log(1 + alpha mean) - q), whose terms are near for a small q.
-    excess = np.where(q < 0.25, -log1p_minus(-np.minimum(q, 0.25)), np.logaddexp(0.0, t) - q)
-    slope, bend = _rising_slopes(y, r, p, q)
+    excess = np.where(q < 0.25, -log1p_minus(-np.minimum(q, 0.25)), softplus - q)
     by_mean = r * q - y * p
-    cross = -q * by_mean
-    last = r * excess - r * q * q + y * q * p - bend
-    gradient = np.stack([by_mean, slope - r * excess], axis=-1)
-    hessian = np.stack([p * q * (y + r), cross, cross, last], axis=-1)
-    return gradient, hessian.reshape(-1, 2, 2)
+    gradient, hessian = np.empty((len(y), 2)), np.empty((len(y), 2, 2))
+    gradient[:, 0], gradient[:, 1] = by_mean, slope - r * excess
+    hessian[:, 0, 0] = p * q * (y + r)
+    hessian[:, 0, 1] = hessian[:, 1, 0] = -q * by_mean
+    hessian[:, 1, 1] = r * (excess - q * q) + y * q * p - bend
+    return value, gradient, hessian
+
+
+def _up_to(most, alpha):
+    """Return, for y = 0, ..., most, the sums over j < y of four terms, with u = j alpha.
+
+    These are log((1 + u) / (1 + j)), 1 / (1 + u), u / (1 + u) and u / (1 + u)^2.
+    """
+    j = np.arange(most)
+    u = alpha * j
+    rest = 1.0 / (1.0 + u)
+    terms = [np.log1p(u) - np.log1p(j), rest, u * rest, u * rest * rest]
+    table = np.zeros((4, most + 1))
+    np.cumsum(terms, axis=1, out=table[:, 1:])
+    return table
 
 
 def _rising_slopes(y, r, p, q):

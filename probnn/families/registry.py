@@ -1,10 +1,9 @@
 """The families by their names."""
 
 import difflib
-import functools
-import inspect
 
 from probnn.families.base import Family
+from probnn.families.facts import arguments_of
 from probnn.links import same_class
 
 FAMILIES = {}
@@ -94,7 +93,7 @@ def get(identifier, **options):
             "decorator `@probnn.families.register`, before a model that uses it is loaded."
         )
     cls = FAMILIES[name]
-    allowed = _arguments(cls)
+    allowed = arguments_of(cls)
     missing = [
         option
         for option, parameter in allowed.items()
@@ -112,12 +111,6 @@ def get(identifier, **options):
             f"Received: {', '.join(map(repr, unknown))}."
         )
     return cls(**options)
-
-
-@functools.cache
-def _arguments(cls):
-    """Return the arguments that a family takes: name -> `inspect.Parameter`."""
-    return inspect.signature(cls).parameters
 
 
 def _nearest(name):

@@ -53,8 +53,6 @@ class Solution:
         (X'X)^-1: times the residual variance, the covariance of the coefficients.
     inverse_root : numpy.ndarray, shape (p, p)
         R with R R' = (X'X)^-1.
-    condition_number : float
-        The ratio of the largest to the smallest singular value of X.
     """
 
     coef: np.ndarray
@@ -62,7 +60,12 @@ class Solution:
     ssr: float
     normalized_cov: np.ndarray
     inverse_root: np.ndarray
-    condition_number: float
+
+    @property
+    def condition_number(self):
+        """The ratio of the largest to the smallest singular value of X."""
+        singular = _singular(self.inverse_root)
+        return float(singular[0] / singular[-1]) if singular[-1] else float("inf")
 
 
 def lstsq(x, y, max_iterations=20):
@@ -118,14 +121,13 @@ def lstsq(x, y, max_iterations=20):
             "Expected at least one column, and as many rows as columns. Received: "
             f"{n} rows and {p} columns. Leave columns out, or penalise them."
         )
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("Expected finite x and y. Received: NaN or infinity. Drop those rows.")
-
     norms = np.sqrt(np.einsum("ij,ij->j", x, x))
-    zero = np.flatnonzero(norms == 0)
-    if zero.size:
-        raise ValueError(f"Expected no column of zeros. Received: column {zero[0]}. Leave it out.")
-    power = -np.round(np.log2(norms)).astype(int)
+    if not (np.isfinite(norms).all() and np.isfinite(y).all()):
+        raise ValueError("Expected finite x and y. Received: NaN or infinity. Drop those rows.")
+    if not norms.all():
+        zero = int(np.argmin(norms))
+        raise ValueError(f"Expected no column of zeros. Received: column {zero}. Leave it out.")
+    power = -np.frexp(norms)[1]
     scaled = x * np.ldexp(1.0, power)
     r = np.linalg.qr(scaled, mode="r")
     singular = _singular(r)
@@ -147,14 +149,12 @@ def lstsq(x, y, max_iterations=20):
     if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
         inverse = 0.5 * (np.array(columns) + np.array(columns).T)
-    true = _singular(np.ldexp(r, -power))
     return Solution(
         coef=np.ldexp(coef, power),
         residuals=residuals,
         ssr=float(np.sum(residuals * residuals)),
         normalized_cov=np.ldexp(inverse, power[:, None] + power),
         inverse_root=np.ldexp(root, power[:, None]),
-        condition_number=float(true[0] / true[-1]) if true[-1] else float("inf"),
     )
 
 
@@ -231,7 +231,7 @@ def _blocks(x, rows):
 def _remainder(columns, y, coef, *residuals):
     """Return y - e - X b of some rows, of residuals e or none."""
     product, lost = _product(columns, -coef[:, None])
-    total, more = _sum(np.vstack([y, *(-e for e in residuals), product]))
+    total, more = _sum(np.concatenate([y[None], *(-e[None] for e in residuals), product]))
     return total + (more + lost.sum(axis=0))
 
 

@@ -1,14 +1,16 @@
 """The likelihood of linear predictors: one function of the coefficients for every family."""
 
 import copy
+import functools
 from collections.abc import Iterator
+from itertools import accumulate
 from itertools import combinations_with_replacement as pairs
 
 import numpy as np
 
 from probnn._parallel import share
 from probnn.design.matrix import as_designs, take_rows
-from probnn.fitting.objective import Objective
+from probnn.fitting.objective import Objective, added
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
 _LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
@@ -48,12 +50,10 @@ class Likelihood(Objective):
     def __init__(self, family, y, designs, known, offsets=None, weights=None):
         self.family, self.y, self.designs, self.known = family, y, as_designs(designs), known
         self.offsets, self.weights = offsets or {}, weights
-        ends = np.cumsum([0 if x is None else x.shape[1] for x in self.designs])
-        self.slices = [
-            slice(int(end) - (0 if x is None else x.shape[1]), int(end))
-            for x, end in zip(self.designs, ends, strict=True)
-        ]
-        self.size = int(ends[-1])
+        widths = [0 if x is None else x.shape[1] for x in self.designs]
+        ends = accumulate(widths)
+        self.slices = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+        self.size = sum(widths)
         self.every = 1
         self.predicted = [a for a, x in enumerate(self.designs) if x is not None]
 
@@ -123,15 +123,13 @@ class Likelihood(Objective):
     def __call__(self, coef, second=True):
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
         shares = share(lambda rows: self._sums(coef, rows, second), len(self), self.size)
-        value, gradient, hessian = (
-            sum(parts[1:], start=parts[0]) for parts in zip(*shares, strict=True)
-        )
+        value, gradient, hessian = functools.reduce(added, shares)
         return float(value), gradient, self._whole(hessian) if second else None
 
     def _sums(self, coef, share, second):
         """Return the sums over a share of the rows; of the Hessian, the blocks on and above."""
         value, gradient = 0.0, np.zeros(self.size)
-        hessian = np.zeros((self.size, self.size) if second else 0)
+        hessian = np.zeros((self.size, self.size)) if second else None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for rows in self.blocks(share):
                 nll, slope, curvature = self._derivatives(coef, rows, second)

@@ -1,6 +1,6 @@
 """The line search of every solver that makes steps: Armijo's backtracking."""
 
-import numpy as np
+import math
 
 _ARMIJO = 1e-4
 
@@ -31,7 +31,7 @@ def armijo(evaluate, value, slope):
     rounding, size = 1e-12 * (abs(value) + 1.0), 1.0
     while size > 1e-12:
         found = evaluate(size)
-        if np.isfinite(found[0]) and np.isfinite(found[1]):
+        if math.isfinite(found[0]) and math.isfinite(found[1]):
             gains = found[0] <= value + _ARMIJO * size * slope
             if gains or (found[0] <= value + rounding and abs(found[1]) < 0.9 * abs(slope)):
                 return size, found

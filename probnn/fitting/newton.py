@@ -1,5 +1,6 @@
 """Newton's method for a likelihood: the one solver of every model and every head."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ class Newton:
     near: np.ndarray | None = None
     on_iteration: Callable | None = None
 
+    @np.errstate(invalid="ignore", over="ignore")  # where a step goes too far
     def solve(self, objective, start):
         """Minimise an `Objective`.
 
@@ -103,8 +105,9 @@ class Newton:
             if hessian is not None:
                 curvature = Curvature(hessian)
             direction = -curvature.solve(gradient)
-            decrement = float(np.sqrt(max(-(gradient @ direction), 0.0)))
-            score_norm = float(np.max(np.abs(gradient) / curvature.scale, initial=0.0))
+            slope = float(gradient @ direction)
+            decrement = math.sqrt(max(-slope, 0.0))
+            score_norm = float((np.abs(gradient) / curvature.scale).max())
             near = max(decrement, score_norm) <= tol
             exact = hessian is not None
             stalled = decrement <= 1e-5 and decrement > 0.5 * last  # all that is left is rounding
@@ -122,7 +125,7 @@ class Newton:
                 # one.
                 rate = decrement / last if 0.0 < last < np.inf else 0.1
                 want = exact or decrement * rate <= tol
-                moved = _search(objective, coef, value, gradient, direction, want)
+                moved = _search(objective, coef, value, slope, direction, want)
                 if moved is None and not exact:
                     value, gradient, hessian = objective(coef, True)
                     last = np.inf
@@ -145,14 +148,13 @@ class Newton:
         return Optimum(coef, value, gradient, hessian, decrement, score_norm, converged, history)
 
 
-def _search(objective, coef, value, gradient, direction, second):
+def _search(objective, coef, value, slope, direction, second):
     """Return the step size, the point, and the objective there; None where no step is downhill."""
 
     def evaluate(size):
         point = coef + size * direction
         found = objective(point, second)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return found[0], found[1] @ direction, point, found
+        return found[0], found[1] @ direction, point, found
 
-    moved = armijo(evaluate, value, float(gradient @ direction))
+    moved = armijo(evaluate, value, slope)
     return None if moved is None else (moved[0], *moved[1][2:])

@@ -42,8 +42,7 @@ class ProximalNewton:
             total = value + lasso @ np.abs(coef)
             # A little more of the diagonal, as columns may be dependent: the optimum stays.
             curvature = Curvature(hessian + 1e-10 * np.diag(np.diag(hessian)))
-            half = curvature.scale[:, None] * curvature.factor
-            hessian = half @ half.T
+            hessian = curvature.factor @ curvature.factor.T
             target = _minimise_quadratic(hessian, gradient - hessian @ coef, lasso, coef)
             slope = gradient @ (target - coef) + lasso @ (np.abs(target) - np.abs(coef))
             decrement = float(np.sqrt(max(-slope, 0.0)))

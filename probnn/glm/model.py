@@ -300,10 +300,13 @@ class GLM(Specification):
                 f"Expected maxiter from 1 on and a positive tol. Received: {maxiter}, {tol}."
             )
         covariance.options(self, cov_type, cov_kwds)  # bad ones raise before the fit
-        self.check_identified(separated=method != "firth")
+        likelihood = self.likelihood()
+        # A fit of few rows is itself the proof that their classes overlap, if they do.
+        late = method != "firth" and likelihood.in_memory and likelihood.sample() is None
+        self.check_identified(separated=method != "firth" and not late)
         progress = Progress(verbose)
         optimum = solve(
-            self.likelihood(),
+            likelihood,
             lambda: self._start(start_params),
             Firth() if method == "firth" else None,
             max_iterations=maxiter,
@@ -314,6 +317,8 @@ class GLM(Specification):
             ),
         )
         progress.close()
+        if late:
+            self._check_overlap(optimum)
         warn_unless(optimum, maxiter)
         self._warn_at_boundary(optimum)
         return self.results_class(
@@ -375,14 +380,26 @@ class GLM(Specification):
                 names = self.parameter_names[first : first + x.shape[1]]
                 check_rank(x, names)
         if separated:
-            family = self.family
-            log = family.links[family.location] == links.get("log")
-            counts = family.kind == "counts" and family.of_mean and log
-            if counts or family.kind in ("binary", "categorical"):
-                x = self.location_design(rows).toarray()
-                separation.check(
-                    rows.y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
-                )
+            self._check_overlap()
+
+    def _check_overlap(self, optimum=None):
+        """Raise if classes are separated, which an optimum may rule out."""
+        family, rows = self.family, self.data.sample()
+        log = family.links[family.location] == links.get("log")
+        counts = family.kind == "counts" and family.of_mean and log
+        if not (counts or family.kind in ("binary", "categorical")):
+            return
+        if optimum is not None and optimum.converged:
+            likelihood = rows.likelihood(family, self.known)
+            slopes = family.derivatives(rows.y, likelihood.raw(optimum.coef), second=False)[1]
+            slopes = slopes[:, : family.params[family.location].columns]
+            slopes = slopes if rows.weights is None else rows.weights[:, None] * slopes
+            if separation.is_ruled_out(rows.y, slopes, family.kind, optimum.decrement):
+                return
+        x = self.location_design(rows).toarray()
+        separation.check(
+            rows.y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
+        )
 
     def _start(self, start_params=None):
         """Return coefficients, on the raw scale, where the likelihood is finite."""

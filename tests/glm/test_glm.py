@@ -411,6 +411,15 @@ class TestErrors:
             Logit(np.ones(len(x)), x).fit()
         assert OLS(np.full(len(x), 3.0), x).fit().params["const"] == pytest.approx(3.0)
 
+    @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog", "cauchit"])
+    def test_separation_that_ends_in_slopes_that_are_all_alike(self, link):
+        x = np.column_stack([np.ones(6), [-1.0, 1.0] * 3])
+        with pytest.raises(pn.glm.PerfectSeparationError) as info:
+            Logit([0, 1] * 3, x, family=pn.families.Bernoulli(link)).fit()
+        assert info.value.columns == ["x1"]
+        overlap = Logit([0, 1, 0, 1, 1, 0], x, family=pn.families.Bernoulli(link)).fit()
+        np.testing.assert_allclose(overlap.mu[0], 1 / 3, rtol=1e-9)
+
 
 def test_scale_as_a_parameter_is_no_parameter_more():
     y, x = data("engel")

@@ -9,7 +9,7 @@ import numpy as np
 
 def errors(results, jacobian):
     """Return the standard errors (m,) of functions with a Jacobian (m, p)."""
-    variance = np.einsum("gp,pq,gq->g", jacobian, results.cov_raw, jacobian, optimize=True)
+    variance = ((jacobian @ results.cov_raw) * jacobian).sum(axis=1)
     return np.sqrt(np.maximum(variance, 0.0))
 
 

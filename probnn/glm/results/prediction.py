@@ -5,7 +5,7 @@ import numpy as np
 from probnn.data import ResponseLabels
 from probnn.data.alignment import RowIndex
 from probnn.families._frozen import FrozenMixture
-from probnn.glm.results import delta, rows
+from probnn.glm.results import rows
 from probnn.glm.results.wrap import Labels
 from probnn.predictive import Predictive
 
@@ -114,11 +114,9 @@ class Prediction:
         self._data, self._raw = _raw(results, exog, kwargs)
         self._index = _index_of(results, exog)
         self._covariance = self._raw_covariance()
-        mean, slope, _ = family.mean_derivatives(self._raw, second=False)
-        self.predicted_mean = mean
-        likelihood = self._data.likelihood(family, results.model.known)
-        jacobian = delta.jacobian_of_means(likelihood, slope, len(mean))
-        self.se_mean = delta.errors(results, jacobian)
+        self.predicted_mean, slope, _ = family.mean_derivatives(self._raw, second=False)
+        variance = np.einsum("na,nab,nb->n", slope, self._covariance, slope)
+        self.se_mean = np.sqrt(np.maximum(variance, 0.0))
         self._by_link = not slope[:, 1:].any()
 
     def _raw_covariance(self):
@@ -132,7 +130,7 @@ class Prediction:
         for a in likelihood.predicted:
             for b in likelihood.predicted:
                 block = cov[likelihood.slices[a], likelihood.slices[b]]
-                found[:, a, b] = np.einsum("ij,jk,ik->i", x[a], block, x[b], optimize=True)
+                found[:, a, b] = ((x[a] @ block) * x[b]).sum(axis=1)
         return found
 
     def conf_int(self, alpha=0.05, obs=False):

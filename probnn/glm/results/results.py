@@ -9,6 +9,7 @@ from probnn import backend
 from probnn.glm.results import covariance, rows
 from probnn.glm.results.goodness import GoodnessOfFit
 from probnn.glm.results.hypotheses import Hypotheses
+from probnn.glm.results.reference import Reference
 from probnn.glm.results.wrap import Labels
 
 SCALARS = (
@@ -259,9 +260,7 @@ class Results(GoodnessOfFit, Hypotheses):
 
     @property
     def _reference(self):
-        from scipy import stats
-
-        return stats.t(self.df_resid_inference) if self.use_t else stats.norm
+        return Reference(self.df_resid_inference if self.use_t else None)
 
     def conf_int(self, alpha=0.05):
         """Return confidence intervals of the estimates at level 1 - alpha, (p, 2).
