@@ -19,6 +19,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `step(f, vars)`     a function of a batch that assigns variables, ready for a loop
 `loop(...)`         a loop whose body may assign Keras variables
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
+`part(f, vars)`     a part of such a program, compiled by itself where loops run in Python
 `gather(x, index)`  rows by their numbers
 `window(...)`       a range of the last axis, of a size known when it is compiled
 `host_value(v)`     the value of a variable as a NumPy array
@@ -64,6 +65,7 @@ test_step = _module.test_step
 step = _module.step
 loop = _module.loop
 program = _module.program
+part = _module.part
 gather = _module.gather
 window = _module.window
 free_memory = _module.free_memory

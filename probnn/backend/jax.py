@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib.util
 import sys
+import threading
 
 import jax
 import keras
@@ -199,8 +200,30 @@ def step(body, variables, optimizer=None):
     return body
 
 
+class _Here(threading.local):
+    """The state of a program whose loops run in Python in this thread; None in any other."""
+
+    values = None
+
+
+_here = _Here()
+
+
+@contextlib.contextmanager
+def _running(values):
+    before, _here.values = _here.values, values
+    try:
+        yield
+    finally:
+        _here.values = before
+
+
 def loop(variables, start, stop, body, carry):
     """Run `carry = body(i, carry)` for i from `start` to `stop`; it may assign `variables`."""
+    if _here.values is not None:
+        for i in range(int(start), int(stop)):
+            carry = body(i, carry)
+        return carry
 
     def step(i, state):
         values, carry = state
@@ -214,21 +237,74 @@ def loop(variables, start, stop, body, carry):
     return carry
 
 
-def program(function, variables):
-    """Return `function` of arrays, which may assign `variables`, as one compiled program."""
+def _stateless(function, variables, **options):
+    """Return a compiled function of values and arguments: new values, and what it returns."""
 
-    @jax.jit
+    @functools.partial(jax.jit, **options)
     def compiled(values, arguments):
-        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+        pairs = list(zip(variables, values, strict=True))
+        with _running(None), keras.StatelessScope(pairs):
             result = function(*arguments)
             return [v.value for v in variables], result
 
+    return compiled
+
+
+def program(function, variables):
+    """Return `function` of arrays, which may assign `variables`, as one compiled program.
+
+    Where its loops would be slow they run in Python, and what is compiled is every `part`.
+    """
+    compiled, slow = _stateless(function, variables), None
+
     def run(*arguments):
-        values, result = compiled([v.value for v in variables], arguments)
+        nonlocal slow
+        values = [v.value for v in variables]
+        if slow is None:
+            slow = _slow_in_loops(compiled.trace(values, arguments).jaxpr)
+        if slow:  # a part takes the memory of the values that it is given: the first one, of copies
+            with _running([jax.numpy.copy(value) for value in values]):
+                result = function(*arguments)
+                values = jax.block_until_ready(_here.values)
+        else:
+            values, result = compiled(values, arguments)
         _assign(variables, values)
         return result
 
     return run
+
+
+def part(function, variables):
+    """Return `function` as a part of a program of these variables, all of whose loops hold parts.
+
+    Nothing else in the program may look at the variables.
+    """
+    compiled = _stateless(function, variables, donate_argnums=0)
+
+    def run(*arguments):
+        if _here.values is None:
+            return function(*arguments)
+        _here.values, result = compiled(_here.values, arguments)
+        return result
+
+    return run
+
+
+def _slow_in_loops(jaxpr):
+    """Return whether a program has a convolution, and a CPU to run on.
+
+    XLA brings convolutions into the form of its fast CPU kernel outside of loops only.
+    """
+    return jax.default_backend() == "cpu" and "conv_general_dilated" in _operations(jaxpr)
+
+
+def _operations(jaxpr):
+    """Return the names of all operations of a program, those within its loops too."""
+    found = {equation.primitive.name for equation in jaxpr.eqns}
+    for each in jax.tree.leaves([list(equation.params.values()) for equation in jaxpr.eqns]):
+        if hasattr(each, "eqns"):
+            found |= _operations(each)
+    return found
 
 
 def gather(x, index):
@@ -236,6 +312,7 @@ def gather(x, index):
     return x.at[index].get(mode="promise_in_bounds")
 
 
+@functools.partial(jax.jit, static_argnums=2)
 def window(order, start, size):
     """Return `size` entries of the last axis."""
     return jax.lax.dynamic_slice_in_dim(order, start, size, axis=-1)

@@ -205,7 +205,10 @@ def loop(variables, start, stop, body, carry):
 
 
 def program(function, variables):
-    """Return `function` of arrays, which may assign `variables`, as one compiled program."""
+    """Return `function` of arrays, which may assign `variables`, as one compiled program.
+
+    XLA compiles it, but for operations that XLA makes slow: TensorFlow runs those by itself.
+    """
     from probnn.backend import tensorflow_random
 
     def traced(*arguments):
@@ -213,13 +216,34 @@ def program(function, variables):
             return function(*arguments)
 
     del variables
-    compiled = tf.function(traced, autograph=False, jit_compile=True)
+    compiled, known = tf.function(traced, autograph=False, jit_compile=True), False
 
     def run(*arguments):
+        nonlocal compiled, known
         with many_programs():
+            if not known:
+                known = True
+                if _slow_in_xla(compiled.get_concrete_function(*arguments).graph):
+                    compiled = tf.function(function, autograph=False)
             return compiled(*arguments)
 
     return run
+
+
+def part(function, variables):
+    """Return `function` as a part of a program: TensorFlow compiles the whole."""
+    del variables
+    return function
+
+
+def _slow_in_xla(graph):
+    """Return whether a graph has operations that take longer under XLA on a CPU than without it.
+
+    XLA brings convolutions into the form of its fast kernel outside of loops only.
+    """
+    graph = graph.as_graph_def()
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return not has_gpu() and any("Conv" in node.op for body in bodies for node in body)
 
 
 @contextlib.contextmanager

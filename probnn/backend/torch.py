@@ -182,6 +182,12 @@ def program(function, variables):
     return function
 
 
+def part(function, variables):
+    """Return `function` as a part of a program: its steps are traced, and nothing else is."""
+    del variables
+    return function
+
+
 def gather(x, index):
     """Return the rows of `x` with these numbers."""
     return torch.index_select(x, 0, index) if index.ndim == 1 else x[index]

@@ -5,6 +5,8 @@ hundred times its arithmetic. Here the data lie on the device, and a loop inside
 gathers each batch and runs Keras's training step on it.
 """
 
+import functools
+
 import keras
 import numpy as np
 
@@ -151,8 +153,14 @@ class Program:
         self.validation_batch_size = validation_batch_size or batch_size
         results = trainee.results()
         self.names = {name: tuple(getattr(v, "shape", ())) for name, v in results.items()}
-        self.run = backend.program(self._run, trainee.variables)
-        self.validate = backend.program(self._validate, trainee.variables)
+        variables = trainee.variables
+        self.run = backend.program(self._run, variables)
+        self.validate = backend.program(self._validate, variables)
+        part = functools.partial(backend.part, variables=variables)
+        self._reset, self._results = part(trainee.reset), part(trainee.results)
+        self._train = part(lambda data, index: trainee.train(_batch(data, index)))
+        self._test = part(lambda data, index: trainee.test(_batch(data, index)))
+        self._close, self._record = part(self._closed), part(_record)
 
     @property
     def most(self):
@@ -160,7 +168,7 @@ class Program:
         return max(1, min(_EPOCHS, _ORDERS // self.rows))
 
     def _run(self, data, validation, orders, validate, epochs, first, last, good, finite):
-        variables, trainee = self.trainee.variables, self.trainee
+        variables = self.trainee.variables
         orders, validate = ops.convert_to_tensor(orders), ops.convert_to_tensor(validate)
         size = self.batch_size
 
@@ -168,16 +176,16 @@ class Program:
             order = ops.take(orders, e, axis=0)
 
             def begin(_, carry):
-                trainee.reset()
+                self._reset()
                 return carry
 
             def step(s, carry):
-                trainee.train(_batch(data, backend.window(order, s * size, size)))
+                self._train(data, backend.window(order, s * size, size))
                 return carry
 
             def end(_, carry):
                 if self._rest:
-                    trainee.train(_batch(data, order[..., self.steps * size :]))
+                    self._train(data, order[..., self.steps * size :])
                 return self._end(e, carry, validation, validate)
 
             backend.loop(variables, 0, ops.cast(first == 0, "int32"), begin, ())
@@ -194,23 +202,26 @@ class Program:
 
     def _end(self, e, carry, validation, validate):
         """Record the results of an epoch, keep its weights if they are good, and validate."""
-        good, finite, logs = carry
-        trainee = self.trainee
-        results = trainee.results()
-        finite = ops.logical_and(finite, trainee.finite(results["loss"]))
-        logs = _record(logs, e, {**results, "finite": finite})
-        good = [
-            trainee.choose(finite, variable.value, old)
-            for variable, old in zip(trainee.kept, good, strict=True)
-        ]
+        good, finite, logs = self._close(e, carry)
         if validation is not None:
             flag = ops.cast(ops.take(validate, e, axis=0), "int32")
 
             def check(_, logs):
-                return _record(logs, e, self._validate(validation))
+                return self._record(logs, e, self._validate(validation))
 
-            logs = backend.loop(trainee.variables, 0, flag, check, logs)
+            logs = backend.loop(self.trainee.variables, 0, flag, check, logs)
         return good, finite, logs
+
+    def _closed(self, e, carry):
+        good, finite, logs = carry
+        trainee = self.trainee
+        results = trainee.results()
+        finite = ops.logical_and(finite, trainee.finite(results["loss"]))
+        good = [
+            trainee.choose(finite, variable.value, old)
+            for variable, old in zip(trainee.kept, good, strict=True)
+        ]
+        return good, finite, _record(logs, e, {**results, "finite": finite})
 
     def _validate(self, validation):
         trainee, rows = self.trainee, count(validation)
@@ -219,14 +230,14 @@ class Program:
         index = ops.broadcast_to(ops.arange(rows, dtype="int32"), (*trainee.lead, rows))
 
         def step(s, carry):
-            trainee.test(_batch(validation, backend.window(index, s * size, size)))
+            self._test(validation, backend.window(index, s * size, size))
             return carry
 
-        trainee.reset()
+        self._reset()
         backend.loop(trainee.variables, 0, steps, step, ())
         if rest:
-            trainee.test(_batch(validation, index[..., steps * size :]))
-        return {f"val_{name}": value for name, value in trainee.results().items()}
+            self._test(validation, index[..., steps * size :])
+        return {f"val_{name}": value for name, value in self._results().items()}
 
 
 def flat(logs):

@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from importlib import util
+from itertools import product
 from pathlib import Path
 from unittest import mock
 
@@ -33,6 +34,7 @@ CHILD = os.environ.get("PROBNN_BENCHMARK") == "child"  # this process measures o
 Crew = None
 if CHILD:
     import keras
+    from _kinds import kinds
 
     import probnn as pn
     from probnn.training.epochs import Epochs, Network, Program
@@ -379,11 +381,36 @@ def network_table(args):
 
 
 def layers_table(args):
-    """Compare on the same network with layers that keep state."""
-    data, batch_size, shape = simulated(10_000, 8), 32, (8, (64, 64), (norm, drop))
-    ours = Compiled("pn.Sequential", partial(head, *shape), our_fit(*data, 32), LENGTHS[:1])
-    title, hand = "The same, BatchNormalization, Dropout", partial(by_hand, *shape)
-    compare(title, ours, hand, data, batch_size, args, LENGTHS[:1], options=False)
+    """Compare ours with Keras's own loop on every kind of layer, both on equal networks."""
+    heads, rows = ["runs", "ours", "Keras", "ratio", "fastest", "cpu"], {}
+    title = "Kinds of layers: microseconds of a step, and ours over Keras's own loop"
+    print(f"\n{title}, load {os.getloadavg()[0]:.1f}")
+    line("", heads)
+    for (name, (shape, hidden)), size in product(kinds().items(), (32, 256)):
+        rng = np.random.default_rng(0)
+        data = [rng.normal(size=(1024, *each)).astype("float32") for each in (shape, (1,))]
+
+        def network(shape=shape, hidden=hidden):
+            keras.utils.set_random_seed(0)
+            inputs = keras.Input(shape)
+            model = keras.Model(inputs, keras.layers.Dense(1)(hidden(inputs)))
+            model.compile(keras.optimizers.Adam(1e-3), "mse")
+            return model
+
+        fits = (Compiled, our_fit), (Stock, stock_fit)
+        # One network for all repetitions, as what is compiled is not what is timed.
+        ours, theirs = measure(
+            f"{name}, batches of {size}",
+            args.repeats,
+            [cls(cls.__name__, cache(network), fit(*data, size)) for cls, fit in fits],
+        )
+        pairs = ((ours.epoch, theirs.epoch, of) for of in (statistics.median, min))
+        ratios = [of(a) / of(b) for a, b, of in (*pairs, (ours.cpu, theirs.cpu, statistics.median))]
+        steps = [per_step(each.epoch, 1024 // size) for each in (ours, theirs)]
+        cells = [len(ours.epoch), *(f"{s:.1f}" for s in steps), *(f"{r:.2f}" for r in ratios)]
+        rows[f"{name}, {size}"] = cells
+        line(f"{name}, batches of {size}", cells)
+    SHOWN[title] = pd.DataFrame.from_dict(rows, orient="index", columns=heads)
 
 
 class Keras2(Variant):

@@ -967,3 +967,23 @@ def test_long_epochs_run_in_chunks(monkeypatch):
     )
     expected = [(0, 256), *((i, i + 1) for i in range(256, 261)), *((i, i + 1) for i in range(261))]
     assert [chunk[1:] for chunk in chunks if chunk[0]] == expected
+
+
+@pytest.mark.skipif(pn.backend.has_gpu(), reason="about a compiler for CPUs")
+def test_convolutions_stay_out_of_the_loops_that_slow_them(traces):
+    held = SERIES[:21], Y[:21]
+
+    def build():
+        hidden = layers.Conv1D(3, 2, activation="tanh"), layers.Flatten()
+        return stack(keras.Input((6, 2)), *hidden, layers.Dense(1))
+
+    ours, theirs = both(build, SERIES, Y, epochs=2, validation_data=held)
+    agree(ours, theirs)
+    # TensorFlow reads it twice, with XLA and without; on JAX, once read, its loops run in Python,
+    # for no epoch and for two; torch reads steps, of full and smaller batches.
+    assert len(traces) == {"tensorflow": 2, "jax": 3, "torch": 4}[BACKEND]
+    model, before = ours[0], flat(ours[0])
+    model.optimizer.learning_rate = 1e30
+    with pytest.raises(pn.training.DivergenceError):
+        whole(model, SERIES, Y, **settings({"epochs": 3, "validation_data": held}))
+    np.testing.assert_array_equal(flat(model), before)
