@@ -198,6 +198,39 @@ def test_entropy_of_a_tweedie_distribution_near_poisson():
     np.testing.assert_allclose(d.entropy(), expected, rtol=1e-8)
 
 
+def test_tails_and_scores_of_a_tweedie_distribution_of_many_jumps():
+    deviation = 1e-6
+    d = f.Tweedie(power=1.5).frozen(mean=np.ones(1), dispersion=np.full(1, deviation**2))
+    y = 1.0 + deviation * np.array([-5.0, -1.0, 0.5, 5.0])
+    z, skewness = (y - 1.0) / deviation, 1.5 * deviation
+    edgeworth = skewness / 6.0 * (z**2 - 1.0) * stats.norm.pdf(z)
+    np.testing.assert_allclose(d.cdf(y), stats.norm.cdf(z) - edgeworth, rtol=1e-9)
+    np.testing.assert_allclose(d.sf(y), stats.norm.sf(z) + edgeworth, rtol=1e-9)
+    expected = deviation * (2 / np.sqrt(2 * np.pi) - 1 / np.sqrt(np.pi))
+    np.testing.assert_allclose(d.crps(np.ones(1)), expected, rtol=1e-9)
+
+
+def test_scores_of_a_tweedie_distribution_that_is_hardly_ever_above_0():
+    d = f.Tweedie(power=1.5).frozen(mean=np.full(1, 1e-100), dispersion=np.ones(1))
+    # The mean of the lesser of two, each above 0 with a probability of 2e-50, and exponential.
+    np.testing.assert_allclose(d.crps(np.zeros(1)), 0.5 * 2e-50 * 1e-100, rtol=1e-12)
+
+
+def test_scores_of_a_tweedie_distribution_near_poisson():
+    d = f.Tweedie(power=1.01).frozen(mean=np.full(1, 3.0), dispersion=np.ones(1))
+    below, above = np.linspace(0.0, 2.0, 2_001), np.linspace(2.0, 22.0, 16_001)
+    expected = np.trapezoid(d.cdf(below) ** 2, below) + np.trapezoid(d.sf(above) ** 2, above)
+    np.testing.assert_allclose(d.crps(np.full(1, 2.0)), expected, rtol=1e-6)
+
+
+def test_entropy_of_a_binomial_distribution_that_is_hardly_ever_above_0():
+    rate = 10 * 1e-300
+    expected = rate * (1.0 - np.log(rate))
+    assert one(f.Binomial(trials=10), what="entropy", probs=1e-300) == pytest.approx(
+        expected, rel=1e-13
+    )
+
+
 @pytest.mark.parametrize("dispersion", [1.0, 1e-9])
 def test_long_sums_of_counts(dispersion):
     mean = 1e6

@@ -137,7 +137,16 @@ class FrozenTrials(Frozen):
         """Return the entropy, in nats."""
         from scipy.special import entr
 
-        return self._by_rows(0.0, lambda _, k, mass: entr(mass).sum(axis=1))
+        def total(_, k, mass):
+            # The logarithm of a probability near 1 has its digits from the others.
+            top = mass.argmax(axis=1)[:, None]
+            largest = np.take_along_axis(mass, top, axis=1)[:, 0]
+            np.put_along_axis(mass, top, 0.0, axis=1)
+            others = mass.sum(axis=1)
+            log_largest = np.where(others < 0.5, np.log1p(-others), np.log(largest))
+            return entr(mass).sum(axis=1) - largest * log_largest
+
+        return self._by_rows(0.0, total)
 
     def support(self):
         """Return the ends of the support."""

@@ -5,9 +5,34 @@ import numpy as np
 from probnn._quadrature import gauss_legendre, tanh_sinh
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
+from probnn.families._numerics import gamma_tails, log1p_minus, log_factorial_excess
 
 _CHUNK = 1_000_000  # terms held at once in a sum
+_FEW = 0.1  # a rate of jumps below which most y are 0
+_MANY = 300.0  # jumps, from which on terms of the logarithm of their probability cancel
+_END = 8.0  # of a bell, beyond which there is less than 1e-27
+_LARGE = 1e5  # a shape whose tails SciPy has not
 _GRID = 24  # points of a table on each unit of log(rate)
+
+
+def _log_poisson(j, rate):
+    """Return the logarithm of rate^j exp(-rate) / Gamma(j + 1), without cancelling large terms."""
+    from scipy.special import gammaln
+
+    gap = (rate - j) / j
+    near = (j > _MANY) & (abs(gap) < 0.25)
+    if near.all():
+        return j * log1p_minus(gap) + log_factorial_excess(j)
+    found = j * np.log(rate) - rate - gammaln(j + 1.0)
+    if near.any():
+        found[near] = _log_poisson(j[near], rate[near])
+    return found
+
+
+def _from_1(r, u, log_cosine):
+    """Return 1 - cos(u)^r cos(r u), without cancelling near 0."""
+    power = r * log_cosine
+    return -np.expm1(power) + 2.0 * np.exp(power) * np.sin(0.5 * r * u) ** 2
 
 
 class FrozenTweedie(Frozen):
@@ -59,9 +84,10 @@ class FrozenTweedie(Frozen):
     def _sums(self, y, upper=False, more=False):
         """Return P(0 < Y <= y), or P(Y > y).
 
-        And if wanted, the mean of Y / mean where that is so, and y times the density at y.
+        And if wanted, E max(y - Y, 0) where Y > 0, or E max(Y - y, 0), over the scale of jumps; and
+        y times the density at y.
         """
-        from scipy.special import gammainc, gammaincc, gammaln
+        from scipy.special import gammainc, gammaincc
 
         shape = np.broadcast_shapes(y.shape, self._mean.shape)
         y, mean, rate, scale = (
@@ -87,15 +113,17 @@ class FrozenTweedie(Frozen):
                 np.arange(len(index)) - np.repeat(starts, count[rows])
             )
             lam, at, a = rate[index], x[index], j * self.jump
-            weight = step[index] * np.exp(j * np.log(lam) - lam - gammaln(j + 1.0))
+            weight = step[index] * np.exp(_log_poisson(j, lam))
             value = tail(a, at)
+            if (large := a > _LARGE).any():
+                value[large] = gamma_tails(a[large], at[large])[1 if upper else 0]
             totals[0, rows] = np.add.reduceat(weight * value, starts)
             if more:
-                step_of_tail = np.exp(a * np.log(at) - at - gammaln(a + 1.0))
-                raised = value + (step_of_tail if upper else -step_of_tail)
-                totals[1, rows] = np.add.reduceat(weight * raised * j / lam, starts)
-                totals[2, rows] = np.add.reduceat(weight * step_of_tail * a, starts)
-        ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-rate), 1.0, 0.0)
+                slope = a * np.exp(_log_poisson(a, at))
+                over = (a - at if upper else at - a) * value + slope
+                totals[1, rows] = np.add.reduceat(weight * over, starts)
+                totals[2, rows] = np.add.reduceat(weight * slope, starts)
+        ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-rate), np.inf, 0.0)
         return [
             np.where(inside, total, np.where(y > 0, end, 0.0)).reshape(shape)
             for total, end in zip(totals, ends, strict=True)
@@ -225,14 +253,36 @@ class FrozenTweedie(Frozen):
             if np.any(chosen):
                 part = self._flat(rows[chosen])
                 at = y[chosen]
-                tail, moment, _ = part._sums(at, upper, more=True)
+                over = part.scale * part._sums(at, upper, more=True)[1]
+                # Of few jumps both terms are nearly the mean: each goes without.
+                few = part.rate < _FEW
+                both = np.where(few, part._mean, 0.0)
                 if upper:  # y - mean + 2 E max(Y - y, 0)
-                    mad = at - part._mean + 2.0 * (part._mean * moment - at * tail)
+                    mad = at - part._mean - both + 2.0 * over
                 else:  # mean - y + 2 E max(y - Y, 0)
-                    tail = tail + np.exp(-part.rate)
-                    mad = part._mean - at + 2.0 * (at * tail - part._mean * moment)
-                score[chosen] = mad - part._mean * part._half_difference()
+                    over += at * np.exp(-part.rate)
+                    mad = (part._mean - both) - at + 2.0 * over
+                half = part._mean * part._half_difference()
+                if few.any():
+                    half[few] = -part._flat(few)._lesser()
+                score[chosen] = mad - half
         return score[()]
+
+    def _lesser(self):
+        """Return E min(Y, Y') of rates below 1/10, a sum over the numbers of jumps of both.
+
+        Of gamma variables with shapes a and b, the mean of the lesser where it is the first is a
+        times the probability that one with shape a + 1 is less than one with shape b.
+        """
+        from scipy.special import betainc, gammaln
+
+        j = np.arange(1.0, 13.0)
+        a = self.jump * j
+        lesser = a[:, None] * betainc(a[:, None] + 1.0, a, 0.5)
+        rate = self.rate[..., None]
+        with np.errstate(divide="ignore"):
+            chance = np.exp(j * np.log(rate) - rate - gammaln(j + 1.0))
+        return 2.0 * self.scale * np.einsum("...j,jk,...k->...", chance, lesser, chance)
 
     def _half_difference(self):
         """Return E|Y - Y'| / (2 mean), by the characteristic function.
@@ -240,15 +290,28 @@ class FrozenTweedie(Frozen):
         With tan(u) = t scale, its square's modulus at t is exp(-2 rate (1 - cos(u)^r cos(r u))), r
         the shape of a jump; and pi |d| / 2 is the integral of (1 - cos(d t)) / t^2 over t > 0.
         """
-        r = self.jump
-        part, rest, weight = tanh_sinh(0.03125, 4.0)  # of the interval from 0 to pi / 2
-        u, sine = 0.5 * np.pi * part, np.sin(0.5 * np.pi * part)
-        near = 0.5 * np.log1p(-(np.minimum(sine, 0.9) ** 2))  # the logarithm of the cosine
-        log_cosine = np.where(u < 1.0, near, np.log(np.sin(0.5 * np.pi * rest)))
-        # 1 - cos(u)^r cos(r u), without cancelling near 0.
-        power = r * log_cosine
-        gap = -np.expm1(power) + 2.0 * np.exp(power) * np.sin(0.5 * r * u) ** 2
-        total = np.zeros(self._mean.shape)
-        for g, s, c in zip(gap, sine, weight, strict=True):
-            total -= c * np.expm1(-2.0 * self.rate * g) / s**2
-        return 0.5 * self.scale / self._mean * total
+        r, total = self.jump, np.zeros(self._mean.shape)
+        with np.errstate(divide="ignore"):
+            scale = 1.0 / np.sqrt(self.rate * r * (r + 1.0))  # of u, where the modulus is a bell
+        bell = (_END * scale < 0.25) & (self.rate > 4.0 * r)
+        if bell.any():
+            rate, scale = -2.0 * self.rate[bell], scale[bell]
+            found = 1.0 / np.tan(_END * scale)
+            for part, weight in zip(*gauss_legendre(64), strict=True):
+                u = _END * part * scale
+                square = np.sin(u) ** 2
+                gap = _from_1(r, u, 0.5 * np.log1p(-square))
+                found -= _END * weight * scale * np.expm1(rate * gap) / square
+            total[bell] = found
+        if not bell.all():
+            # Of a part of the interval from 0 to pi / 2, with more nodes where cos(r u) has waves.
+            step = 0.03125 / 2.0 ** max(0.0, np.ceil(0.5 * np.log2(0.25 * r)))
+            part, rest, weight = tanh_sinh(step, 4.0)
+            u, square = 0.5 * np.pi * part, np.sin(0.5 * np.pi * part) ** 2
+            near = 0.5 * np.log1p(-np.minimum(square, 0.81))  # the logarithm of the cosine
+            gap = _from_1(r, u, np.where(u < 1.0, near, np.log(np.sin(0.5 * np.pi * rest))))
+            rate, found = -2.0 * self.rate[~bell], 0.0
+            for each, share in zip(gap, 0.5 * np.pi * weight / square, strict=True):
+                found = found - share * np.expm1(each * rate)
+            total[~bell] = found
+        return self.scale / (np.pi * self._mean) * total
