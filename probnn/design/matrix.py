@@ -1,6 +1,10 @@
 """The protocol of designs, and the dense one."""
 
+from functools import cached_property
+
 import numpy as np
+
+from probnn._parallel import share
 
 _ALL = slice(None)
 
@@ -40,12 +44,20 @@ class Design:
         raise NotImplementedError
 
     def tdot(self, v, rows=_ALL):
-        """Return X'v, (p,), of v (m,)."""
+        """Return X'v, (p,) of v (m,), or (k, p) of v (m, k)."""
         raise NotImplementedError
 
     def sandwich(self, w, other=None, rows=_ALL):
         """Return X' diag(w) Z, (p, q), of w (m,) and another design Z, or X itself."""
         raise NotImplementedError
+
+    @cached_property
+    def gram(self):
+        """X'X, (p, p), of all rows: what tells ranks and first steps."""
+        return sum(share(self._gram, *self.shape))
+
+    def _gram(self, rows):
+        return self.sandwich(np.ones(rows.stop - rows.start), rows=rows)
 
     def take(self, rows):
         """Return the design of some rows, copied."""
@@ -71,8 +83,8 @@ class Dense(Design):
         return np.dot(self._x[rows], b)
 
     def tdot(self, v, rows=_ALL):
-        """Return X'v, (p,)."""
-        return np.dot(v, self._x[rows])
+        """Return X'v, (p,) or (k, p)."""
+        return np.dot(v.T, self._x[rows])
 
     def sandwich(self, w, other=None, rows=_ALL):
         """Return X' diag(w) Z, (p, q)."""
@@ -80,8 +92,14 @@ class Dense(Design):
         if other in (None, self) and w.min() >= 0:
             half = x * np.sqrt(w)[:, None]
             return half.T @ half  # NumPy sees the square: half the work
+        if other in (None, self) and w.max() <= 0:
+            return -self.sandwich(-w, rows=rows)
         right = x if other is None else other.toarray(rows)
         return x.T @ (right * w[:, None])
+
+    def _gram(self, rows):
+        x = self._x[rows]
+        return x.T @ x
 
     def take(self, rows):
         """Return the design of some rows, copied."""

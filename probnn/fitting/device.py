@@ -7,6 +7,7 @@ import numpy as np
 
 from probnn import backend
 from probnn.fitting.likelihood import Likelihood
+from probnn.fitting.products import PairByPair
 
 _NUMBERS = 50_000_000  # of a design taken at once, for a device's memory
 
@@ -28,11 +29,12 @@ class DeviceLikelihood(Likelihood):
 
     def __init__(self, likelihood):
         self.__dict__ |= vars(likelihood)
-        self.used = list({id(x): x for x in self.designs if x is not None}.values())
+        self.used = [x for x, _ in self.groups]
+        self.products = PairByPair(self.groups, self.slices)
         places = [next((i for i, u in enumerate(self.used) if u is x), None) for x in self.designs]
         self.passes = [
-            backend.compiled(functools.partial(_sums, likelihood, tuple(places), second))
-            for second in (False, True)
+            backend.compiled(functools.partial(_sums, likelihood, tuple(places), pairs))
+            for pairs in ((), self.products.pairs)
         ]
         step = max(1, _NUMBERS // max(self.size, 1))
         with backend.float64():
@@ -62,13 +64,13 @@ class DeviceLikelihood(Likelihood):
         )
         if not second:
             return float(value), gradient, None
-        hessian = np.zeros((self.size, self.size))
-        for (a, b), block in zip(self._pairs(), blocks, strict=True):
+        hessian = self.products.zeros()
+        for (a, b), block in zip(self.products.pairs, blocks, strict=True):
             hessian[self.slices[a], self.slices[b]] = block
-        return float(value), gradient, self._whole(hessian)
+        return float(value), gradient, self.products.whole(hessian)
 
 
-def _sums(likelihood, places, second, coef, y, offset, weight, *designs):
+def _sums(likelihood, places, pairs, coef, y, offset, weight, *designs):
     """Return the value, the gradient, and the blocks of the Hessian on and above the diagonal."""
     slices, known = likelihood.slices, likelihood.known
     columns = [
@@ -76,7 +78,9 @@ def _sums(likelihood, places, second, coef, y, offset, weight, *designs):
         for a, place in enumerate(places)
     ]
     raw = keras.ops.stack(columns, axis=-1) + offset
-    derive = backend.row_derivatives(lambda y, raw: -likelihood.family.log_prob(y, raw), second)
+    derive = backend.row_derivatives(
+        lambda y, raw: -likelihood.family.log_prob(y, raw), bool(pairs)
+    )
     nll, slope, curvature = derive(y, raw)
     value = _dot(weight[None], nll)[0]
     gradient = keras.ops.concatenate(
@@ -85,10 +89,8 @@ def _sums(likelihood, places, second, coef, y, offset, weight, *designs):
             for a in likelihood.predicted
         ]
     )
-    if not second:
-        return value, gradient
     blocks = []
-    for a, b in likelihood._pairs():
+    for a, b in pairs:
         scaled = designs[places[b]] * (weight * curvature[:, a, b])[:, None]
         blocks.append(keras.ops.transpose(designs[places[a]]) @ scaled)
     return value, gradient, *blocks

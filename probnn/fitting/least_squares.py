@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from probnn._parallel import share
+from probnn.design.matrix import Dense
 from probnn.fitting.optimum import Optimum
 
 _NUMBERS = 32_768  # of x, taken at once
 _WELL = 30.0  # condition number up to which one correction, by the residuals alone, is enough
 _ILL = 1e4  # condition number above which standard errors are refined too
-_EXACT = 20_000_000  # numbers n p^2 up to which they are
+_EXACT = 20_000_000  # numbers n p^2 up to which they are, and up to which R comes from QR
 
 
 class LeastSquares:
@@ -92,8 +93,9 @@ def lstsq(x, y, max_iterations=20):
 
     Notes
     -----
-    Columns are scaled by powers of two, which rounds nothing, and factorised by Householder's QR.
-    Where their condition number is at most 30, the seminormal equations R'R b = X'y are corrected
+    Columns are scaled by powers of two, which rounds nothing, and factorised by Householder's QR;
+    where rows are many, R is the Cholesky factor of X'X, unless it finds a condition number above
+    30. Where that is at most 30, the seminormal equations R'R b = X'y are corrected
     once, by R'R d = X'r: Bjorck (1987), doi:10.1016/0024-3795(87)90101-7. Else the augmented system
     r + X b = y, X'r = 0 is refined. Its residuals, and those r, are summed in twice the working
     precision by error-free transformations, which gives more digits than an 80-bit long
@@ -121,16 +123,21 @@ def lstsq(x, y, max_iterations=20):
             "Expected at least one column, and as many rows as columns. Received: "
             f"{n} rows and {p} columns. Leave columns out, or penalise them."
         )
-    norms = np.sqrt(np.einsum("ij,ij->j", x, x))
+    many = n * p**2 > _EXACT
+    gram = Dense(x).gram if many else None
+    norms = np.sqrt(np.diag(gram) if many else np.einsum("ij,ij->j", x, x))
     if not (np.isfinite(norms).all() and np.isfinite(y).all()):
         raise ValueError("Expected finite x and y. Received: NaN or infinity. Drop those rows.")
     if not norms.all():
         zero = int(np.argmin(norms))
         raise ValueError(f"Expected no column of zeros. Received: column {zero}. Leave it out.")
     power = -np.frexp(norms)[1]
-    scaled = x * np.ldexp(1.0, power)
-    r = np.linalg.qr(scaled, mode="r")
-    singular = _singular(r)
+    r, failed = lapack.dpotrf(np.ldexp(gram, power[:, None] + power)) if many else (None, True)
+    singular = None if failed else _singular(r)
+    if failed or singular[0] > _WELL * singular[-1]:
+        scaled = x * np.ldexp(1.0, power)
+        r = np.linalg.qr(scaled, mode="r")
+        singular = _singular(r)
     if singular[-1] <= singular[0] * np.finfo(np.float64).eps:
         raise ValueError(
             f"Expected linearly independent columns. Received: columns whose condition number, "
@@ -139,18 +146,19 @@ def lstsq(x, y, max_iterations=20):
     if singular[0] > _WELL * singular[-1]:
         q, r = qr(scaled, mode="economic", check_finite=False)
         coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
+        coef = np.ldexp(coef, power)
     else:
-        coef = lapack.dpotrs(r, scaled.T @ y)[0]
-        residuals = _residuals(scaled, y, coef)
-        step = lapack.dpotrs(r, scaled.T @ residuals)[0]
-        coef, residuals = coef + step, residuals - scaled @ step
+        coef = np.ldexp(lapack.dpotrs(r, np.ldexp(x.T @ y, power))[0], power)
+        residuals = _residuals_of_many(x, y, coef, power) if many else _residuals(x, y, coef)
+        step = np.ldexp(lapack.dpotrs(r, np.ldexp(x.T @ residuals, power))[0], power)
+        coef, residuals = coef + step, residuals - x @ step
     root = lapack.dtrtri(r)[0]
     inverse = root @ root.T
     if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
         inverse = 0.5 * (np.array(columns) + np.array(columns).T)
     return Solution(
-        coef=np.ldexp(coef, power),
+        coef=coef,
         residuals=residuals,
         ssr=float(np.sum(residuals * residuals)),
         normalized_cov=np.ldexp(inverse, power[:, None] + power),
@@ -197,6 +205,36 @@ def _residuals(x, y, coef):
 
     share(put, *x.shape)
     return found
+
+
+def _residuals_of_many(x, y, coef, power):
+    """Return y - X b in half as many digits more, which products of matrices give.
+
+    The leading bits of X and of b are so few that no sum of their products is rounded.
+    """
+    bits = (55 - int(np.ceil(np.log2(len(coef))))) // 2
+    scale, found = np.ldexp(1.0, power), np.empty(len(y))
+    b = np.ldexp(coef, -power)
+    both = np.column_stack(_leading(b, bits))
+
+    def put(rows):
+        step = max(1, _NUMBERS // len(b))
+        for start in range(rows.start, rows.stop, step):
+            block = slice(start, min(start + step, rows.stop))
+            high, low = _leading(x[block] * scale, bits)
+            exact, rest = np.dot(high, both).T
+            total, lost = two_sum(y[block], -exact)
+            found[block] = total + (lost - (rest + np.dot(low, b)))
+
+    share(put, *x.shape)
+    return found
+
+
+def _leading(a, bits):
+    """Return the leading bits of numbers, counted from the largest's, and the rest: both exact."""
+    shift = np.ldexp(1.5, np.frexp(max(a.max(), -a.min()))[1] + 53 - bits)
+    high = (a + shift) - shift
+    return high, a - high
 
 
 def _augmented_residuals(x, y, coef, residuals, z):

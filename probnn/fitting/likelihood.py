@@ -4,16 +4,18 @@ import copy
 import functools
 from collections.abc import Iterator
 from itertools import accumulate
-from itertools import combinations_with_replacement as pairs
 
 import numpy as np
 
 from probnn._parallel import share
 from probnn.design.matrix import as_designs, take_rows
 from probnn.fitting.objective import Objective, added
+from probnn.fitting.products import groups_of, products_of, span
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
 _LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
+_MANY, _COSTLY = 64, 100_000_000  # coefficients, numbers n p^2, from which a Hessian costs more
+_SAMPLE = 1_000  # rows that tell the mean curvature at the start
 
 
 class Likelihood(Objective):
@@ -56,13 +58,17 @@ class Likelihood(Objective):
         self.size = sum(widths)
         self.every = 1
         self.predicted = [a for a, x in enumerate(self.designs) if x is not None]
+        self.groups = groups_of(self.designs)
+        self.products = products_of(self.groups, self.slices)
 
     def __len__(self):
         return len(self.y)
 
-    def blocks(self, rows=None) -> Iterator[slice]:
+    def blocks(self, rows=None, second=True) -> Iterator[slice]:
         """Yield slices of rows, of all or of a share, that are computed with at once."""
-        step = max(256, _NUMBERS // max(self.size, self.family.size))
+        width = max(self.family.size, *(x.shape[1] for x, _ in self.groups))
+        # A block's product is added to a Hessian, which should cost little beside it.
+        step = max(256, _NUMBERS // width, self.size // 2 if second else 0)
         rows = slice(0, len(self)) if rows is None else rows
         for start in range(rows.start, rows.stop, step * self.every):
             yield slice(start, min(start + step, rows.stop))
@@ -110,12 +116,40 @@ class Likelihood(Objective):
             None if self.weights is None else self.weights[index],
         )
 
+    def mean_hessian(self, coef):
+        """Return a Hessian as if all rows had their mean curvature; None of few coefficients.
+
+        It costs products of the columns alone, which each design keeps.
+        """
+        if self.size < _MANY or len(self) * self.size**2 < _COSTLY:
+            return None
+        some = np.random.default_rng(0).integers(0, len(self), _SAMPLE)
+        few = self.rows(np.sort(some))
+        mean = few.curvatures(coef).mean(axis=0)
+        if self.weights is not None:
+            mean *= self.weights.mean() / few.weights.mean()
+        hessian = np.empty((self.size, self.size))
+        for x, columns in self.groups:
+            for z, others in self.groups:
+                product = x.gram if x is z else x.sandwich(np.ones(len(self)), z)
+                for a in columns:
+                    for b in others:
+                        hessian[self.slices[a], self.slices[b]] = mean[a, b] * product
+        return hessian
+
+    def linear(self, coef, rows=slice(None)):
+        """Yield each design's raw columns and what coefficients make of it in some rows, (n, k)."""
+        for x, columns in self.groups:
+            b = np.stack([coef[self.slices[a]] for a in columns], axis=1)
+            yield columns, x.dot(b, rows)
+
     def raw(self, coef, rows=slice(None)):
         """Return the raw values (n, size of the family) of some rows."""
         n = len(self.y[rows])
         raw = np.empty((n, self.family.size))
-        for a, (x, where) in enumerate(zip(self.designs, self.slices, strict=True)):
-            raw[:, a] = self.known[a] if x is None else x.dot(coef[where], rows)
+        raw[:] = self.known
+        for columns, values in self.linear(coef, rows):
+            raw[:, span(columns)] = values
         for a, offset in self.offsets.items():
             raw[:, a] += offset[rows]
         return raw
@@ -124,31 +158,23 @@ class Likelihood(Objective):
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
         shares = share(lambda rows: self._sums(coef, rows, second), len(self), self.size)
         value, gradient, hessian = functools.reduce(added, shares)
-        return float(value), gradient, self._whole(hessian) if second else None
+        return float(value), gradient, self.products.whole(hessian) if second else None
 
     def _sums(self, coef, share, second):
-        """Return the sums over a share of the rows; of the Hessian, the blocks on and above."""
+        """Return the sums over a share of the rows; of the Hessian, as `products` holds it."""
         value, gradient = 0.0, np.zeros(self.size)
-        hessian = np.zeros((self.size, self.size)) if second else None
+        hessian = self.products.zeros() if second else None
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for rows in self.blocks(share):
+            for rows in self.blocks(share, second):
                 nll, slope, curvature = self._derivatives(coef, rows, second)
                 value += nll.sum()
-                for a in self.predicted:
-                    gradient[self.slices[a]] += self.designs[a].tdot(slope[:, a], rows)
+                for x, columns in self.groups:
+                    parts = x.tdot(slope[:, span(columns)], rows)
+                    for a, part in zip(columns, parts, strict=True):
+                        gradient[self.slices[a]] += part
                 if second:
-                    self._add_products(hessian, curvature, rows)
+                    self.products.add(hessian, curvature, rows)
         return value, gradient, hessian
-
-    def _pairs(self):
-        """Return the pairs of raw columns of the Hessian's blocks on and above the diagonal."""
-        return pairs(self.predicted, 2)
-
-    def _whole(self, hessian):
-        """Fill the blocks below the diagonal."""
-        for a, b in self._pairs():
-            hessian[self.slices[b], self.slices[a]] = hessian[self.slices[a], self.slices[b]].T
-        return hessian
 
     def scores(self, coef):
         """Return the gradient of the log-likelihood of each row in the coefficients, (n, p)."""
@@ -166,10 +192,10 @@ class Likelihood(Objective):
 
     def information(self, curvatures):
         """Return the Hessian (p, p) that Hessians (n, k, k) in raw values make."""
-        hessian = np.zeros((self.size, self.size))
+        hessian = self.products.zeros()
         for rows in self.blocks():
-            self._add_products(hessian, curvatures[rows], rows)
-        return self._whole(hessian)
+            self.products.add(hessian, curvatures[rows], rows)
+        return self.products.whole(hessian)
 
     def _derivatives(self, coef, rows, second):
         nll, slope, curvature = self.family.derivatives(self.y[rows], self.raw(coef, rows), second)
@@ -178,9 +204,3 @@ class Likelihood(Objective):
             nll, slope = weight * nll, weight[:, None] * slope
             curvature = weight[:, None, None] * curvature if second else None
         return nll, slope, curvature
-
-    def _add_products(self, hessian, curvature, rows):
-        """Add the upper blocks X_a' diag(curvature) X_b of these rows."""
-        for a, b in self._pairs():
-            product = self.designs[a].sandwich(curvature[:, a, b], self.designs[b], rows)
-            hessian[self.slices[a], self.slices[b]] += product

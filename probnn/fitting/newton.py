@@ -52,7 +52,7 @@ class Newton:
         log-likelihood is then within tol^2 / 2 of the optimum.
     near : numpy.ndarray, shape (p, p), optional
         The Hessian of a similar function. Steps are then made with it, and cost one gradient each,
-        until the Hessian at the optimum is due, or a step fails.
+        until they gain little, or the Hessian at the optimum is due: it then takes its place.
     on_iteration : callable, optional
         Called with the history after every iteration.
 
@@ -89,7 +89,9 @@ class Newton:
         FloatingPointError
             If the value at the start is not finite, or a Hessian is not.
         """
-        coef, tol = np.array(start, dtype="float64"), self.tol * np.sqrt(max(len(objective), 1))
+        size = np.sqrt(max(len(objective), 1))
+        coef, tol = np.array(start, dtype="float64"), self.tol * size
+        far = 0.02 * size  # where a true Hessian is soon as wrong as a borrowed one
         # The true Hessian's own last step squares what is left.
         tol = tol if self.near is None else 10.0 * tol
         history = no_iterations()
@@ -116,7 +118,7 @@ class Newton:
                 coef = coef + direction  # the last step costs nothing
             elif len(history["nll"]) >= self.max_iterations:
                 break
-            elif not exact and (near or decrement > 0.5 * last):
+            elif not exact and (near or decrement > (0.9 if decrement > far else 0.5) * last):
                 value, gradient, hessian = objective(coef, True)
                 last = np.inf
                 continue
@@ -124,7 +126,7 @@ class Newton:
                 # A borrowed Hessian gains a steady factor: the step before the last sees the true
                 # one.
                 rate = decrement / last if 0.0 < last < np.inf else 0.1
-                want = exact or decrement * rate <= tol
+                want = (exact and self.near is None) or decrement * rate <= 0.3 * tol
                 moved = _search(objective, coef, value, slope, direction, want)
                 if moved is None and not exact:
                     value, gradient, hessian = objective(coef, True)
@@ -134,7 +136,9 @@ class Newton:
                     converged, step = decrement <= 1e-5 and not curvature.damped, 0.0
                 else:
                     step, point, found = moved
-                    if isinstance(curvature, _Borrowed):
+                    if found[2] is None:
+                        if exact:
+                            curvature = _Borrowed(curvature)
                         curvature.learn(step * direction, found[1] - gradient)
                     coef, (value, gradient, hessian) = point, found
             record(history, value, decrement, score_norm, step)

@@ -46,6 +46,10 @@ class Objective:
         """Return the objective of one part in `every`, spread over all rows; None without one."""
         return None
 
+    def mean_hessian(self, coef):
+        """Return a matrix like the Hessian, where that spares its cost; else None."""
+        return None
+
 
 class Sum(Objective):
     """The sum of likelihoods of parts of the rows, which each pass visits one after the other.

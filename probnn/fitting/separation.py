@@ -97,33 +97,6 @@ def check(y, x, kind, names, classes=None, firth=True):
         raise _explain(system, every, b, kind, names, classes, firth)
 
 
-def is_ruled_out(y, slopes, kind, decrement):
-    """Return whether the slopes of rows at an optimum prove that the responses are not separated.
-
-    Parameters
-    ----------
-    y, kind
-        As for `check`.
-    slopes : numpy.ndarray, shape (n, C - 1)
-        The derivatives of the rows' negative log-likelihoods in the linear predictors, times their
-        weights. Their products with the columns, which are independent, sum to 0.
-    decrement : float
-        Newton's, before the last step.
-
-    Notes
-    -----
-    Those against classes other than a row's own are Stiemke's weights of `_newton_proves_overlap`.
-    No slope is further than the decrement, times the root of its row's curvature, from where their
-    products with the columns are 0.
-    """
-    count = slopes.shape[1] + 1
-    codes = _codes(y, kind, count)
-    bound = np.flatnonzero(codes < count)
-    against = np.column_stack([-slopes.sum(axis=1), slopes])[bound]
-    against[np.arange(len(bound)), codes[bound].astype(int)] = np.inf
-    return bool(against.min(initial=np.inf) > max(1e-6 * np.abs(slopes).max(), 1e2 * decrement))
-
-
 def _codes(y, kind, count):
     """Return the class of each row, or as one more, `count`, that it has a_i'b = 0."""
     if kind == "categorical":

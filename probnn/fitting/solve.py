@@ -54,7 +54,8 @@ def solve(
     -----
     A lasso takes the proximal Newton method. Linear models are solved by an orthogonal
     factorisation, and absolute deviations as a linear program. All else is Newton's method: where
-    rows are many, from the optimum of a sample of them, with steps that borrow its Hessian.
+    rows are many, from the optimum of a sample of them, with steps that borrow its Hessian; where
+    coefficients are many, with steps that borrow that of the mean curvature at the start.
     """
     if penalty is None and not objective.smooth:
         return LeastAbsolute().solve(objective)
@@ -75,6 +76,7 @@ def solve(
         objective = DeviceLikelihood(objective)
     elif near is None:
         start, near = _from_sample(objective, start)
+        near = objective.mean_hessian(start) if near is None else near
     elif objective.is_quadratic:
         near = None  # its own Hessian arrives in one step
     return Newton(near=near, **options).solve(objective, start)

@@ -9,7 +9,8 @@ from probnn.data.columns import Columns
 from probnn.data.frames import index_of
 from probnn.data.tables import constant_columns, is_labelled
 from probnn.design.rank import check_rank
-from probnn.fitting import separation
+from probnn.fitting import overlap, separation
+from probnn.fitting.curvature import Curvature
 from probnn.fitting.firth import Firth
 from probnn.fitting.objective import Sum
 from probnn.fitting.optimum import ConvergenceWarning, warn_unless
@@ -301,24 +302,30 @@ class GLM(Specification):
             )
         covariance.options(self, cov_type, cov_kwds)  # bad ones raise before the fit
         likelihood = self.likelihood()
-        # A fit of few rows is itself the proof that their classes overlap, if they do.
-        late = method != "firth" and likelihood.in_memory and likelihood.sample() is None
+        # An optimum is itself the proof that responses overlap, if they do.
+        late = method != "firth" and likelihood.in_memory and self._may_be_separated
         self.check_identified(separated=method != "firth" and not late)
         progress = Progress(verbose)
-        optimum = solve(
-            likelihood,
-            lambda: self._start(start_params),
-            Firth() if method == "firth" else None,
-            max_iterations=maxiter,
-            tol=tol,
-            engine=engine,
-            on_iteration=lambda history: progress(
-                len(history["nll"]), nll=history["nll"][-1], decrement=history["decrement"][-1]
-            ),
-        )
-        progress.close()
-        if late:
-            self._check_overlap(optimum)
+        try:
+            optimum = solve(
+                likelihood,
+                lambda: self._start(start_params),
+                Firth() if method == "firth" else None,
+                max_iterations=maxiter,
+                tol=tol,
+                engine=engine,
+                on_iteration=lambda history: progress(
+                    len(history["nll"]), nll=history["nll"][-1], decrement=history["decrement"][-1]
+                ),
+            )
+        except FloatingPointError:
+            if late:
+                self._check_overlap()
+            raise
+        finally:
+            progress.close()
+        if late and not overlap.is_proven(likelihood, optimum):
+            self._check_overlap()
         warn_unless(optimum, maxiter)
         self._warn_at_boundary(optimum)
         return self.results_class(
@@ -379,23 +386,20 @@ class GLM(Specification):
                 first = sum(width or 0 for width in self.widths[:a])
                 names = self.parameter_names[first : first + x.shape[1]]
                 check_rank(x, names)
-        if separated:
+        if separated and self._may_be_separated:
             self._check_overlap()
 
-    def _check_overlap(self, optimum=None):
-        """Raise if classes are separated, which an optimum may rule out."""
-        family, rows = self.family, self.data.sample()
+    @property
+    def _may_be_separated(self):
+        """Whether y has kinds of values that a direction of the coefficients could tell apart."""
+        family = self.family
         log = family.links[family.location] == links.get("log")
         counts = family.kind == "counts" and family.of_mean and log
-        if not (counts or family.kind in ("binary", "categorical")):
-            return
-        if optimum is not None and optimum.converged:
-            likelihood = rows.likelihood(family, self.known)
-            slopes = family.derivatives(rows.y, likelihood.raw(optimum.coef), second=False)[1]
-            slopes = slopes[:, : family.params[family.location].columns]
-            slopes = slopes if rows.weights is None else rows.weights[:, None] * slopes
-            if separation.is_ruled_out(rows.y, slopes, family.kind, optimum.decrement):
-                return
+        return counts or family.kind in ("binary", "categorical")
+
+    def _check_overlap(self):
+        """Raise if estimates do not exist, as a direction of the coefficients separates y."""
+        rows, family = self.data.sample(), self.family
         x = self.location_design(rows).toarray()
         separation.check(
             rows.y, x, family.kind, self.x_names, self.classes, firth=family.is_canonical
@@ -421,13 +425,12 @@ class GLM(Specification):
         for a, (x, where) in enumerate(zip(rows.designs, likelihood.slices, strict=True)):
             if x is None:
                 continue
-            x = x.toarray()
-            constant = constant_columns(x)
+            constant = constant_columns(x.toarray())
             target = raw[a] - np.mean(rows.offsets.get(a, 0.0))
             if constant:
-                start[where.start + constant[0]] = target / x[0, constant[0]]
+                start[where.start + constant[0]] = target / x.toarray()[0, constant[0]]
             elif np.any(target):
-                start[where] = np.linalg.lstsq(x, np.full(len(x), target), rcond=None)[0]
+                start[where] = Curvature(x.gram).solve(x.tdot(np.full(len(x), target)))
         return start
 
     def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):

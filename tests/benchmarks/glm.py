@@ -7,7 +7,9 @@ A fit counts where every coefficient is within 1e-6 * max(1, |b|) of the optimum
 Newton's method finds here. Each solver has the loosest tolerance of a ladder that meets this; one
 that never does is not among the fastest. The runs alternate in one process, on the same row-major
 float64 arrays, with the threads each library takes by default; a solver that needs over 10 seconds
-runs twice. Times include standard errors where the table shows their error.
+runs twice. Times include standard errors where the table shows their error. The last table says how
+much of the rate of `syrk`, the product X'X by BLAS, one Hessian reaches, and how many products of
+a matrix with as many columns as coefficients would take the time of our whole fit.
 """
 
 import ctypes
@@ -19,7 +21,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections import namedtuple
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,76 +30,39 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
+from _glm_cases import CASES, make, optimum
 from _record import options, record
-from scipy.special import expit
 
 ACCURACY = 1e-6
 SLOW = 10.0  # seconds: a solver slower than this runs twice, and its tolerance is not tightened
 LADDER = tuple(10.0**-k for k in range(4, 13))
-
-Case = namedtuple("Case", "family n p ill", defaults=[False])
-CASES = {
-    "logistic-1e6x20": Case("bernoulli", 1_000_000, 20),
-    "logistic-5e5x100": Case("bernoulli", 500_000, 100),
-    "logistic-4e6x5": Case("bernoulli", 4_000_000, 5),
-    "ill-scaled": Case("bernoulli", 1_000_000, 20, ill=True),
-    "poisson-1e6x20": Case("poisson", 1_000_000, 20),
-}
-
-
-def make(case):
-    """Return the design, whose first column is 1, and the response."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(case.n, case.p))
-    x[:, 0] = 1
-    b = rng.normal(size=case.p) / np.sqrt(case.p)
-    if case.ill:
-        for j in range(2, case.p):
-            x[:, j] = 0.9 * x[:, j - 1] + np.sqrt(1 - 0.9**2) * x[:, j]
-        scale = np.logspace(-3, 3, case.p - 1)
-        x[:, 1:] *= scale
-        b[1:] /= scale
-    if case.family == "bernoulli":
-        y = rng.random(case.n) < expit(x @ b)
-    else:
-        y = rng.poisson(np.exp(0.5 * (x @ b)))
-    return x, y.astype(float)
-
-
-def optimum(x, y, family):
-    """Return the coefficients at the optimum and their standard errors, by Newton's method."""
-    scale = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x))
-    b = np.zeros(x.shape[1])
-    for _ in range(50):
-        gradient, information = np.zeros_like(b), np.zeros((len(b), len(b)))
-        for start in range(0, len(x), 50_000):
-            z, t = x[start : start + 50_000] / scale, y[start : start + 50_000]
-            mean = expit(z @ b) if family == "bernoulli" else np.exp(z @ b)
-            weight = mean * (1 - mean) if family == "bernoulli" else mean
-            gradient += z.T @ (t - mean)
-            information += z.T @ (z * weight[:, None])
-        step = np.linalg.solve(information, gradient)
-        b += step
-        if np.abs(step).max() < 1e-11:  # the steps are quadratic, so the next is rounding
-            return b / scale, np.sqrt(np.diag(np.linalg.inv(information))) / scale
-    raise RuntimeError("the reference did not converge")
 
 
 def ours(x, y, family, tol):
     """Return our coefficients and standard errors."""
     from probnn.glm import GLM
 
-    fit = GLM(y, x, family=family).fit()
+    fit = GLM(y, x, family=known(family, y)).fit()
     return np.asarray(fit.params), np.asarray(fit.bse)
 
 
+def known(family, y):
+    """Return our family of a case."""
+    from probnn import families
+
+    classes = {"classes": int(y.max()) + 1} if family == "categorical" else {}
+    return families.get(family, **classes)
+
+
 def statsmodels(x, y, family, tol, newton):
-    """Return the answers of `Logit` or `Poisson` by Newton's method, or of `GLM` by its own."""
+    """Return the answers of its models by Newton's method, or of `GLM`, or `OLS`, by its own."""
     import statsmodels.api as sm
 
     if newton:
-        model = {"bernoulli": sm.Logit, "poisson": sm.Poisson}[family](y, x)
-        fit = model.fit(method="newton", tol=tol, maxiter=100, disp=0)
+        models = {"bernoulli": sm.Logit, "poisson": sm.Poisson, "categorical": sm.MNLogit}
+        fit = models[family](y, x).fit(method="newton", tol=tol, maxiter=100, disp=0)
+    elif family == "normal":
+        fit = sm.OLS(y, x).fit()
     else:
         kind = {"bernoulli": sm.families.Binomial, "poisson": sm.families.Poisson}[family]
         fit = sm.GLM(y, x, family=kind()).fit(tol=tol)
@@ -110,11 +74,14 @@ def sklearn(x, y, family, tol, solver):
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     options = dict(fit_intercept=False, solver=solver, tol=tol, max_iter=1000)
-    if family == "bernoulli":
-        fit = LogisticRegression(C=np.inf, **options)
-    else:
+    if family == "poisson":
         fit = PoissonRegressor(alpha=0, **options)
-    return np.ravel(fit.fit(x, y).coef_), None
+    else:
+        fit = {"bernoulli": LogisticRegression, "categorical": LogisticRegression}[family](
+            C=np.inf, **options
+        )
+    b = fit.fit(x, y).coef_
+    return (b[1:] - b[0]).T if family == "categorical" else np.ravel(b), None
 
 
 def glum(x, y, family, tol, errors):
@@ -199,6 +166,27 @@ def measure(case, names, repeats):
             if name in fast or (row.accurate and again == 0):
                 row.seconds.append(run(SOLVERS[name][0], x, y, case.family, row.tol)[0])
     return rows
+
+
+def in_products(case, seconds):
+    """Return the share of the rate of X'X by BLAS that a Hessian reaches, and a fit in them."""
+    from probnn.glm import GLM
+
+    x, y = make(case)
+    model = GLM(y, x, family=known(case.family, y))
+    size = len(model.parameter_names)
+    likelihood, b = model.likelihood(), np.zeros(size)
+    square = np.random.default_rng(0).normal(size=(4_000, 1_000))
+    rate = 4e9 / statistics.median(run(lambda: square.T @ square)[0] for _ in range(5))
+    product = case.n * size**2 / rate
+    hessian = statistics.median(run(likelihood, b)[0] for _ in range(3))
+    return {
+        "coefficients": size,
+        "X'X s": f"{product:.3f}",
+        "Hessian s": f"{hessian:.3f}",
+        "share of syrk": f"{product / hessian:.0%}",
+        "fit in X'X": f"{seconds / product:.1f}",
+    }
 
 
 def ratios(rows):
@@ -308,9 +296,14 @@ def main():
 
     for title, case in cases.items():
         tables[title] = measure(case, names, args.repeats)
-        show(f"{title}: {case.family}, n {case.n:,}, p {case.p}", table(tables[title]))
+        classes = f", {case.classes} classes" if case.family == "categorical" else ""
+        caption = f"{title}: {case.family}, n {case.n:,}, p {case.p}{classes}"
+        show(caption, table(tables[title]))
     show("A peer's median seconds, and that over ours: above 1 ours is faster", summary(tables))
     if "ours" in names:
+        products = {name: in_products(cases[name], tables[name]["ours"].median) for name in cases}
+        frame = pd.DataFrame.from_dict(products, orient="index")
+        show("One Hessian, and our whole fit, beside the product X'X by BLAS", frame)
         show(
             "Peak memory in its own process; data is x and y, base is before the data",
             memories(args.cases, "ours", args.quick),

@@ -50,6 +50,25 @@ def polynomial():
     return x[:, None] ** np.arange(8), np.cos(x)
 
 
+def well():
+    """Return columns far from dependent, in units far apart, and a response with little noise."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)) * [1.0, 1e6, 1e-4, 30.0]
+    return x, x @ [1.0, 1e-6, 1e4, -1 / 30] + 1e-5 * rng.normal(size=60)
+
+
+@pytest.mark.parametrize("problem", [longley, well])
+def test_of_many_rows_equals_exact_arithmetic(problem, monkeypatch):
+    x, y = problem()
+    coef, ssr, inverse = exact(x, y)
+    monkeypatch.setattr(module, "_EXACT", 0)
+    fit = lstsq(x, y)
+    np.testing.assert_allclose(fit.coef, coef, rtol=4e-16)
+    np.testing.assert_allclose(fit.ssr, ssr, rtol=1e-14)
+    np.testing.assert_allclose(np.diag(fit.normalized_cov), np.diag(inverse), rtol=1e-8)
+    assert (np.linalg.cond(x / np.sqrt((x**2).sum(axis=0))) < 30) == (problem is well)
+
+
 @pytest.mark.parametrize(("problem", "rtol"), [(longley, 4e-16), (polynomial, 1e-12)])
 def test_equals_exact_arithmetic(problem, rtol):
     x, y = problem()

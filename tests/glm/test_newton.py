@@ -117,6 +117,43 @@ def test_blocks_and_threads_change_nothing(monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-11)
 
 
+@pytest.mark.parametrize("classes", [3, 9])
+def test_hessian_of_classes(classes, rng, monkeypatch):
+    """For each row, the covariance of its classes times its columns' products."""
+    from probnn.fitting import likelihood as module
+
+    monkeypatch.setattr(module, "_NUMBERS", 900)  # some blocks
+    x, y = rng.normal(size=(700, 4)), rng.integers(0, classes, 700).astype(float)
+    weights, coef = rng.uniform(0.5, 2.0, 700), 0.3 * rng.normal(size=(classes - 1, 4))
+    probs = np.exp(x @ np.vstack([np.zeros(4), coef]).T)
+    probs = (probs / probs.sum(axis=1, keepdims=True))[:, 1:]
+    inner = probs[:, :, None] * (np.eye(classes - 1) - probs[:, None, :])
+    want = np.einsum("n,nab,ni,nj->aibj", weights, inner, x, x).reshape(2 * (coef.size,))
+    family, known = pn.families.Categorical(classes), np.full(classes - 1, np.nan)
+    likelihood = Likelihood(family, y, [x] * (classes - 1), known, weights=weights)
+    np.testing.assert_allclose(likelihood(coef.ravel())[2], want, rtol=1e-11, atol=1e-11)
+
+
+def test_hessian_of_the_mean_curvature_is_that_of_a_constant(rng, monkeypatch):
+    from probnn.fitting import likelihood as module
+
+    x, y = rng.normal(size=(3000, 3)), rng.negative_binomial(2, 0.6, 3000).astype(float)
+    x[:, 0] = 1.0
+    family = pn.families.NegativeBinomial()
+    likelihood = Likelihood(family, y, [x, np.ones((3000, 1))], np.full(2, np.nan))
+    start = np.array([0.3, 0.0, 0.0, 0.5])
+    assert likelihood.mean_hessian(start) is None  # its own costs little
+    monkeypatch.setattr(module, "_MANY", 1)
+    monkeypatch.setattr(module, "_COSTLY", 0)
+    monkeypatch.setattr(module, "_SAMPLE", 100_000)
+    found, want = likelihood.mean_hessian(start), likelihood(start)[2]
+    np.testing.assert_allclose(found, want, rtol=0.05, atol=0.05 * want.max())
+    # Steps that borrow it find the optimum that Newton's own do.
+    near = Newton(near=found).solve(likelihood, start)
+    np.testing.assert_allclose(near.coef, Newton().solve(likelihood, start).coef, rtol=1e-9)
+    assert near.converged
+
+
 def test_likelihood_is_the_sum_of_its_parts():
     """Gradient and Hessian of two linear predictors, against differences of the value."""
     rng = np.random.default_rng(1)

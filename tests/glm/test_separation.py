@@ -9,8 +9,11 @@ import pytest
 import statsmodels.api as sm
 from scipy.optimize import linprog
 
+import probnn as pn
 from probnn.fitting import separation as module
+from probnn.fitting.overlap import is_proven
 from probnn.fitting.separation import PerfectSeparationError, check
+from probnn.fitting.solve import solve
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("PROBNN_DATA", ROOT.parent / "shared" / "data"))
@@ -414,6 +417,40 @@ def test_the_proof_of_overlap_is_one(shift):
         proven += is_proven
     assert separated > 50
     assert proven > 60 or shift == 1e7  # of such columns it is left to the programme
+
+
+@pytest.mark.parametrize("kind", ["binary", "categorical", "counts"])
+def test_an_optimum_proves_overlap_where_there_is_one(kind):
+    """The last step of a fit proves it, and never where a linear programme finds separation."""
+    family = {"binary": "bernoulli", "counts": "poisson"}.get(kind)
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n, p = rng.integers(8, 40), rng.integers(1, 4)
+        x = design(*rng.integers(-2, 3, size=(p, n)))
+        odds = x @ rng.normal(size=(p + 1, 3)) + rng.gumbel(size=(n, 3))
+        y = {
+            "binary": odds[:, 0] > odds[:, 1],
+            "categorical": odds.argmax(axis=1),
+            "counts": rng.poisson(np.exp(np.clip(odds[:, 0] - 3, -9, 2))),
+        }[kind].astype(float)
+        if np.linalg.matrix_rank(x) <= p or len(np.unique(y)) < 2 + (kind == "categorical"):
+            continue
+        model = pn.glm.GLM(y, x, pn.families.Categorical(3) if family is None else family)
+        likelihood = model.likelihood()
+        start = np.zeros(likelihood.size)
+        proven = is_proven(likelihood, solve(likelihood, start))
+        found.append((proven, brute_force(y, x, kind)[0]))
+    assert (True, True) not in found
+    assert found.count((True, False)) > max(5, 2 * found.count((False, False)))
+    assert found.count((False, True)) > 5
+
+
+def test_a_fit_of_overlapping_classes_asks_no_more(rng, monkeypatch):
+    monkeypatch.setattr(module, "check", None)
+    x = design(*rng.normal(size=(3, 500)))
+    y = (x[:, 1] + rng.logistic(size=500) > 0).astype(float)
+    assert pn.glm.Logit(y, x).fit().converged
 
 
 @pytest.mark.parametrize("kind", ["binary", "proportion", "categorical", "counts"])
