@@ -14,14 +14,24 @@ A Keras network ends in a `Head`, is fitted by negative log-likelihood, and pred
 ([5.0], [1.0])
 """
 
+import functools
 import importlib
+from typing import TYPE_CHECKING
 
-from probnn import backend, domains, families, glm, links, training
+from probnn import backend, domains, families, glm, links
 from probnn._version import __version__ as __version__
-from probnn.models import Model, Sequential
-from probnn.networks.heads import Head
-from probnn.networks.losses import NegativeLogLikelihood
-from probnn.training import DeepEnsemble, fit
+from probnn.backend.upon_keras import upon_keras
+
+if TYPE_CHECKING:  # what `__getattr__` imports, for editors
+    from probnn.bridge import inference, polish
+    from probnn.comparison import compare
+    from probnn.diagnosis import diagnose
+    from probnn.models import Model, Sequential
+    from probnn.models.inspection import check_gradients, collapse_linear, layer_outputs
+    from probnn.networks.heads import Head
+    from probnn.networks.losses import NegativeLogLikelihood
+    from probnn.predictive import PooledPredictive, Predictive
+    from probnn.training import DeepEnsemble, fit
 
 __all__ = [
     "DeepEnsemble",
@@ -51,19 +61,25 @@ __all__ = [
     "training",
 ]
 
-# Where the names live that are imported when they are first used.
+# Where the names live that are imported when they are first used; networks import Keras.
 _LAZY = {
+    "DeepEnsemble": "probnn.training",
+    "Head": "probnn.networks.heads",
+    "Model": "probnn.models",
+    "NegativeLogLikelihood": "probnn.networks.losses",
     "PooledPredictive": "probnn.predictive",
     "Predictive": "probnn.predictive",
+    "Sequential": "probnn.models",
     "check_gradients": "probnn.models.inspection",
     "collapse_linear": "probnn.models.inspection",
     "compare": "probnn.comparison",
     "diagnose": "probnn.diagnosis",
+    "fit": "probnn.training",
     "inference": "probnn.bridge",
     "layer_outputs": "probnn.models.inspection",
     "polish": "probnn.bridge",
 }
-_LAZY_MODULES = ("calibration", "datasets", "plots", "scores")
+_LAZY_MODULES = ("calibration", "datasets", "models", "networks", "plots", "scores", "training")
 
 
 def __getattr__(name):
@@ -76,3 +92,7 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
+
+
+# Keras loads a saved model by the classes that it knows, which register with it when imported.
+upon_keras(functools.partial(importlib.import_module, "probnn.models"))

@@ -36,21 +36,37 @@ def python(code, backend=None, **variables):
 
 @pytest.mark.backend
 def test_import_is_light():
-    names = ["tensorflow", "jax", "torch"]
-    names.remove(keras.backend.backend())
-    names += ["tensorflow_probability", "scipy.stats", "pandas", "statsmodels", "matplotlib"]
+    own = ["tensorflow_probability", "statsmodels"]
+    names = [*own, "scipy.stats", "pandas", "matplotlib", "keras", "tensorflow", "jax", "torch"]
     code = (
-        "import sys, keras; before = set(sys.modules)\n"
-        "import probnn\n"
-        f"print([n for n in {names} if n in sys.modules and n not in before])\n"
+        "import sys, probnn\n"
+        f"print([n for n in {names} if n in sys.modules])\n"
+        "import keras\n"
+        "print(keras.saving.get_registered_object('probnn>Sequential') is probnn.Sequential)\n"
+        f"print([n for n in {own} if n in sys.modules])\n"
         "print(keras.backend.backend() == 'tensorflow' or 'tensorflow' not in sys.modules)"
     )
     done = python(["-c", code])
-    assert done.stdout.split("\n")[:2] == ["[]", "True"], done.stderr
+    said = ["[]", "True", "[]", "True"]
+    assert done.stdout.split("\n")[:4] == said, done.stdout + done.stderr
+
+
+def test_a_model_without_networks_imports_no_keras():
+    code = (
+        "import sys, numpy as np, probnn.glm\n"
+        "x, y = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]], [0.0, 1.0, 0.0, 1.0]\n"
+        "for made in (probnn.glm.Logit(y, x), probnn.glm.OLS(np.array(y), np.array(x)),\n"
+        "             probnn.glm.GLM(y, x, 'poisson')):\n"
+        "    made.fit().summary()\n"
+        "probnn.glm.ols('y ~ x', {'y': y, 'x': [0.0, 1.0, 2.0, 3.0]}).fit().predict()\n"
+        "print([n for n in ('keras', 'tensorflow', 'jax', 'torch') if n in sys.modules])"
+    )
+    done = python(["-c", code])
+    assert done.stdout.split("\n")[0] == "[]", done.stdout + done.stderr
 
 
 def test_another_keras_backend_gets_an_error_that_names_the_three():
-    code = "import keras; keras.backend.backend = lambda: 'openvino'; import probnn"
+    code = "import keras, probnn; keras.backend.backend = lambda: 'openvino'; probnn.backend.name"
     done = python(["-c", code])
     assert "ImportError: probnn runs on Keras with one of the backends" in done.stderr
     assert "tensorflow, jax, torch. Received: 'openvino'" in done.stderr

@@ -1,11 +1,13 @@
 """The one room where array libraries are named: TensorFlow, JAX or torch, as Keras has chosen.
 
-Everything else in probnn is written with `keras.ops` and with what this package exports:
+Everything else in probnn is written with `keras.ops` and with what this package exports. Keras and
+the library are imported when something of theirs is first used, as by a network:
 
 ==================  ============================================================================
 `name`              the backend's name
 `distributions`     `tfp.distributions`, its JAX substrate, or `torch.distributions`
 `math(x)`           functions for `x`: NumPy's and SciPy's, with derivatives, or tensors'
+`is_tensor(x)`      whether `x` is a tensor
 `is_concrete(x)`    whether the values of `x` can be read now (not while a program is traced)
 `has_rank(x)`       whether the number of its axes is known
 `value_and_grad(f)` a function that returns `f(x)` and its gradient
@@ -23,6 +25,7 @@ Everything else in probnn is written with `keras.ops` and with what this package
 `gather(x, index)`  rows by their numbers
 `window(...)`       a range of the last axis, of a size known when it is compiled
 `host_value(v)`     the value of a variable as a NumPy array
+`copied(values)`    copies of tensors
 `free_memory()`     the bytes free where tensors live
 `many_programs()`   a context in which several models predict without a warning of the backend
 `members(f)`        a function over the first axis of its arguments, all at once
@@ -32,9 +35,9 @@ Everything else in probnn is written with `keras.ops` and with what this package
 
 import contextlib
 import functools
+import glob
 import importlib
-
-import keras
+import sys
 
 from probnn.backend import host as _host
 from probnn.backend import jet_math as _jet_math
@@ -42,46 +45,89 @@ from probnn.backend import jets as _jets
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-name = keras.backend.backend()
-if name not in BACKENDS:
-    raise ImportError(
-        f"probnn runs on Keras with one of the backends {', '.join(BACKENDS)}. Received: {name!r}. "
-        "Set the environment variable KERAS_BACKEND to one of them before keras is imported."
-    )
+_GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")  # of CUDA, ROCm, and Windows beneath
+_OF_MODULE = {
+    "compiled",
+    "copied",
+    "distributions",
+    "float64",
+    "free_memory",
+    "gather",
+    "has_rank",
+    "is_concrete",
+    "loop",
+    "many_programs",
+    "members",
+    "members_value_and_grad",
+    "part",
+    "program",
+    "row_derivatives",
+    "step",
+    "test_step",
+    "train_step",
+    "value_and_grad",
+    "window",
+}
 
-_module = importlib.import_module(f"probnn.backend.{name}")
 
-distributions = _module.distributions
-has_rank = _module.has_rank
-is_concrete = _module.is_concrete
-value_and_grad = _module.value_and_grad
-float64 = _module.float64
-many_programs = _module.many_programs
-compiled = _module.compiled
-row_derivatives = _module.row_derivatives
-has_gpu = _module.has_gpu
-train_step = _module.train_step
-test_step = _module.test_step
-step = _module.step
-loop = _module.loop
-program = _module.program
-part = _module.part
-gather = _module.gather
-window = _module.window
-free_memory = _module.free_memory
-members = _module.members
-members_value_and_grad = _module.members_value_and_grad
+@functools.cache
+def _module():
+    """Return the module of the backend that Keras has chosen."""
+    import keras
+
+    chosen = keras.backend.backend()
+    if chosen not in BACKENDS:
+        raise ImportError(
+            f"probnn runs on Keras with one of the backends {', '.join(BACKENDS)}. Received: "
+            f"{chosen!r}. Set the environment variable KERAS_BACKEND to one of them before keras "
+            "is imported."
+        )
+    return importlib.import_module(f"probnn.backend.{chosen}")
+
+
+def __getattr__(attribute):
+    """Return what the backend's module has, and keep it here."""
+    if attribute == "name":
+        found = _module().__name__.rpartition(".")[-1]
+    elif attribute in _OF_MODULE:
+        found = getattr(_module(), attribute)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+    globals()[attribute] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *_OF_MODULE, "name"})
+
+
+def is_tensor(x):
+    """Return whether `x` is a tensor: there are none before a library of them is imported."""
+    if not any(library in sys.modules for library in ("keras", *BACKENDS)):
+        return False
+    import keras
+
+    return keras.ops.is_tensor(x)
+
+
+def has_gpu():
+    """Return whether tensors live on a GPU; Linux, where it shows none, is not asked for it."""
+    if sys.platform == "linux" and not any(map(glob.glob, _GPU_FILES)):
+        return False
+    return _module().has_gpu()
 
 
 def math(x):
     """Return the functions that suit `x`: NumPy's for host arrays, jets' or else tensors'."""
     if _host.is_host(x):
         return _host
-    return _jet_math if isinstance(x, _jets.Jet) else _module
+    return _jet_math if isinstance(x, _jets.Jet) else _module()
 
 
 def host_value(variable):
     """Return the value of a variable as a NumPy array; of its copies on several devices, one."""
+    import keras
+
     return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
 
 
@@ -111,16 +157,18 @@ def derivatives(function, second=True):
 
     @functools.cache
     def compiled():
-        return _module.compiled(_module.row_derivatives(function, second))
+        return _module().compiled(_module().row_derivatives(function, second))
 
     def on_host(*arrays):
         nonlocal takes_jets
         if takes_jets:
             with contextlib.suppress(AttributeError, TypeError, ValueError):
                 return _jets.derivatives(function, arrays, second)
+        import keras
+
         n = len(arrays[-1])
-        with float64():
-            found = compiled()(*_module.padded(arrays))
+        with _module().float64():
+            found = compiled()(*_module().padded(arrays))
         takes_jets = False  # and not because something was wrong, which tensors would have said too
         return tuple(None if t is None else keras.ops.convert_to_numpy(t)[:n] for t in found)
 

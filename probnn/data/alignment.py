@@ -5,10 +5,10 @@ default RangeIndex is an index like any other. What has no labels, as an array, 
 polars, goes by position.
 """
 
-import keras
 import numpy as np
 
 from probnn.data.frames import index_of, names_of, take
+from probnn.data.nests import arrays_in, map_structure
 
 _NAMED = 5  # rows that a message names
 _MISSING = "with missing values"
@@ -51,12 +51,12 @@ class RowIndex:
     @classmethod
     def of(cls, values, name):
         """Return the rows of an array, a frame, a dict of columns, or a nest of arrays."""
-        found = (index_of(leaf) for leaf in _leaves(values))
+        found = (index_of(leaf) for leaf in arrays_in(values))
         labels = next((labels for labels in found if labels is not None), None)
         if isinstance(values, dict):
             values = next(iter(values.values()), ())
         elif isinstance(values, (list, tuple)):
-            values = (*_leaves(values), values)[0]
+            values = (*arrays_in(values), values)[0]
         return cls(name, (*np.shape(values), 0)[0], labels)
 
     @classmethod
@@ -195,7 +195,7 @@ def align_all(x, y, sample_weight=None, prefix=""):
         As `RowIndex.align`.
     """
     given = {"x": x, "y": y, "sample_weight": sample_weight}
-    named = {name: [index_of(leaf) for leaf in _leaves(nest)] for name, nest in given.items()}
+    named = {name: [index_of(leaf) for leaf in arrays_in(nest)] for name, nest in given.items()}
     found = [(i, prefix + name) for name, each in named.items() for i in each if i is not None]
     if not found:
         return x, y, sample_weight
@@ -205,7 +205,7 @@ def align_all(x, y, sample_weight=None, prefix=""):
         if not any(index is not None for index in named[name]):
             return nest
         what = prefix + name
-        return keras.tree.map_structure(lambda leaf: aligned(leaf, labels, what, first), nest)
+        return map_structure(lambda leaf: aligned(leaf, labels, what, first), nest)
 
     return tuple(align(name, nest) for name, nest in given.items())
 
@@ -214,10 +214,3 @@ def rows_of(x):
     """Return the `RowIndex` of x, or of a nest, if it has labels; else None."""
     rows = RowIndex.of(x, "x")
     return None if rows.labels is None else rows
-
-
-def _leaves(values):
-    """Return the arrays in a nest; of numbers written out, none."""
-    if not isinstance(values, (dict, list, tuple)):
-        return [values]
-    return [leaf for leaf in keras.tree.flatten(values) if not np.isscalar(leaf)]

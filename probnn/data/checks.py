@@ -1,11 +1,9 @@
 """The arrays that a fit may be given, and the checks they pass before anything changes."""
 
-import keras
 import numpy as np
 
 from probnn.data.frames import frame_of, names_of, to_numpy
-
-_flatten = keras.tree.flatten
+from probnn.data.nests import arrays_in, flatten, map_structure, pack_sequence_as
 
 
 def shape_text(shape):
@@ -110,9 +108,9 @@ def features(x, what="x"):
     ValueError
         If there are zero rows, a column is not numeric, or a value is NaN or infinite.
     """
-    if isinstance(x, (list, tuple)) and all(np.isscalar(leaf) for leaf in _flatten(x)):
+    if isinstance(x, (list, tuple)) and not arrays_in(x):
         x = np.asarray(x)  # rows written out; a list of arrays is several inputs
-    return keras.tree.map_structure(lambda leaf: _check_features(leaf, what), x)
+    return map_structure(lambda leaf: _check_features(leaf, what), x)
 
 
 def as_array(x):
@@ -186,7 +184,7 @@ def for_each(values, heads):
     """Return what is given for each head, or once for all, in the structure of the heads."""
     if isinstance(values, (list, tuple, dict)):
         return by_head(values, heads)
-    return keras.tree.map_structure(lambda _: values, heads)
+    return map_structure(lambda _: values, heads)
 
 
 def _mapped(function, heads, what, *values):
@@ -258,7 +256,7 @@ def weights(sample_weight, y, heads, what="sample_weight"):
                 f"{len(sample_weight)} of them."
             )
     else:
-        pairs = zip(_flatten(heads), _flatten(y), strict=True)
+        pairs = zip(flatten(heads), flatten(y), strict=True)
         checked = [_weight(head, what, sample_weight, each) for head, each in pairs]
         return checked[0]
     return _mapped(_weight, heads, what, by_head(sample_weight, heads), y)
@@ -295,7 +293,7 @@ def arrays(x, y, sample_weight, heads, prefix="", masks=None):
     y = _responses(y, heads, f"{prefix}y")
     sample_weight = weights(sample_weight, y, heads, f"{prefix}sample_weight")
     rows = {
-        name: {leaf.shape[0] for leaf in _flatten(value) if leaf is not None}
+        name: {leaf.shape[0] for leaf in flatten(value) if leaf is not None}
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight))
         if value is not None
     }
@@ -306,10 +304,10 @@ def arrays(x, y, sample_weight, heads, prefix="", masks=None):
     try:
         _mapped(_check_values, heads, f"{prefix}y", y, counts)
     except ValueError:
-        steps = any(head is not None and head.input_spec.ndim > 2 for head in _flatten(heads))
-        found = masks(x, len(_flatten(y)[0])) if steps and masks is not None else [None]
+        steps = any(head is not None and head.input_spec.ndim > 2 for head in flatten(heads))
+        found = masks(x, len(flatten(y)[0])) if steps and masks is not None else [None]
         if all(mask is None for mask in found):
             raise
-        found = keras.tree.pack_sequence_as(heads, found)
+        found = pack_sequence_as(heads, found)
         _mapped(_check_values, heads, f"{prefix}y", y, counts, found)
     return x, y, sample_weight

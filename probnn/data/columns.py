@@ -1,11 +1,9 @@
 """Columns by name, of x and of y: a model that was fitted on frames knows them."""
 
-import keras
 import numpy as np
 
 from probnn.data.frames import names_of, take_columns, to_numpy
-
-_flatten = keras.tree.flatten
+from probnn.data.nests import arrays_in, flatten, pack_sequence_as
 
 
 class Columns:
@@ -71,14 +69,13 @@ class Columns:
             leaf if leaf is None or each is None else function(leaf, each)
             for leaf, each in zip(leaves, known, strict=True)
         ]
-        return found[0] if leaves[0] is values else keras.tree.pack_sequence_as(values, found)
+        return found[0] if leaves[0] is values else pack_sequence_as(values, found)
 
 
 def leaves_of(values):
     """Return what x or y consists of, in a list; rows that are written out are one."""
-    is_nest = isinstance(values, (list, tuple, dict))
-    is_rows = is_nest and all(np.isscalar(leaf) for leaf in _flatten(values))
-    return _flatten(values) if is_nest and not is_rows else [values]
+    is_nest = isinstance(values, (list, tuple, dict)) and arrays_in(values)
+    return flatten(values) if is_nest else [values]
 
 
 def _names(leaf):

@@ -3,8 +3,9 @@
 import contextlib
 import sys
 
-import keras
 import numpy as np
+
+from probnn import backend
 
 _NO_FRAMES = (np.ndarray, np.generic, list, tuple, dict, int, float, str)  # known without a look
 
@@ -79,7 +80,9 @@ def to_numpy(values):
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values
     frame = frame_of(values)
-    if frame is None and keras.ops.is_tensor(values):
+    if frame is None and backend.is_tensor(values):
+        import keras
+
         return keras.ops.convert_to_numpy(values)
     array = np.asarray(values) if frame is None else _frame_to_numpy(frame)
     if array.dtype == object and not any(isinstance(value, (str, bytes)) for value in array.flat):

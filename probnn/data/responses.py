@@ -1,11 +1,11 @@
 """What a network knows of the y of each head: its columns by name, and its classes by label."""
 
-import keras
 import numpy as np
 
 from probnn.data.classes import Classes
 from probnn.data.columns import Columns, leaves_of
 from probnn.data.frames import frame_of, to_numpy
+from probnn.data.nests import flatten
 
 
 class Responses(Columns):
@@ -47,7 +47,7 @@ class Responses(Columns):
         ValueError
             For names of columns that are equal, and text with other than the classes of a head.
         """
-        classes, leaves, flat = self.classes, leaves_of(y), keras.tree.flatten(heads)
+        classes, leaves, flat = self.classes, leaves_of(y), flatten(heads)
         if classes is None and len(leaves) == len(flat):
             classes = [_learnt(*pair, what) for pair in zip(leaves, flat, strict=True)]
         return Responses(super().learnt(y, what).names, classes)

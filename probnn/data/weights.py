@@ -1,9 +1,9 @@
 """What rows count: weights of classes, and rows that stand for weighted ones."""
 
-import keras
 import numpy as np
 
 from probnn.data.frames import to_numpy
+from probnn.data.nests import flatten
 
 _ROWS = 100_000  # that stand for rows whose weights are in no simple ratio
 
@@ -38,7 +38,7 @@ def class_weights(class_weight, y):
 
 def check_some_count(sample_weight, what="sample_weight"):
     """Raise ValueError if all weights, of all heads, are 0, so that no y was observed."""
-    leaves = keras.tree.flatten(sample_weight)
+    leaves = flatten(sample_weight)
     if leaves and all(leaf is not None and not np.any(to_numpy(leaf)) for leaf in leaves):
         raise ValueError(
             f"Expected {what} to be more than 0 somewhere. Received: 0 everywhere, which says that "

@@ -1,6 +1,5 @@
 """A distribution of tensors, for families that the backend's library lacks."""
 
-import keras
 import numpy as np
 
 
@@ -28,6 +27,8 @@ class OwnDistribution:
 
     def sample(self, size=(), seed=None):
         """Return draws, a tensor of shape (*size, ...), made on the host and without gradient."""
+        import keras
+
         params = {
             k: keras.ops.convert_to_numpy(v).astype("float64") for k, v in self.params.items()
         }

@@ -5,7 +5,6 @@ import inspect
 from abc import ABC
 from typing import ClassVar
 
-import keras
 import numpy as np
 
 from probnn import domains
@@ -148,6 +147,8 @@ class Facts(ABC):
             return raw
         if isinstance(raw, np.ndarray):
             return raw.reshape(*raw.shape[:-1], units, self.size)
+        import keras
+
         return keras.ops.reshape(raw, (*keras.ops.shape(raw)[:-1], units, self.size))
 
     # ---- raw values and parameters ------------------------------------------------------------

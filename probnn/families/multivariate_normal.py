@@ -1,6 +1,5 @@
 """The multivariate normal distribution."""
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -23,6 +22,8 @@ def unpacked(packed, units):
         matrix = np.zeros((*packed.shape[:-1], units, units), dtype=packed.dtype)
         matrix[..., *_rows(units)] = packed
         return matrix
+    import keras
+
     zero, place, rows = 0.0 * packed[..., 0], 0, []
     for i in range(units):
         row = [packed[..., place + j] for j in range(i + 1)]
@@ -161,6 +162,8 @@ class MultivariateNormal(Family):
         matrix = unpacked(scale_tril, self.units)
         if isinstance(matrix, np.ndarray):
             return matrix @ np.swapaxes(matrix, -1, -2)
+        import keras
+
         return matrix @ keras.ops.swapaxes(matrix, -1, -2)
 
     def _log_prob(self, y, loc, scale_tril):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import keras
 import numpy as np
 
 from probnn import backend, domains
@@ -33,6 +32,8 @@ class Increasing(domains.Domain):
         if isinstance(values, np.ndarray):
             ordered = steps.all(axis=-1, keepdims=True)
         else:
+            import keras
+
             ordered = keras.ops.all(steps, axis=-1, keepdims=True)
         return super().contains(values) & ordered
 

@@ -1,9 +1,10 @@
-"""What long work shows meanwhile: a bar where somebody watches, plain lines elsewhere."""
+"""What long work shows meanwhile: one line where somebody watches, plain lines elsewhere."""
 
 import sys
 import time
 
 _PATIENCE = 3.0  # seconds without a word
+_PAUSE = 0.05  # seconds between two
 
 
 def watched():
@@ -19,7 +20,7 @@ def shown(verbose):
 
 
 class Progress:
-    """A bar on work that takes more than a few seconds.
+    """A line on work that takes more than a few seconds, without Keras's bar, which needs Keras.
 
     Parameters
     ----------
@@ -32,23 +33,25 @@ class Progress:
     """
 
     def __init__(self, verbose="auto", unit="iteration", target=None):
-        self._begin = time.monotonic() + (_PATIENCE if verbose == "auto" else 0.0)
+        self._next = time.monotonic() + (_PATIENCE if verbose == "auto" else 0.0)
         self._wanted = watched() if verbose == "auto" else bool(verbose)
-        self._unit, self._target, self._bar = unit, target, None
+        self._unit, self._target, self._width = unit, target, 0
 
     def __call__(self, count, **values):
         """Show that so many are done, and the latest values of what is watched."""
-        if not self._wanted or time.monotonic() < self._begin:
+        is_last = self._width and count == self._target
+        if not self._wanted or (time.monotonic() < self._next and not is_last):
             return
-        import keras
-
-        if self._bar is None:
-            self._bar = keras.utils.Progbar(
-                self._target, unit_name=self._unit, stateful_metrics=[*values]
-            )
-        self._bar.update(count, list(values.items()))
+        self._next = time.monotonic() + _PAUSE
+        of = "" if self._target is None else f"/{self._target}"
+        parts = [f"{self._unit} {count}{of}"]
+        parts += [f"{k}: {v:.4f}" if abs(v) > 1e-3 else f"{k}: {v:.4e}" for k, v in values.items()]
+        line = " - ".join(parts).ljust(self._width)
+        self._width = len(line)
+        whole = count == self._target or not watched()
+        print(line if not watched() else f"\r{line}", end="\n" if whole else "", flush=True)
 
     def close(self):
         """End the line, if there is one that no target has ended."""
-        if self._bar is not None and self._target is None:
+        if self._width and self._target is None and watched():
             print()

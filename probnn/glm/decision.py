@@ -1,14 +1,12 @@
 """The line on which a binary model of two columns is undecided."""
 
+import sys
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from probnn import links
 from probnn.glm.results import Results
-from probnn.networks.affine import collapse
-from probnn.networks.graph import split
 
 
 class DecisionLine(NamedTuple):
@@ -60,7 +58,7 @@ def decision_line(model, x_names=None, level=0.5):
     link = links.get("logit")
     if isinstance(model, Results):
         link, coef = _of_results(model, x_names)
-    elif isinstance(model, keras.Model):
+    elif _is_network(model):
         link, coef = _of_network(model)
     else:
         coef = np.asarray(model, dtype="float64")
@@ -83,6 +81,11 @@ def decision_line(model, x_names=None, level=0.5):
             f"P = {level} is on {where}."
         )
     return DecisionLine(-b0 / b2, -b1 / b2)
+
+
+def _is_network(model):
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(model, keras.Model)
 
 
 def _check_family(family):
@@ -109,6 +112,11 @@ def _of_results(results, x_names):
 
 def _of_network(model):
     """Return the link, and the intercept and the slopes in the units of the input."""
+    import keras
+
+    from probnn.networks.affine import collapse
+    from probnn.networks.graph import split
+
     head, layers, _ = split(model)
     _check_family(head.family)
     shape = model.input_shape if model.built else ()

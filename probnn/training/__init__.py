@@ -1,5 +1,7 @@
 """Training by whole epochs as compiled programs, and what helps when it goes wrong."""
 
+import keras  # noqa: F401 - first, as this may import the models
+
 from probnn.training.callbacks import WeightPath
 from probnn.training.cross_validation import cross_val_score
 from probnn.training.divergence import DivergenceError, DivergenceWarning

@@ -124,7 +124,7 @@ def test_no_family_compiles(case, monkeypatch):
     def compiled(function):
         raise AssertionError("compiled")
 
-    monkeypatch.setattr(backend._module, "compiled", compiled)
+    monkeypatch.setattr(backend._module(), "compiled", compiled)
     monkeypatch.setattr(type(case.family), "_derivatives", lambda self, y, raw: None)
     params, y = case.grid()
     raw = case.family.to_raw(params)
