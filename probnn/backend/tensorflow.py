@@ -271,6 +271,11 @@ def window(order, start, size):
     return tf.slice(order, [0] * (len(order.shape) - 1) + [start], [*order.shape[:-1], size])
 
 
+def copied(values):
+    """Return copies of tensors."""
+    return [tf.identity(value) for value in values]
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     return None

@@ -203,6 +203,11 @@ def many_programs():
     return contextlib.nullcontext()
 
 
+def copied(values):
+    """Return copies of tensors."""
+    return [value.detach().clone() for value in values]
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None

@@ -1,6 +1,5 @@
 """What makes a Keras model probabilistic: it knows its heads, and predicts distributions."""
 
-import contextlib
 import functools
 import itertools
 
@@ -12,6 +11,7 @@ from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.fitting.progress import shown
 from probnn.models.metrics import for_metrics
+from probnn.models.raw import ALL, RawOutputs, error_of
 from probnn.models.saved import Saved
 from probnn.networks.entered import entered
 from probnn.networks.heads import Head
@@ -33,7 +33,7 @@ from probnn.training.new_heads import adapt_to_arrays, adapt_to_stream, first_ro
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 
-class Probabilistic(Saved):
+class Probabilistic(RawOutputs, Saved):
     """What Model and Sequential add to the Keras classes of the same names.
 
     Attributes
@@ -182,7 +182,7 @@ class Probabilistic(Saved):
             class_weight = given.class_weight = columns[1].class_weight(class_weight)
             check_some_count(given)
         given.validation_data = checked_validation(self, given.validation_data, columns)
-        with _error_of(stream, given.validation_data), entered(self):
+        with error_of(stream, given.validation_data), entered(self):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.
                 part = 1.0 if given.validation_data is not None else 1.0 - given.validation_split
@@ -220,7 +220,7 @@ class Probabilistic(Saved):
             else:
                 x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
                 data.check_some_count(sample_weight)
-        with _error_of(stream), backend.many_programs(), entered(self):
+        with error_of(stream), backend.many_programs(), entered(self):
             return super().evaluate(
                 x=x,
                 y=y,
@@ -278,9 +278,7 @@ class Probabilistic(Saved):
 
     def predict_on_batch(self, x):
         """Return the mean of every row's distribution, for one batch."""
-        x = read_inputs(self, x)
-        with entered(self):
-            raw = _map(_host_float64, super().predict_on_batch(x))
+        raw = self._predict_raw(x, batch_size=ALL, verbose=0)
         return _map(lambda head, values: head.mean(values), self.heads, raw)
 
     def predict_params(self, x, **kwargs):
@@ -348,6 +346,40 @@ class Probabilistic(Saved):
             each = [believed() for _ in range(passes)]
         return _map(lambda *members: PooledPredictive(members), *each)
 
+    def predict_distribution_on_batch(self, x):
+        """Return what the model believes about the y of every row, for one batch: without delay.
+
+        Parameters
+        ----------
+        x : array_like, or a list, tuple or dict of them
+            As in `predict`; all rows are one batch.
+
+        Returns
+        -------
+        Predictive
+            As `predict_distribution` returns.
+
+        Raises
+        ------
+        ValueError
+            As `predict`.
+
+        Notes
+        -----
+        Several threads may ask one model, which answers one after the other. A number of rows that
+        is new to the model may mean that its program is compiled once more.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, probnn as pn
+        >>> model = pn.Sequential([keras.Input((2,)), pn.Head("bernoulli")])
+        >>> model.set_weights([np.array([[0.3], [0.1]]), np.array([1.0])])
+        >>> d = model.predict_distribution_on_batch(np.array([[1.0, 2.2]]))
+        >>> d.mean().round(6).tolist()
+        [0.820538]
+        """
+        return self.predict_distribution(x, batch_size=ALL, verbose=0)
+
     def distribution(self, x, **kwargs):
         """Return the backend's own distribution object for the rows of x.
 
@@ -372,16 +404,6 @@ class Probabilistic(Saved):
             raw,
         )
 
-    def _predict_raw(self, x, verbose="auto", **kwargs):
-        stream = None
-        if streams.is_stream(x):
-            stream = streams.Frames(self.heads, (self.input_columns, data.Responses()))
-            x = stream.read(x)
-        else:
-            x = read_inputs(self, x)
-        with _error_of(stream), backend.many_programs(), entered(self):
-            return _map(_host_float64, super().predict(x, verbose=shown(verbose), **kwargs))
-
 
 def check_no_inner(model, heads):
     """Raise if a head feeds other layers."""
@@ -396,20 +418,3 @@ def check_no_inner(model, heads):
 
 def _loss_of(head):
     return NegativeLogLikelihood(head.family, check=False, dtype=head.variable_dtype)
-
-
-def _host_float64(raw):
-    return np.asarray(raw, dtype="float64")
-
-
-@contextlib.contextmanager
-def _error_of(*sources):
-    """Raise what a check of a stream raised, in place of how a backend's pipeline reports it."""
-    try:
-        yield
-    except Exception:
-        for source in sources:
-            error = getattr(source, "error", None)
-            if error is not None:
-                raise error from None
-        raise

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from probnn import _files, data
-from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5
+from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5, without_tensorflow
 from probnn.networks.inputs import know_columns
 
 _COLUMNS = "columns.json"
@@ -45,7 +45,8 @@ class Saved:
         with _one_step(filepath, overwrite, endings) as path:
             if path is not None:
                 overwrite = overwrite or path is not filepath
-                super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
+                with without_tensorflow():
+                    super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, max_shard_size=None):
         """Save the weights as `keras.Model.save_weights` does, but in one step.

@@ -1,12 +1,14 @@
 """Keras's own loops over a model, entered by one thread at a time and left with its variables."""
 
 import contextlib
+import functools
 import os
 import threading
 import weakref
 
 import keras
 
+from probnn import backend
 from probnn.backend import keras_private
 
 _locks, _making = weakref.WeakKeyDictionary(), threading.Lock()
@@ -14,7 +16,7 @@ _began = None  # the process in which a network first ran
 
 
 @contextlib.contextmanager
-def entered(model, kept=None):
+def entered(model, kept=None, variables=keras_private.variables):
     """Let Keras fit, evaluate or predict: whatever ends it, the model has its variables.
 
     On JAX Keras takes the variables away while it loops, and gives their memory to the next step:
@@ -27,6 +29,8 @@ def entered(model, kept=None):
     kept : callable, optional
         Returns pairs (variable, value) that are put back where Keras has lost one; by default, the
         values of now.
+    variables : callable
+        Returns those of the model that Keras takes away; to predict, fewer than to fit.
 
     Raises
     ------
@@ -36,8 +40,9 @@ def entered(model, kept=None):
     check_process()
     with _lock_of(model):
         if kept is None and keras_private.takes_variables(model):
-            values = [(v, keras.ops.copy(v.value)) for v in keras_private.variables(model)]
-            kept = values.copy
+            taken = variables(model)
+            values = backend.copied([variable.value for variable in taken])
+            kept = functools.partial(zip, taken, values)
         try:
             yield
         except BaseException:

@@ -64,6 +64,7 @@ def numbers(found):
 METHODS = {
     "predict": lambda model, x, y: model.predict(x, verbose=0),
     "predict_on_batch": lambda model, x, y: model.predict_on_batch(x),
+    "predict_distribution_on_batch": lambda model, x, y: model.predict_distribution_on_batch(x),
     "predict_params": lambda model, x, y: model.predict_params(x, verbose=0),
     "predict_distribution": lambda model, x, y: model.predict_distribution(x, verbose=0),
     "evaluate": lambda model, x, y: model.evaluate(x, y, verbose=0),

@@ -235,6 +235,22 @@ def test_predict_on_batch_gives_means(rng):
     np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), rtol=1e-6)
 
 
+@pytest.mark.backend
+def test_one_batch_takes_no_pipeline(rng, monkeypatch):
+    model = neuron(pn.Head("normal"))
+    x = pd.DataFrame(rng.normal(size=(5, 2)), columns=["a", "b"], index=[7, 5, 3, 2, 1])
+    want = model.heads.to_params(keras.Sequential.predict(model, x.to_numpy(), verbose=0))
+    y = pd.Series(rng.normal(size=5), x.index)
+    monkeypatch.setattr(keras.Sequential, "predict", None)
+    for rows in (slice(None), slice(2, 3)):
+        for ask in (model.predict_distribution_on_batch, model.predict_distribution):
+            found = ask(x[rows])
+            assert found.params.keys() == want.keys()
+            for name, values in found.params.items():
+                np.testing.assert_allclose(values, want[name][rows], rtol=1e-6, atol=1e-6)
+            np.testing.assert_array_equal(found.log_prob(y[rows][::-1]), found.log_prob(y[rows]))
+
+
 def test_frames_in_all_kinds_give_the_same_fit(rng, counter):
     x = rng.normal(size=(60, 2))
     y = rng.poisson(2.0, size=60)

@@ -1,0 +1,79 @@
+"""Raw outputs of a model: what its heads say, of checked x, in float64."""
+
+import contextlib
+import sys
+
+import keras
+import numpy as np
+
+from probnn import backend, data
+from probnn.backend import keras_private
+from probnn.data import streams
+from probnn.fitting.progress import shown
+from probnn.networks.entered import entered
+from probnn.networks.inputs import read_inputs
+
+_map, _flatten = keras.tree.map_structure, keras.tree.flatten
+
+ALL, _BATCH = sys.maxsize, 32  # rows of a batch: all there are, and Keras's own number
+
+
+class RawOutputs:
+    """What Model and Sequential do with x and Keras, before heads make parameters of it."""
+
+    def _predict_raw(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        stream = None
+        if streams.is_stream(x):
+            stream = streams.Frames(self.heads, (self.input_columns, data.Responses()))
+            x = stream.read(x)
+        else:
+            x = read_inputs(self, x)
+            shows_none = verbose in ("auto", 0) and not callbacks
+            if shows_none and steps is None and self._is_one_batch(x, batch_size or _BATCH):
+                return self._predict_on_batch(x)
+        options = {"batch_size": batch_size, "steps": steps, "callbacks": callbacks}
+        with error_of(stream), backend.many_programs(), entered(self, variables=_weights):
+            return _map(_host_float64, super().predict(x, verbose=shown(verbose), **options))
+
+    def _is_one_batch(self, x, most):
+        """Return whether x, as `read_inputs` returns it, are arrays of the same, few rows."""
+        leaves = _flatten(x)
+        return (
+            all(isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biuf" for leaf in leaves)
+            and len({leaf.shape[:1] for leaf in leaves}) == 1
+            and 0 < len(leaves[0]) <= most
+            and keras_private.strategy(self) is None  # whose replicas would all have all rows
+        )
+
+    def _predict_on_batch(self, x):
+        """Return raw outputs for one batch without Keras's pipeline, which takes longer than it."""
+        with backend.many_programs(), entered(self, variables=_weights):
+            return _map(_host_float64, super().predict_on_batch(_map(_in_floatx, x)))
+
+
+def _weights(model):
+    """Return the variables that Keras takes away from a model that predicts."""
+    return model.variables
+
+
+def _in_floatx(leaf):
+    """Return an array in the floats that Keras's pipeline has, for one program to take both."""
+    is_floats = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+    return leaf.astype(keras.config.floatx(), copy=False) if is_floats else leaf
+
+
+def _host_float64(raw):
+    return np.asarray(raw, dtype="float64")
+
+
+@contextlib.contextmanager
+def error_of(*sources):
+    """Raise what a check of a stream raised, in place of how a backend's pipeline reports it."""
+    try:
+        yield
+    except Exception:
+        for source in sources:
+            error = getattr(source, "error", None)
+            if error is not None:
+                raise error from None
+        raise
