@@ -226,8 +226,8 @@ def of_others(probs):
     return complement
 
 
-def gamma_tails(a, x):
-    """Return P(G <= x) and P(G > x) of a gamma variable G with shape a and scale 1, in NumPy.
+def gamma_tail(a, x, upper):
+    """Return P(G <= x), or P(G > x), of a gamma variable G with shape a and scale 1, in NumPy.
 
     SciPy's series have no digits in tails of large shapes: there it is the uniform expansion of
     Temme (1979), doi:10.1137/0510071.
@@ -236,19 +236,18 @@ def gamma_tails(a, x):
 
     a, x = np.broadcast_arrays(np.asarray(a, dtype="float64"), np.asarray(x, dtype="float64"))
     with np.errstate(all="ignore"):
+        found = (gammaincc if upper else gammainc)(a, x)
+        if not (a > 1e5).any():
+            return found
         mu = (x - a) / a
         large = (a > 1e5) & (abs(mu) < 0.2)
-        lower, upper = gammainc(a, x), gammaincc(a, x)
-        if not large.any():
-            return lower, upper
         mu, shape = mu[large], a[large]
         eta = np.copysign(np.sqrt(-2.0 * log1p_minus(mu)), mu)
         series = np.polyval(_TEMME[0][::-1], eta) + np.polyval(_TEMME[1][::-1], eta) / shape
         rest = np.exp(-0.5 * shape * eta**2) / np.sqrt(2.0 * np.pi * shape) * series
-        root = eta * np.sqrt(0.5 * shape)
-        lower, upper = np.array(lower), np.array(upper)
-        lower[large], upper[large] = 0.5 * erfc(-root) - rest, 0.5 * erfc(root) + rest
-    return lower[()], upper[()]
+        side, found = 1.0 if upper else -1.0, np.array(found)
+        found[large] = 0.5 * erfc(side * eta * np.sqrt(0.5 * shape)) + side * rest
+    return found[()]
 
 
 def log_factorial_excess(y):

@@ -12,6 +12,8 @@ from probnn.families.base import Family
 from probnn.families.categorical import MultinomialLogit
 from probnn.families.registry import register
 
+_SMALL = 0.1  # a shape whose gamma variables may underflow
+
 
 @dataclass(frozen=True)
 class OpenSimplex(domains.Domain):
@@ -159,11 +161,14 @@ class FrozenDirichlet(FrozenVector):
 
     def _draw(self, rng, size):
         shape = (*size, self._mean.shape[-1])
-        # By logarithms of gamma variables, most of which underflow where alpha is small.
-        with np.errstate(divide="ignore"):
-            logs = np.log(rng.gamma(self.alpha + 1.0, size=shape))
-            logs -= rng.standard_exponential(shape) / self.alpha
-        shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        some = (self.alpha < _SMALL).any(axis=-1)
+        shares = rng.standard_gamma(np.where(some[..., None], 1.0, self.alpha), shape)
+        if some.any():  # by logarithms of gamma variables, most of which underflow
+            alpha = self.alpha[some]
+            with np.errstate(divide="ignore"):
+                logs = np.log(rng.standard_gamma(alpha + 1.0, shares[..., some, :].shape))
+                logs -= rng.standard_exponential(logs.shape) / alpha
+            shares[..., some, :] = np.exp(logs - logs.max(axis=-1, keepdims=True))
         return np.maximum(shares / shares.sum(axis=-1, keepdims=True), 1e-300)
 
     # ---- of each share ----------------------------------------------------------------------

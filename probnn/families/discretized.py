@@ -1,5 +1,6 @@
 """A continuous distribution, rounded to whole numbers."""
 
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -7,10 +8,14 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._frozen.counts import sum_over_counts
+from probnn.families._frozen.tables import streams
 from probnn.families._wrapper import Wrapper
 from probnn.families.registry import get, register
 
 _LEVELS = 65_536  # the most whole numbers, those of 16 bits
+_REST = 1e-30  # probability beyond either end of a sum
+_CHUNK = 1 << 16  # tails held at once
+_LONG = 2_048  # numbers of a row, from which on they are summed by a rule
 
 
 @register
@@ -96,6 +101,9 @@ class Discretized(Wrapper):
         at_high = base._log_sf(0.0 * y + (self.high - 0.5), **linked)
         return m.where(y <= self.low, at_low, m.where(y >= self.high, at_high, between))
 
+    def _crps(self, y, **params):
+        return self.frozen(**params).crps(y)
+
     def _start(self, y):
         moved = np.maximum(y, 0.5) if self.family.support.low == 0.0 else y
         guess = self.family._start(moved)
@@ -123,7 +131,7 @@ class FrozenDiscretized(Frozen):
         The parameters of the continuous distributions.
     """
 
-    discrete = True
+    discrete = stepwise = True
 
     def __init__(self, family, params):
         self.family, self.params = family, params
@@ -156,20 +164,101 @@ class FrozenDiscretized(Frozen):
     def _range(self):
         return float(self.low), float(self.high)
 
+    def _guess(self, p):
+        near = np.clip(np.ceil(self.base.ppf(p) - 0.5), self.low, self.high)
+        return near, near
+
+    def _masses(self, k):
+        # By the nearer tail: in sums it needs no more digits. Some at once.
+        k = k + np.zeros(self.shape)
+        many = np.arange(-1.0, max(1, _CHUNK // max(1, k.size))).reshape(-1, *(1,) * k.ndim)
+        while True:
+            lower, upper = self.cdf(k + many), self.sf(k + many)
+            yield from np.where(lower[:-1] < 0.5, np.diff(lower, axis=0), -np.diff(upper, axis=0))
+            k = k + len(many) - 1.0
+
+    # ---- sums over numbers, from one of them upwards and downwards ---------------------------
+
+    def _sums(self, start, *terms):
+        """Return the sums (m, n) of terms over numbers, of each row around one of its own.
+
+        A term is a pair: of steps j, the tail P(Y > start + j), or P(Y <= start - 1 - j), the one
+        before it, and the side, 1 or -1; and of all numbers, as `sum_over_counts` takes it, where
+        they are many.
+        """
+        start, total = np.ravel(start), np.zeros((len(terms), np.size(start)))
+        with np.errstate(all="ignore"):
+            low, high = (np.ravel(v) for v in (self.base.ppf(_REST), self.base.isf(_REST)))
+        # Also a few where nearly all is at one number, and they make up the sums.
+        low = np.clip(np.minimum(np.floor(low), start - 3.0), self.low, self.high)
+        high = np.clip(np.maximum(np.ceil(high), start + 3.0), self.low, self.high)
+        long = high - low > _LONG
+        for side, width in ((1.0, high - start), (-1.0, start - low)):
+            for rows, wide in streams(np.flatnonzero(~long & (width >= 0)), width + 1.0):
+                part, last = self._of_rows(rows), np.zeros(len(rows))
+                first = start[rows] - (side < 0)
+                for some in range(0, wide, many := max(1, _CHUNK // len(rows))):
+                    j = np.arange(some, min(some + many, wide))[:, None]
+                    tail = (part.sf if side > 0 else part.cdf)(first + side * j)
+                    before = np.concatenate([last[None], tail[:-1]])
+                    for i, (term, _) in enumerate(terms):
+                        total[i, rows] += term(j, tail, before, side).sum(axis=0)
+                    last = tail[-1]
+        if long.any():
+            part = self._of_rows(np.flatnonzero(long))
+            total[:, long] = [sum_over_counts(part, term, start[long]) for _, term in terms]
+        return total.reshape(len(terms), *self.shape)
+
     def _mass(self, k):
         """Return P(Y = k), by the nearer tail: in sums it needs no more digits."""
         lower, upper = self.cdf(k - 1.0), self.cdf(k)
         return np.where(lower < 0.5, upper - lower, self.sf(k - 1.0) - self.sf(k))
 
+    @cached_property
+    def _moments(self):
+        """The mean and the variance."""
+        middle = self.ppf(np.full(self.shape, 0.5))
+        first, second = self._sums(
+            middle,
+            (lambda j, tail, _, side: side * tail, lambda part, k, at: (k - at) * part._mass(k)),
+            (
+                lambda j, tail, *_: (2 * j + 1) * tail,
+                lambda part, k, at: (k - at) ** 2 * part._mass(k),
+            ),
+        )
+        return (middle + first)[()], (second - first**2)[()]
+
     def mean(self):
         """Return the mean."""
-        return sum_over_counts(self, lambda part, k, _: k * part._mass(k))
+        return self._moments[0]
 
     def var(self):
         """Return the variance."""
-        return sum_over_counts(
-            self, lambda part, k, mean: (k - mean) ** 2 * part._mass(k), self.mean()
+        return self._moments[1]
+
+    def entropy(self):
+        """Return the entropy, in nats."""
+        from scipy.special import entr
+
+        middle = self.ppf(np.full(self.shape, 0.5))
+        log_most = self.logpmf(middle)
+        (others,) = self._sums(
+            middle,
+            (
+                lambda j, tail, last, _: np.where(j > 0, entr(last - tail), 0.0),
+                lambda part, k, at: np.where(k == at, 0.0, entr(part._mass(k))),
+            ),
         )
+        return (others - np.exp(log_most) * log_most)[()]
+
+    def crps(self, y):
+        """Return the CRPS: the sum of squares of the lower tails below y, and the upper ones."""
+
+        def square(part, k, y):
+            return np.where(k < y, part.cdf(k), part.sf(k)) ** 2
+
+        y = np.broadcast_to(y, self.shape)
+        return self._sums(y, (lambda j, tail, *_: tail**2, square))[0][()]
 
     def support(self):
         """Return the lowest and the highest number."""

@@ -7,7 +7,7 @@ from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
     by_precision,
     exp_excess,
-    gamma_tails,
+    gamma_tail,
     log_gamma_excess,
     polygamma_excess,
     saturate,
@@ -115,17 +115,17 @@ class FrozenGamma(FrozenScipy):
 
     def cdf(self, y):
         """Return P(Y <= y)."""
-        return self._tails(y)[0]
+        return self._tail(y, False)
 
     def sf(self, y):
         """Return P(Y > y)."""
-        return self._tails(y)[1]
+        return self._tail(y, True)
 
-    def _tails(self, y):
+    def _tail(self, y, upper):
         mean, shape = self.params.values()
         with np.errstate(all="ignore"):
             y = np.asarray(y, dtype="float64")
-            return gamma_tails(shape, np.maximum(y, 0.0) / mean * shape)
+            return gamma_tail(shape, np.maximum(y, 0.0) / mean * shape, upper)
 
     def entropy(self):
         """Return the differential entropy, in nats."""
@@ -147,7 +147,7 @@ class FrozenGamma(FrozenScipy):
         """Return quantiles of large shapes after Newton's steps in the nearer tail."""
         large = (self.params["shape"] > 1e5) & np.isfinite(y) & (y > 0)
         for _ in range(3 if np.any(large) else 0):
-            lower, upper = self._tails(y)
+            lower, upper = self.cdf(y), self.sf(y)
             with np.errstate(all="ignore"):
                 left = np.asarray(p) < 0.5
                 tail = np.where(left, lower, -upper)

@@ -6,7 +6,7 @@ from probnn import backend, domains
 from probnn._quadrature import integral
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
-from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
+from probnn.families._numerics import HALF_LOG_2PI, by_precision, either, saturate
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -125,22 +125,18 @@ class FrozenInverseGaussian(Frozen):
 
     def cdf(self, y):
         """Return P(Y <= y)."""
-        return self._tails(y)[0]
+        return self._tail(y, False)
 
     def sf(self, y):
         """Return P(Y > y)."""
-        return self._tails(y)[1]
+        return self._tail(y, True)
 
-    def _tails(self, y):
+    def _tail(self, y, upper):
         y = np.asarray(y, dtype="float64")
         inside = np.where((y > 0) & (y < np.inf), y, self._mean)
-        log_tails = _log_tails(inside, self._mean, self._shape)
-        low, high = (
-            np.where(y > 0, np.where(y < np.inf, np.exp(t), end), 1.0 - end)
-            for t, end in zip(log_tails, (1.0, 0.0), strict=True)
-        )
-        nan = np.isnan(y)
-        return np.where(nan, np.nan, low)[()], np.where(nan, np.nan, high)[()]
+        found = np.exp(_log_tail(inside, self._mean, self._shape, upper))
+        found = np.where(y > 0, np.where(y < np.inf, found, 1.0 - upper), 1.0 * upper)
+        return np.where(np.isnan(y), np.nan, found)[()]
 
     def ppf(self, p):
         """Return the y with cdf(y) = p."""
@@ -177,39 +173,56 @@ class FrozenInverseGaussian(Frozen):
         return rng.wald(self._mean, self._shape, size)
 
 
-def _log_tails(y, mean, shape):
-    """Return log P(Y <= y) and log P(Y > y)."""
+def _log_tail(y, mean, shape, upper):
+    """Return log P(Y <= y), or log P(Y > y)."""
     from scipy.special import erfcx
 
     rate = np.sqrt(shape / y)
     a, b = rate * (y / mean - 1.0), rate * (y / mean + 1.0)
+
+    # Both have the factor exp(-a^2 / 2), which is exp(2 shape / mean - b^2 / 2).
+    def below(a, b, _):
+        both = erfcx(-_ROOT_HALF * a) + erfcx(_ROOT_HALF * b)
+        return np.log(both) - 0.5 * a**2 - np.log(2.0)
+
+    def above(a, _, rate):
+        difference = _erfcx_difference(_ROOT_HALF * a, _ROOT_HALF * rate)
+        return np.log(difference) - 0.5 * a**2 - np.log(2.0)
+
+    def not_below(*args):
+        return np.log1p(-np.exp(np.minimum(below(*args), -0.1)))
+
+    def not_above(*args):
+        return np.log1p(-np.exp(np.minimum(above(*args), -0.1)))
+
     with np.errstate(all="ignore"):
-        # Both have the factor exp(-a^2 / 2), which is exp(2 shape / mean - b^2 / 2).
-        log_half = -0.5 * a**2 - np.log(2.0)
-        below = np.log(erfcx(-_ROOT_HALF * np.minimum(a, 0.0)) + erfcx(_ROOT_HALF * b)) + log_half
-        first = _ROOT_HALF * np.maximum(a, -1.0)
-        above = np.log(_erfcx_difference(first, _ROOT_HALF * rate)) + log_half
-        log_cdf = np.where(a < 0.0, below, np.log1p(-np.exp(np.minimum(above, -0.1))))
-        log_sf = np.where(a > -1.0, above, np.log1p(-np.exp(np.minimum(below, -0.1))))
-    return log_cdf, log_sf
+        if upper:
+            return either(a > -1.0, above, not_below, a, b, rate)
+        return either(a < 0.0, below, not_above, a, b, rate)
 
 
 def _erfcx_difference(low, half):
     """Return erfcx(low) - erfcx(low + 2 half); if they are near each other, by Gauss's rule."""
     from scipy.special import erfcx
 
-    high = low + 2.0 * half
-
-    def fall(z):
-        inverse = 0.5 / np.square(np.maximum(z, 8.0))
+    def far(z):
+        inverse = 0.5 / np.square(z)
         series = 0.0 * inverse  # of the derivative, where it is the difference of large terms
         for k in range(14, 0, -1):
             series = -(2 * k + 1) * inverse * (1.0 + series)
-        far = 2.0 * inverse * (1.0 + series) / _ROOT_PI
-        return np.where(z > 8.0, far, 2.0 / _ROOT_PI - 2.0 * z * erfcx(np.minimum(z, 8.0)))
+        return 2.0 * inverse * (1.0 + series) / _ROOT_PI
 
-    near = half < 0.15 * np.maximum(high, 1.0)
-    return np.where(near, integral(fall, low, 2.0 * half, 8), erfcx(low) - erfcx(high))
+    def near(z):
+        return 2.0 / _ROOT_PI - 2.0 * z * erfcx(z)
+
+    def by_rule(low, half):
+        return integral(lambda z: either(z > 8.0, far, near, z), low, 2.0 * half, 8)
+
+    def directly(low, half):
+        return erfcx(low) - erfcx(low + 2.0 * half)
+
+    close = half < 0.15 * np.maximum(low + 2.0 * half, 1.0)
+    return either(close, by_rule, directly, low, half)
 
 
 def _solve(family, level, mean, shape, side):
@@ -218,7 +231,7 @@ def _solve(family, level, mean, shape, side):
 
     def tail(x, rows):
         y = np.exp(x)
-        log_tail = _log_tails(y, mean[rows], shape[rows])[side]
+        log_tail = _log_tail(y, mean[rows], shape[rows], side == 1)
         log_pdf = family.log_density(y, mean=mean[rows], shape=shape[rows])
         return log_tail, (1.0 - 2.0 * side) * np.exp(log_pdf + x - log_tail)
 

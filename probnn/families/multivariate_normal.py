@@ -3,12 +3,15 @@
 import numpy as np
 
 from probnn import backend, domains
+from probnn._quadrature import tanh_sinh
 from probnn.families._frozen.vector import FrozenVector
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate, spread
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 from probnn.links import Link
+
+_ROWS = 4096  # whose lengths are integrated at once
 
 
 def _rows(units):
@@ -213,6 +216,34 @@ class MultivariateNormal(Family):
         return f"<family multivariate_normal: {self.units} units, loc ({self.links['loc'].name})>"
 
 
+def _mean_length(loc, variance):
+    """Return the mean length of normal vectors of independent numbers, along the last axis.
+
+    Notes
+    -----
+    With L(t) = E exp(-t |X|^2), that of a gamma distribution for each number, E|X| is the integral
+    of (1 - L(t)) t^(-3/2) over t > 0, over 2 sqrt(pi).
+    """
+    shape, d = loc.shape[:-1], loc.shape[-1]
+    square, variance = loc.reshape(-1, d).T ** 2, variance.reshape(-1, d).T
+    size = np.sum(square + variance, axis=0)
+    found = np.sqrt(size)
+    some = np.flatnonzero((size > 0) & (size < np.inf))
+    for rows in np.split(some, range(_ROWS, len(some), _ROWS)):
+        square_, twice = square[:, rows] / size[rows], 2.0 * variance[:, rows] / size[rows]
+        total = np.zeros(len(rows))
+        for node, rest, weight in zip(*tanh_sinh(reach=4.0), strict=True):
+            t, product, fall = node / rest, 0.0, 0.0  # the product of all 1 + t v, less 1
+            for s, v in zip(square_, twice, strict=True):
+                above = t * v
+                product = product + above + product * above
+                fall = fall + t * s / (1.0 + above)
+            gone = -np.expm1(-0.5 * np.log1p(product) - fall)
+            total += weight / (np.sqrt(rest) * node * np.sqrt(node)) * gone
+        found[rows] *= total / (2.0 * np.sqrt(np.pi))
+    return found.reshape(shape)
+
+
 class FrozenMultivariateNormal(FrozenVector):
     """Normal distributions of d numbers in each row.
 
@@ -266,6 +297,13 @@ class FrozenMultivariateNormal(FrozenVector):
     def _draw(self, rng, size):
         noise = rng.standard_normal((*size, self.units))
         return self.loc + (self.tril @ noise[..., None])[..., 0]
+
+    def energy(self, y):
+        """Return the energy score of y, shape (..., d), by the mean lengths of normal vectors."""
+        variance, axes = np.linalg.eigh(self.tril @ np.swapaxes(self.tril, -1, -2))
+        variance = np.maximum(variance, 0.0)
+        gap = ((y - self.loc)[..., None, :] @ axes)[..., 0, :]
+        return _mean_length(gap, variance) - 0.5 * _mean_length(0.0 * gap, 2.0 * variance)
 
     # ---- of each number ---------------------------------------------------------------------
 

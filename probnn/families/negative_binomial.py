@@ -11,7 +11,7 @@ from probnn.families._numerics import (
     HALF_LOG_2PI,
     STIRLING_FROM,
     either,
-    gamma_tails,
+    gamma_tail,
     log1p_minus,
     polygamma_excess,
     stirling_correction,
@@ -268,7 +268,7 @@ class FrozenNegativeBinomial(FrozenCounts):
             return (betaincc if upper else betainc)(1.0 / dispersion, at, 1.0 / (1.0 + odds))
 
         def poisson(at, mean, _):
-            return gamma_tails(at, mean)[0 if upper else 1]
+            return gamma_tail(at, mean, not upper)
 
         def scattered(*args):
             return either(args[1] * args[2] < 1.0, by_failure, by_success, *args)

@@ -8,7 +8,7 @@ from probnn.families._numerics import (
     STIRLING_FROM,
     either,
     exp_excess,
-    gamma_tails,
+    gamma_tail,
     log_factorial_excess,
 )
 from probnn.families._params import Param
@@ -95,12 +95,12 @@ class FrozenPoisson(FrozenCounts):
 
     def cdf(self, k):
         """Return P(Y <= k)."""
-        found = gamma_tails(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])[1]
+        found = gamma_tail(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"], True)
         return np.where(np.asarray(k) < 0, 0.0, np.where(np.isposinf(k), 1.0, found))[()]
 
     def sf(self, k):
         """Return P(Y > k)."""
-        found = gamma_tails(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"])[0]
+        found = gamma_tail(np.maximum(np.floor(k), 0.0) + 1.0, self.params["rate"], False)
         return np.where(np.asarray(k) < 0, 1.0, np.where(np.isposinf(k), 0.0, found))[()]
 
     def mean(self):

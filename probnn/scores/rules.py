@@ -4,7 +4,8 @@ import numpy as np
 
 from probnn.predictive import check_predictive
 
-_DRAWN = 20_000_000  # numbers held at once by a score of draws
+_DRAWN = 200_000  # numbers held at once by a score of draws
+_MANY = 10_000_000  # draws of all rows, by default, from which on each row has fewer
 
 
 def log_score(y, predictive):
@@ -285,7 +286,7 @@ def dawid_sebastiani(y, predictive):
     return np.log(variance) + (y - predictive.mean()) ** 2 / variance
 
 
-def energy(y, predictive, *, draws=1000, seed=0):
+def energy(y, predictive, *, draws=None, seed=0):
     """Return the energy score, the CRPS of vectors.
 
     Parameters
@@ -295,15 +296,18 @@ def energy(y, predictive, *, draws=1000, seed=0):
         number, whose energy score is the CRPS.
     predictive : Predictive
         The distributions of n rows.
-    draws : int
-        How many random vectors of each row stand for its distribution; two or more.
+    draws : int, optional
+        How many random vectors of each row stand for its distribution, where the family has no
+        other way; two or more. By default 1000, and of more than 10,000 rows fewer, 100 from
+        100,000 rows on: the error of the mean score is then smaller still.
     seed : int or numpy.random.Generator
         For the same draws again: models are compared on draws with one seed.
 
     Returns
     -------
     numpy.ndarray, shape (n,)
-        In the units of y. The error of the draws is of order 1 / sqrt(draws).
+        In the units of y. Of the multivariate normal family, to 1e-10 of the typical distance; else
+        the error is that of the draws, of order 1 / sqrt(draws).
 
     Raises
     ------
@@ -312,32 +316,41 @@ def energy(y, predictive, *, draws=1000, seed=0):
 
     Notes
     -----
-    E|X - y| - E|X - X'| / 2: Gneiting and Raftery (2007), doi:10.1198/016214506000001437. X' is the
-    draw before X, so that the time is linear in the number of draws.
+    E|X - y| - E|X - X'| / 2: Gneiting and Raftery (2007), doi:10.1198/016214506000001437. Of draws,
+    X' is the one before X, so that the time is linear in their number.
 
     Examples
     --------
     >>> import numpy as np, probnn as pn
     >>> family = pn.families.MultivariateNormal(2)
     >>> d = pn.Predictive(family, {"loc": np.zeros((1, 2)), "scale_tril": [[1.0, 0.0, 1.0]]})
-    >>> score = pn.scores.energy([[0.0, 0.0]], d, draws=100_000)
-    >>> bool(abs(score[0] - (1 - 0.5**0.5) * np.sqrt(np.pi / 2)) < 0.01)
+    >>> score = pn.scores.energy([[0.0, 0.0]], d)
+    >>> bool(abs(score[0] - (1 - 0.5**0.5) * np.sqrt(np.pi / 2)) < 1e-12)
     True
     """
+    if draws is None:
+        draws = min(max(_MANY // max(len(predictive), 1), 100), 1000)
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 2:
         raise ValueError(f"Expected at least 2 draws. Received: draws={draws!r}.")
     predictive, y = _seen(y, predictive)
     if y.ndim == 1:
         return predictive.crps(y)
+    known = predictive.frozen.energy(y) if predictive.family.vector else None
+    if known is not None:
+        return known
     rng = np.random.default_rng(seed)
     found = np.empty(len(y))
     size = max(1, _DRAWN // (draws * y.shape[-1]))
     for start in range(0, len(y), size):
         rows = slice(start, start + size)
         x = predictive[rows].sample(draws, rng)
-        apart = np.linalg.norm(x - np.roll(x, 1, axis=0), axis=-1)
-        found[rows] = (np.linalg.norm(x - y[rows], axis=-1) - 0.5 * apart).mean(axis=0)
+        apart = _lengths(np.diff(x, axis=0, prepend=x[-1:])).mean(axis=0)
+        found[rows] = _lengths(x - y[rows]).mean(axis=0) - 0.5 * apart
     return found
+
+
+def _lengths(x):
+    return np.sqrt(np.einsum("...d,...d->...", x, x))
 
 
 def _seen(y, predictive):

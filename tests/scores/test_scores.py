@@ -144,33 +144,47 @@ def vectors(rng):
     return pn.Predictive(family, {"loc": rng.normal(size=(N, 2)), "scale_tril": tril})
 
 
-def test_energy_is_that_of_the_ensemble_of_its_draws(rng, vectors):
-    y = rng.normal(size=(N, 2))
-    found = scores.energy(y, vectors, draws=200, seed=3)
-    drawn = vectors.sample(200, np.random.default_rng(3))
+@pytest.fixture
+def shares(rng):
+    mean = rng.dirichlet([2.0, 3.0, 1.0], N)
+    return pn.Predictive(pn.families.Dirichlet(3), {"mean": mean, "precision": np.full(N, 4.0)})
+
+
+def test_energy_is_that_of_the_ensemble_of_its_draws(rng, shares):
+    y = rng.dirichlet([1.0, 1.0, 1.0], N)
+    found = scores.energy(y, shares, draws=200, seed=3)
+    drawn = shares.sample(200, np.random.default_rng(3))
     close(found, sr.es_ensemble(y, drawn, m_axis=0, estimator="akr"))
 
 
-def test_energy_of_one_column_of_draws_tends_to_the_crps(rng):
+def test_energy_of_two_normal_numbers_is_the_mean_crps_of_their_projections(rng, vectors):
+    # |v| is a quarter of the integral of |u v| over the angles of unit vectors u.
+    y, angle = vectors.params["loc"] + rng.normal(size=(N, 2)), np.pi * np.arange(400) / 400
+    u = np.stack([np.cos(angle), np.sin(angle)])
+    covariance = vectors.family.covariance(vectors.params["scale_tril"])
+    scale = np.sqrt(np.einsum("ik,nij,jk->nk", u, covariance, u))
+    each = sr.crps_normal(y @ u, vectors.params["loc"] @ u, scale)
+    close(scores.energy(y, vectors), 0.5 * np.pi * each.mean(axis=1))
+
+
+@pytest.mark.parametrize("other", [1e-9, 0.0])
+def test_energy_of_one_normal_number_beside_a_constant_is_its_crps(rng, other):
     family = pn.families.MultivariateNormal(2)
-    loc = np.column_stack([rng.normal(size=4), np.zeros(4)])
-    d = pn.Predictive(family, {"loc": loc, "scale_tril": np.tile([1.0, 0.0, 1e-9], (4, 1))})
-    y = np.column_stack([rng.normal(size=4), np.zeros(4)])
-    found = scores.energy(y, d, draws=200_000)
-    # E|X - y| - E|X - X'| / 2 has a standard error of about 1.2 / sqrt(200,000) = 0.003.
-    np.testing.assert_allclose(found, sr.crps_normal(y[:, 0], loc[:, 0], 1.0), atol=0.015)
+    loc, y = (np.column_stack([rng.normal(size=4), np.zeros(4)]) for _ in range(2))
+    d = pn.Predictive(family, {"loc": loc, "scale_tril": np.tile([1.0, 0.0, other], (4, 1))})
+    close(scores.energy(y, d), sr.crps_normal(y[:, 0], loc[:, 0], 1.0))
 
 
 def test_energy_of_a_number_is_its_crps(normal, y):
     close(scores.energy(y, normal), sr.crps_normal(y, *normal.params.values()))
 
 
-def test_energy_in_blocks_of_rows_has_every_row(rng, vectors, monkeypatch):
+def test_energy_in_blocks_of_rows_has_every_row(rng, shares, monkeypatch):
     monkeypatch.setattr("probnn.scores.rules._DRAWN", 8_000)
-    y = rng.normal(size=(N, 2))
-    found = scores.energy(y, vectors, draws=1000)
-    again = [scores.energy(y[[i]], vectors[[i]], draws=1000, seed=1)[0] for i in range(N)]
-    np.testing.assert_allclose(found, again, atol=0.5)
+    y = rng.dirichlet([1.0, 1.0, 1.0], N)
+    found = scores.energy(y, shares, draws=1000)
+    again = [scores.energy(y[[i]], shares[[i]], draws=1000, seed=1)[0] for i in range(N)]
+    np.testing.assert_allclose(found, again, atol=0.05)
     assert found.shape == (N,)
 
 

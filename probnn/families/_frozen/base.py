@@ -36,7 +36,7 @@ class Frozen(ABC):
        where a tail may underflow;
     7. `pdf` or `pmf`, `std` and `entropy`, where there is a shorter way;
     8. `_draw(rng, size)`: the default inverts the cdf;
-    9. `parts()`, where it is a mixture.
+    9. `parts()`, where it is a mixture; `energy(y)`, where that of vectors needs no draws.
 
     `_quantile(level, upper)` makes `ppf` and `isf` of `_solve`, which finds quantiles in one tail.
 
@@ -163,6 +163,10 @@ class Frozen(ABC):
     def parts(self):
         """Return the weight and the distribution of each part, if this is a mixture of some."""
         return [(1.0, self)]
+
+    def energy(self, y):
+        """Return the energy score of vectors y, if it needs no draws; else None."""
+        return None
 
     # ---- quantiles from their nearer tail ---------------------------------------------------
 

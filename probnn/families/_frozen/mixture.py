@@ -1,17 +1,19 @@
 """SciPy-like functions of finite mixtures, in NumPy."""
 
+from functools import cached_property
+
 import numpy as np
 
-from probnn._quadrature import integral
+from probnn._quadrature import adaptive
 from probnn.families._frozen.base import Frozen
 from probnn.families._frozen.tables import from_tables
 
-_CHUNK = 1_000_000  # densities held at once in an integral
+_CHUNK = 1 << 18  # panels held at once in an integral
 _WORTH = 2_000  # densities from which on it pays to make SciPy's distributions anew without them
 
-# Levels whose quantiles, from either end, cut the line into panels on which every component's cdf
-# is smooth; what lies outside of them is nothing to float64.
-_LEVELS = np.array([1e-18, 1e-15, 1e-12, 1e-10, *10.0 ** np.arange(-8, 0), 0.03, 0.2, 0.3, 0.5])
+# Levels whose quantiles, from either end, cut the line into the first panels of integrals; what
+# lies outside of them is nothing to float64.
+_LEVELS = (1e-18, 1e-4, 0.5)
 
 
 class FrozenMixture(Frozen):
@@ -31,10 +33,18 @@ class FrozenMixture(Frozen):
         weights = np.asarray(weights, dtype="float64")
         shape = np.broadcast_shapes(weights.shape, *map(np.shape, params.values()))
         self.family, self.discrete, self.shape = family, family.discrete, shape[:-1]
-        self.weights = np.broadcast_to(weights / weights.sum(axis=-1, keepdims=True), shape)
-        self.params = {name: np.broadcast_to(values, shape) for name, values in params.items()}
-        self.components = family.frozen(**self.params)
-        self.stepwise = getattr(self.components, "stepwise", False)
+        self.weights = _by_component(weights / weights.sum(axis=-1, keepdims=True), shape)
+        self.params = {name: _by_component(values, shape) for name, values in params.items()}
+
+    @cached_property
+    def components(self):
+        """The distributions of all components."""
+        return self.family.frozen(**self.params)
+
+    @property
+    def stepwise(self):
+        """Whether the probability of a count is soon known from that of the one before."""
+        return getattr(self.components, "stepwise", False)
 
     def _average(self, values):
         """Return the mean over components, whatever those of weight 0 have."""
@@ -67,21 +77,24 @@ class FrozenMixture(Frozen):
 
     # ---- densities and tails ----------------------------------------------------------------
 
+    def _logs(self, y):
+        return self.family.log_density(np.asarray(y)[..., None], **self.params)
+
     def pdf(self, y):
         """Return the density."""
-        return self._average(self.components.pdf(np.asarray(y)[..., None]))
+        return self._average(np.exp(self._logs(y)))
 
     def pmf(self, y):
         """Return P(Y = y)."""
-        return self._average(self.components.pmf(np.asarray(y)[..., None]))
+        return self._average(np.exp(self._logs(y)))
 
     def logpdf(self, y):
         """Return the logarithm of the density."""
-        return self._log_average(self.components.logpdf(np.asarray(y)[..., None]))
+        return self._log_average(self._logs(y))
 
     def logpmf(self, y):
         """Return log P(Y = y)."""
-        return self._log_average(self.components.logpmf(np.asarray(y)[..., None]))
+        return self._log_average(self._logs(y))
 
     def cdf(self, y):
         """Return P(Y <= y)."""
@@ -190,33 +203,45 @@ class FrozenMixture(Frozen):
         bound = self.support()[0]
         margin = 1e-9 * np.maximum(np.maximum(abs(low), abs(high)), high - low)
         low, high = np.maximum(low - margin, bound), high + margin
+        relative = not upper and bool(np.all(bound == 0.0))  # log F is smoother in log(y) there
         found, last, rows, part = x.copy(), high - low, np.arange(len(x)), self
+        moved, before = np.full(len(x), np.inf), np.full(len(x), np.inf)
         for _ in range(200):
             tail, density = (part.sf if upper else part.cdf)(x), part.pdf(x)
             with np.errstate(all="ignore"):
                 gap = np.log(tail / level)
                 above = (gap > 0) != upper
                 low, high = np.where(above, low, x), np.where(above, x, high)
-                step = (gap if upper else -gap) * tail / density
-                newton = x + step
-                good = (newton >= low) & (newton <= high) & (abs(step) < 0.5 * last)
-                wide = (bound == 0) & (high > 4.0 * low)
+                unit = x if relative else 1.0
+                slope = unit * density / tail
+                step = (gap if upper else -gap) / slope
+                newton = x * np.exp(step) if relative else x + step
+                inside = (newton >= low) & (newton <= high)
+                good = inside & (abs(newton - x) < 0.5 * last)
+                wide = (bound == 0) & (relative | (high > 4.0 * low))
                 middle = 0.5 * (low + high)
                 middle = np.where(wide, np.sqrt(np.maximum(low, 1e-300)) * np.sqrt(high), middle)
                 new = np.where(good, newton, middle)
-                done = (tail == level) | (abs(step) <= 2e-16 * abs(x))
-                new = np.where(done, x, new)
+                # Newton's error: half of the square, times how fast the slope changes.
+                error = 0.5 * step**2 * abs(slope - before) / (slope * moved)
+                size = abs(x / unit) + 1.0 / slope
+                right = inside & (abs(step) < 1e-9 * size) & (error < 1e-16 * size)
+                there = (tail == level) | (abs(step * unit) <= 2e-16 * abs(x))
+                new = np.where(there, x, np.where(right, newton, new))
+                done = there | right
                 done |= high - low <= 4e-16 * abs(new)
                 done |= (abs(gap) < 1e-12) & ((high - low) * density < 2e-16 * tail)
             found[rows] = new
             if done.all():
                 break
+            moved, before = abs(np.log(new / x)) if relative else abs(new - x), slope
             last, x = abs(new - x), new
             out = np.count_nonzero(done)
-            if 2 * out > len(done) and out * self.weights.shape[-1] > _WORTH:
+            if 4 * out > len(done) and out * self.weights.shape[-1] > _WORTH:
                 left = ~done
-                last, x, low, high, level, bound, rows = (
-                    values[left] for values in (last, x, low, high, level, bound, rows)
+                last, moved, before, x, low, high, level, bound, rows = (
+                    values[left]
+                    for values in (last, moved, before, x, low, high, level, bound, rows)
                 )
                 part = self._flat(rows)
         return found
@@ -230,23 +255,55 @@ class FrozenMixture(Frozen):
 
     # ---- integrals --------------------------------------------------------------------------
 
-    def _panels(self):
-        """Return points (n, m), in order, between which every component's cdf is smooth."""
+    def _edges(self):
+        """Return points (n, m), in order: quantiles of the components, and of their middles."""
         ends = [side(p) for side in (self.components.ppf, self.components.isf) for p in _LEVELS]
-        ends = np.stack(ends, axis=-1)
+        ends = np.stack(ends[:-1], axis=-1)
         ends = np.where((self.weights > 0)[..., None] & np.isfinite(ends), ends, np.nan)
         ends = ends.reshape(len(ends), -1)
         return np.sort(np.fmin(ends, np.fmax.reduce(ends, axis=-1)[:, None]), axis=-1)
 
-    def _integral(self, integrand):
-        """Return the sums of integrand(mixtures, rows, edges) over panels, a chunk at once."""
-        n = int(np.prod(self.shape))
-        step = max(1, _CHUNK // (2 * len(_LEVELS) * self.weights.shape[-1] ** 2))
+    def _middle(self):
+        """Return a median of a component, and the largest distance of one to a quartile."""
+        middle, upper = (self.components.isf(p) for p in (0.5, 0.25))
+        some = self.weights > 0
+        unit = np.where(some, upper - middle, 0.0).max(axis=-1)
+        return np.where(some, middle, -np.inf).max(axis=-1), np.where(unit > 0, unit, 1.0)
+
+    def _integral(self, integrand, y=None):
+        """Return the integrals of integrand(mixtures, x, y), cut at y, some rows at once.
+
+        Of positive numbers in log(x), near 0 of which densities may have any power; else in
+        asinh(x) of a moved and stretched x: tails may be those of a power.
+        """
+        n, positive = int(np.prod(self.shape)), self._is_positive()
+        panels = 2 * len(_LEVELS) * self.weights.shape[-1]
+        step = max(1, _CHUNK // panels)
         total = np.empty(n)
         for first in range(0, n, step):
-            rows = np.arange(first, min(first + step, n))
-            part = self._flat(rows)
-            total[rows] = integrand(part, rows, part._panels()).sum(axis=-1)
+            part = self._flat(np.arange(first, min(first + step, n)))
+            edges, beyond, at = part._edges(), 0.0, None
+            if y is not None:
+                at = np.clip(y[first : first + step], edges[:, 0], edges[:, -1])
+                beyond = abs(y[first : first + step] - at)
+                edges = np.sort(np.column_stack([edges, at]), axis=-1)
+
+            middle, unit = part._middle()
+
+            def function(rows, u, part=part, at=at, middle=middle, unit=unit):
+                if positive:
+                    x = slope = np.exp(u)
+                else:
+                    x = middle[rows] + unit[rows] * np.sinh(u)
+                    slope = unit[rows] * np.cosh(u)
+                at = None if at is None else at[rows]
+                return slope * integrand(part._flat(rows), x, at)
+
+            if positive:
+                edges = np.log(np.maximum(edges, 1e-300))
+            else:
+                edges = np.arcsinh((edges - middle[:, None]) / unit[:, None])
+            total[first : first + step] = adaptive(function, edges) + beyond
         return total.reshape(self.shape)[()]
 
     def entropy(self):
@@ -255,40 +312,12 @@ class FrozenMixture(Frozen):
 
         if self.discrete:
             return super().entropy()
-        positive = self._is_positive()
-
-        def over_panels(part, rows, edges):
-            def at(x):
-                return entr(part.pdf(x.T).T)
-
-            if not positive:
-                return integral(at, edges[:, :-1], np.diff(edges))
-            # In log(y): densities may have any power of y near 0.
-            edges = np.log(np.maximum(edges, 1e-300))
-            return integral(lambda x: np.exp(x) * at(np.exp(x)), edges[:, :-1], np.diff(edges))
-
-        return self._integral(over_panels)
+        return self._integral(lambda part, x, _: entr(part.pdf(x)))
 
     def crps(self, y):
         """Return the CRPS of continuous mixtures: the integral of (cdf(x) - 1{y <= x})^2."""
         y = np.broadcast_to(y, self.shape).ravel()
-        power = 5 if self._is_positive() else 1  # the cdf may be as any power of y near 0
-
-        def over_panels(part, rows, edges):
-            inside = np.clip(y[rows], edges[:, 0], edges[:, -1])
-            edges = np.sort(np.column_stack([edges, inside]), axis=-1)
-            width = np.diff(edges)
-
-            def at(s):
-                x = edges[:, :-1] + width * s**power
-                gap = part.cdf(x.T).T - (x >= inside[:, None])
-                return power * s ** (power - 1) * width * gap**2
-
-            found = integral(at, 0.0, 1.0)
-            found[:, 0] += abs(y[rows] - inside)
-            return found
-
-        return self._integral(over_panels)
+        return self._integral(lambda part, x, y: np.where(x < y, part.cdf(x), part.sf(x)) ** 2, y)
 
     def _is_positive(self):
         return np.all(self.support()[0] == 0)
@@ -304,3 +333,9 @@ class FrozenMixture(Frozen):
             for name, v in self.params.items()
         }
         return self.family.frozen(**params).rvs(size=size, random_state=rng)
+
+
+def _by_component(values, shape):
+    """Return (..., K) values with all rows of a component in a line: NumPy is then fast."""
+    values = np.moveaxis(np.broadcast_to(values, shape), -1, 0)
+    return np.moveaxis(np.ascontiguousarray(values), 0, -1)

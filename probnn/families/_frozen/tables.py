@@ -4,7 +4,7 @@ import numpy as np
 
 _CHUNK = 1 << 18  # numbers of a table
 _ROWS = 8192  # rows at once, of sums without one
-_NEAR = 64.0  # a table whose first quantile is below begins at 0
+_NEAR = 64.0  # a table whose first quantile is less above the lowest count begins there
 _SURE = 1e-9  # levels nearer to 0 or 1 need more digits than a cumulative table has
 _TIE = 1e-12  # nor has it those that tell which side of so near a level a probability is
 # A count of a table takes about 10 + 3 L units of time, L levels without it about 4000 L.
@@ -39,7 +39,8 @@ def cumulative(frozen, low, count):
     """
     table = np.empty((1 << int(count).bit_length(), *frozen.shape))
     table[count + 1 :] = np.inf
-    table[0] = np.where(low > 0, frozen.cdf(low - 1.0), 0.0) if (low > 0).any() else 0.0
+    some = low > frozen.support()[0]
+    table[0] = np.where(some, frozen.cdf(low - 1.0), 0.0) if some.any() else 0.0
     for j, mass in zip(range(count), frozen._masses(low), strict=False):
         np.add(table[j], mass, out=table[j + 1])
     return table
@@ -67,8 +68,9 @@ def tabled(frozen, p):
         ends = np.where(sure, p, 0.5)
         first = np.ravel(frozen._guess(ends.min(axis=0).reshape(frozen.shape))[0])
         last = np.ravel(frozen._guess(ends.max(axis=0).reshape(frozen.shape))[1])
-        low = np.where(first < _NEAR, 0.0, np.floor(0.98 * first) - 2.0)
-        width = np.ceil(1.05 * last) + 3.0 - low
+        least = np.ravel(np.broadcast_to(frozen.support()[0], frozen.shape))
+        low = np.where(first < least + _NEAR, least, np.floor(first - 0.02 * abs(first)) - 2.0)
+        width = np.ceil(last + 0.05 * abs(last)) + 3.0 - low
         count, level, without = _WORTH
         worth = width * (count + level * len(p)) <= without * len(p)
     for rows, wide in chunks(np.flatnonzero(sure.any(axis=0) & worth), width):

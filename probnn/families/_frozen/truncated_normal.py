@@ -71,19 +71,29 @@ class FrozenTruncatedNormal(Frozen):
     def _log_lower(self, t, z):
         """Return log P(s < t) on the line, where t is z - a."""
         line = self.line
-        far = Truncation(line.positive, False, t, np.log(t)).log_mass - line.log_mass
-        near = _log_between(line.negative, z, t) - self._log_absolute()
-        return np.where(line.far, far, near)
+
+        def far():
+            return Truncation(line.positive, False, t, np.log(t)).log_mass - line.log_mass
+
+        def near():
+            return _log_between(line.negative, z, t) - self._log_absolute()
+
+        return _where(line.far, far, near)
 
     def _log_upper(self, t, z, rest):
         """Return log P(s > t) on the line, where t is z - a, and rest is b - z."""
         line = self.line
         b = line.b
         rest, log_rest = (None, None) if b is None else (rest, np.log(rest))
-        far = Truncation(line.positive + t, False, rest, log_rest).log_mass - line.log_mass
-        far = far - t * (line.positive + 0.5 * t)
-        near = _log_between(z, b, rest) - self._log_absolute()
-        return np.where(line.far, far, near)
+
+        def far():
+            beyond = Truncation(line.positive + t, False, rest, log_rest).log_mass
+            return beyond - line.log_mass - t * (line.positive + 0.5 * t)
+
+        def near():
+            return _log_between(z, b, rest) - self._log_absolute()
+
+        return _where(line.far, far, near)
 
     def _log_absolute(self):
         """Return log P(a < Z < b), where a is not far."""
@@ -101,56 +111,89 @@ class FrozenTruncatedNormal(Frozen):
         return self._quantile(q, upper=True)
 
     def _solve(self, rows, level, upper, other):
-        part = FrozenTruncatedNormal(self.family, self.loc.ravel()[rows], self.scale.ravel()[rows])
-        with np.errstate(all="ignore"):
-            return np.clip(part._solved(level, part.line.flip ^ upper), self.low, self.high)
+        # In groups of one tail and one form of it.
+        group = 2 * (self.line.flip ^ upper) + self.line.far
+        group, found = np.broadcast_to(group, self.shape).ravel()[rows], np.empty(len(rows))
+        for each in np.unique(group):
+            some = group == each
+            with np.errstate(all="ignore"):
+                found[some] = self._of_rows(rows[some])._solved(level[some], bool(each > 1))
+        return np.clip(found, self.low, self.high)
 
     def _solved(self, level, upper):
         """Return the y that has a probability, at most a half, on one side of the line."""
-        from scipy.special import ndtri
-
-        line = self.line
-        a, width = line.a, math.inf if line.width is None else line.width
-        deep = a < _DEEP  # there z is looked for, else the distance t from a
-        # To begin with: without the ratio of Mills's ratios, or without its logarithms.
-        beyond = 0.0 if line.width is None else np.where(line.far, np.exp(-line.gap), 0.0)
-        log_rest = np.where(
-            upper, np.log(beyond + level * (1.0 - beyond)), np.log1p(-level * (1.0 - beyond))
-        )
-        rate = line.positive
-        far = -2.0 * log_rest / (rate + np.sqrt(rate**2 - 2.0 * log_rest))
-        mass = level * np.exp(self._log_absolute())
-        tail = 0.0 if line.width is None else np.exp(NORMAL.log_cdf(-line.b))
-        z = np.where(
-            upper, -ndtri(tail + mass), ndtri(np.exp(NORMAL.log_cdf(line.negative)) + mass)
-        )
-        x = np.where(deep, z, np.where(line.far, far, z - a))
-        # Next to the end the density is that there: nothing is lost beside a.
-        next_to = level / np.exp(line.log_density(0.0, a))
-        x = np.where(~upper & ~deep & (next_to < 1e-6), next_to, x)
-        if line.width is not None:
-            x = np.where(line.narrow, width * np.where(upper, 1.0 - level, level), x)
-        low, high = np.where(deep, a, 0.0), np.where(deep, a + width, width)
-        low, high, x = np.broadcast_arrays(low, high, np.clip(x, low, high))
-        log_level = np.log(level)
+        found, rows, part, ends = np.empty(len(level)), np.arange(len(level)), self, None
+        x = self._near(level, upper)
         for _ in range(60):
-            t, z = np.where(deep, x - a, x), np.where(deep, x, a + x)
-            rest = None if line.b is None else np.where(deep, line.b - x, width - x)
-            log_tail = np.where(upper, self._log_upper(t, z, rest), self._log_lower(t, z))
-            gap = log_tail - log_level
-            right = (gap > 0.0) != upper  # the root is below x
-            low, high = np.where(right, low, x), np.where(right, x, high)
-            step = gap * np.exp(log_tail - line.log_density(t, z))
-            new = np.where(upper, x + step, x - step)
-            # From so near, the error of Newton's step is the square of 1e-9.
-            done = (abs(gap) < 1e-9) | (low == high)
-            middle = np.where(np.isinf(high), 2.0 * x + 1.0, 0.5 * (low + high))
-            new = np.where(done | ((new >= low) & (new <= high)), np.clip(new, low, high), middle)
-            x = new
+            new, *ends, done = part._newton(x, level, upper, *(ends or part._ends()))
+            found[rows] = new
             if done.all():
                 break
-        near = line.bound(self.family) + line.back(self.scale * x)
-        return np.where(deep, self.loc + line.back(self.scale * x), near)
+            left = ~done
+            x, level, rows = new[left], level[left], rows[left]
+            part, ends = part._of_rows(np.flatnonzero(left)), [end[left] for end in ends]
+        line, deep = self.line, self._deep
+        near = line.bound(self.family) + line.back(self.scale * found)
+        return np.where(deep, self.loc + line.back(self.scale * found), near)
+
+    @property
+    def _deep(self):
+        """Where z is looked for, else the distance t from a."""
+        return self.line.a < _DEEP
+
+    def _ends(self):
+        """Return the ends of what is looked for."""
+        a, width = self.line.a, math.inf if self.line.width is None else self.line.width
+        low, high = np.where(self._deep, a, 0.0), np.where(self._deep, a + width, width)
+        return np.broadcast_arrays(low, high)
+
+    def _near(self, level, upper):
+        """Return what to begin with: what rounding leaves of the closed form."""
+        from scipy.special import ndtri, ndtri_exp
+
+        line, deep = self.line, self._deep
+        a, width = line.a, math.inf if line.width is None else line.width
+        beyond = 0.0 if line.width is None else np.where(line.far, np.exp(-line.gap), 0.0)
+        if upper:
+            log_rest = np.log(beyond + level * (1.0 - beyond))
+        else:
+            log_rest = np.log1p(-level * (1.0 - beyond))
+        rate = line.positive
+        # Far out as if the ratio of Mills's ratios were 1.
+        far = -2.0 * log_rest / (rate + np.sqrt(rate**2 - 2.0 * log_rest))
+        by_normal = -ndtri_exp(NORMAL.log_density(rate) + line.log_mills + log_rest) - rate
+        far = np.where((rate < 1e3) & (by_normal > 0.0), by_normal, far)
+        mass = level * np.exp(self._log_absolute())
+        if upper:
+            tail = 0.0 if line.width is None else np.exp(NORMAL.log_cdf(-line.b))
+            z = -ndtri(tail + mass)
+        else:
+            z = ndtri(np.exp(NORMAL.log_cdf(line.negative)) + mass)
+        x = np.where(deep, z, np.where(line.far, far, z - a))
+        if not upper:  # next to the end the density is that there: nothing is lost beside a
+            next_to = level / np.exp(line.log_density(0.0, a))
+            x = np.where(~deep & (next_to < 1e-6), next_to, x)
+        if line.width is not None:
+            x = np.where(line.narrow, width * (1.0 - level if upper else level), x)
+        low, high = self._ends()
+        return np.clip(x, low, high)
+
+    def _newton(self, x, level, upper, low, high):
+        """Return x after a step within its bracket, the bracket, and whether x is right."""
+        line, deep = self.line, self._deep
+        t, z = np.where(deep, x - line.a, x), np.where(deep, x, line.a + x)
+        rest = None if line.b is None else np.where(deep, line.b - x, line.width - x)
+        log_tail = self._log_upper(t, z, rest) if upper else self._log_lower(t, z)
+        gap = log_tail - np.log(level)
+        right = (gap > 0.0) != upper  # the root is below x
+        low, high = np.where(right, low, x), np.where(right, x, high)
+        step = gap * np.exp(log_tail - line.log_density(t, z))
+        new = x + step if upper else x - step
+        # From so near, the error of Newton's step is the square of 1e-9.
+        done = (abs(gap) < 1e-9) | (low == high)
+        middle = np.where(np.isinf(high), 2.0 * x + 1.0, 0.5 * (low + high))
+        inside = done | ((new >= low) & (new <= high))
+        return np.where(inside, np.clip(new, low, high), middle), low, high, done
 
     # ---- moments and scores -----------------------------------------------------------------
 
@@ -228,6 +271,13 @@ class FrozenTruncatedNormal(Frozen):
         below = integral(lambda s: part(0.0, s) ** 2, 0.0, t, 10)
         above = integral(lambda s: part(s, width - s) ** 2, t, width - t, 10)
         return (below + above) / mass**2
+
+
+def _where(chosen, first, second):
+    """Return first() where chosen, else second(): without the one that none wants."""
+    if chosen.all():
+        return first()
+    return np.where(chosen, first(), second()) if chosen.any() else second()
 
 
 def _log_between(low, high, width):
