@@ -5,7 +5,7 @@ import numpy as np
 from probnn._quadrature import gauss_legendre, tanh_sinh
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import solve_tail
-from probnn.families._numerics import gamma_tails, log1p_minus, log_factorial_excess
+from probnn.families._numerics import gamma_tail, log1p_minus, log_factorial_excess
 
 _CHUNK = 1_000_000  # terms held at once in a sum
 _FEW = 0.1  # a rate of jumps below which most y are 0
@@ -116,7 +116,7 @@ class FrozenTweedie(Frozen):
             weight = step[index] * np.exp(_log_poisson(j, lam))
             value = tail(a, at)
             if (large := a > _LARGE).any():
-                value[large] = gamma_tails(a[large], at[large])[1 if upper else 0]
+                value[large] = gamma_tail(a[large], at[large], upper)
             totals[0, rows] = np.add.reduceat(weight * value, starts)
             if more:
                 slope = a * np.exp(_log_poisson(a, at))
