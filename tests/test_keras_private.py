@@ -129,16 +129,17 @@ def test_keras_computes_in_float64_where_it_is_told_so():
 
 
 @pytest.mark.backend
-@pytest.mark.backend
 @pytest.mark.skipif(backend.name == "tensorflow", reason="there it is imported")
-def test_configurations_are_told_without_importing_tensorflow():
-    code = """
+def test_configurations_are_told_without_importing_tensorflow(tmp_path):
+    code = f"""
 import sys
 import keras
+import probnn as pn
 from probnn.backend import keras_private
 layer = keras.layers.Dense(2)
 with keras_private.without_tensorflow():
     told = keras.saving.serialize_keras_object(layer)
+pn.Sequential([keras.Input((1,)), pn.Head("normal")]).save({str(tmp_path / "model.keras")!r})
 assert "tensorflow" not in sys.modules
 assert keras.saving.serialize_keras_object(layer) == told
 """
