@@ -263,7 +263,7 @@ def program(function, variables):
         if slow is None:
             slow = _slow_in_loops(compiled.trace(values, arguments).jaxpr)
         if slow:  # a part takes the memory of the values that it is given: the first one, of copies
-            with _running([jax.numpy.copy(value) for value in values]):
+            with _running(copied(values)):
                 result = function(*arguments)
                 values = jax.block_until_ready(_here.values)
         else:

@@ -86,7 +86,7 @@ class Epochs:
 
     def keep(self):
         """Take the state of now for one that is good."""
-        self._good = [ops.copy(v.value) for v in self._program.trainee.kept]
+        self._good = backend.copied([v.value for v in self._program.trainee.kept])
 
     def run(self, orders, first, last, validate, most):
         """Run the steps `first` to `last` of each of some epochs.
@@ -169,8 +169,7 @@ class Program:
 
     def _run(self, data, validation, orders, validate, epochs, first, last, good, finite):
         variables = self.trainee.variables
-        orders, validate = ops.convert_to_tensor(orders), ops.convert_to_tensor(validate)
-        size = self.batch_size
+        orders, size = ops.convert_to_tensor(orders), self.batch_size
 
         def epoch(e, carry):
             order = ops.take(orders, e, axis=0)
@@ -188,9 +187,9 @@ class Program:
                     self._train(data, order[..., self.steps * size :])
                 return self._end(e, carry, validation, validate)
 
-            backend.loop(variables, 0, ops.cast(first == 0, "int32"), begin, ())
+            backend.loop(variables, 0, first == 0, begin, ())
             backend.loop(variables, first, last, step, ())
-            return backend.loop(variables, 0, ops.cast(last == self.steps, "int32"), end, carry)
+            return backend.loop(variables, 0, last == self.steps, end, carry)
 
         names = dict(self.names)
         if validation is not None:
@@ -204,12 +203,11 @@ class Program:
         """Record the results of an epoch, keep its weights if they are good, and validate."""
         good, finite, logs = self._close(e, carry)
         if validation is not None:
-            flag = ops.cast(ops.take(validate, e, axis=0), "int32")
 
             def check(_, logs):
                 return self._record(logs, e, self._validate(validation))
 
-            logs = backend.loop(self.trainee.variables, 0, flag, check, logs)
+            logs = backend.loop(self.trainee.variables, 0, validate[e], check, logs)
         return good, finite, logs
 
     def _closed(self, e, carry):
