@@ -85,6 +85,8 @@ def get(identifier):
     >>> float(pn.links.get("logit").inverse(0.0))
     0.5
     """
+    if type(identifier) is str and identifier in LINKS:
+        return LINKS[identifier]
     if isinstance(identifier, Link):
         return identifier
     name, config = identifier, {}

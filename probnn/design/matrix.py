@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from probnn._parallel import share
+from probnn.data.tables import constant_columns
 
 _ALL = slice(None)
 
@@ -38,6 +39,11 @@ class Design:
 
     def __len__(self):
         return self.shape[0]
+
+    @cached_property
+    def constants(self):
+        """The indices of columns that have one value."""
+        return constant_columns(self.toarray())
 
     def dot(self, b, rows=_ALL):
         """Return X b, (m,) of b (p,), or (m, k) of b (p, k)."""

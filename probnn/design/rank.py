@@ -1,15 +1,14 @@
 """Whether the columns of a design are independent."""
 
 import numpy as np
+from scipy.linalg import qr
+from scipy.linalg.lapack import dpotrf
 
 from probnn._parallel import one_blas_thread
 
 
 def check_rank(design, names, what="X", seed=0):
     """Raise ValueError, naming columns, if the columns of a `Design` are linearly dependent."""
-    from scipy.linalg import qr
-    from scipy.linalg.lapack import dpotrf
-
     n, p = design.shape
     if n < p:
         raise ValueError(

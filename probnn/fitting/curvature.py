@@ -1,7 +1,9 @@
-"""A Hessian that solvers divide by, positive definite or made so."""
+"""A Hessian that solvers divide by, positive definite or made so; factors of rows."""
+
+import functools
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dgeqrf, dpotrf, dpotrs, dtrtri
 
 
 class Curvature:
@@ -53,3 +55,14 @@ class Curvature:
     def inverse_root(self):
         """Return a matrix R with R R' = H^-1."""
         return dtrtri(self.factor, lower=1)[0].T
+
+
+def triangle(x):
+    """Return the triangle R (p, p) of the factorisation x = QR of rows (n, p), n >= p."""
+    p = x.shape[1]
+    return np.where(_upper(p), dgeqrf(x, lwork=32 * p)[0][:p], 0.0)
+
+
+@functools.lru_cache(maxsize=32)
+def _upper(p):
+    return np.tri(p, dtype=bool).T

@@ -7,9 +7,12 @@ the precision: of the augmented system, where columns are not far from dependent
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
 
 from probnn._parallel import share
 from probnn.design.matrix import Dense
+from probnn.fitting.curvature import triangle
 from probnn.fitting.optimum import Optimum
 
 _NUMBERS = 32_768  # of x, taken at once
@@ -110,8 +113,6 @@ def lstsq(x, y, max_iterations=20):
     >>> lstsq(x, [3.0, 5.0, 7.0, 9.0]).coef.tolist()
     [1.0, 2.0]
     """
-    from scipy.linalg import lapack, qr
-
     x, y = np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(
@@ -132,11 +133,11 @@ def lstsq(x, y, max_iterations=20):
         zero = int(np.argmin(norms))
         raise ValueError(f"Expected no column of zeros. Received: column {zero}. Leave it out.")
     power = -np.frexp(norms)[1]
-    r, failed = lapack.dpotrf(np.ldexp(gram, power[:, None] + power)) if many else (None, True)
+    r, failed = dpotrf(np.ldexp(gram, power[:, None] + power)) if many else (None, True)
     singular = None if failed else _singular(r)
     if failed or singular[0] > _WELL * singular[-1]:
         scaled = x * np.ldexp(1.0, power)
-        r = np.linalg.qr(scaled, mode="r")
+        r = triangle(scaled)
         singular = _singular(r)
     if singular[-1] <= singular[0] * np.finfo(np.float64).eps:
         raise ValueError(
@@ -148,11 +149,11 @@ def lstsq(x, y, max_iterations=20):
         coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
         coef = np.ldexp(coef, power)
     else:
-        coef = np.ldexp(lapack.dpotrs(r, np.ldexp(x.T @ y, power))[0], power)
+        coef = np.ldexp(dpotrs(r, np.ldexp(x.T @ y, power))[0], power)
         residuals = _residuals_of_many(x, y, coef, power) if many else _residuals(x, y, coef)
-        step = np.ldexp(lapack.dpotrs(r, np.ldexp(x.T @ residuals, power))[0], power)
+        step = np.ldexp(dpotrs(r, np.ldexp(x.T @ residuals, power))[0], power)
         coef, residuals = coef + step, residuals - x @ step
-    root = lapack.dtrtri(r)[0]
+    root = dtrtri(r)[0]
     inverse = root @ root.T
     if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
@@ -171,8 +172,6 @@ def _refine(x, y, z, q, r, max_iterations):
 
     With z = 0 that is least squares; with y = 0 and z a unit vector, b is a column of (X'X)^-1.
     """
-    from scipy.linalg import solve_triangular
-
     inner = q.T @ y + solve_triangular(r, z, trans="T", check_finite=False)
     coef = solve_triangular(r, inner, check_finite=False)
     residuals = y - q @ inner

@@ -5,6 +5,7 @@ more so: one constraint per row, of which a small subset nearly always decides.
 """
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 _NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
 _TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
@@ -142,8 +143,6 @@ def _newton_proves_overlap(side, x, steps=8):
     0 where the side is 0 (Stiemke 1915, doi:10.1007/BF01458223). With s a step, the residuals less
     their change along it are such weights, if their signs are right; the columns are independent.
     """
-    from scipy.linalg.lapack import dpotrf, dpotrs
-
     bound, b = side != 0, np.zeros(x.shape[1])
     x = x / np.sqrt((x**2).sum(axis=0))
     for _ in range(steps):

@@ -7,7 +7,7 @@ import numpy as np
 from probnn import families, links
 from probnn.data.columns import Columns
 from probnn.data.frames import index_of
-from probnn.data.tables import constant_columns, is_labelled
+from probnn.data.tables import is_labelled
 from probnn.design.rank import check_rank
 from probnn.fitting import overlap, separation
 from probnn.fitting.curvature import Curvature
@@ -425,11 +425,11 @@ class GLM(Specification):
         for a, (x, where) in enumerate(zip(rows.designs, likelihood.slices, strict=True)):
             if x is None:
                 continue
-            constant = constant_columns(x.toarray())
-            target = raw[a] - np.mean(rows.offsets.get(a, 0.0))
-            if constant:
-                start[where.start + constant[0]] = target / x.toarray()[0, constant[0]]
-            elif np.any(target):
+            target = raw[a] - (np.mean(rows.offsets[a]) if a in rows.offsets else 0.0)
+            if x.constants:
+                first = x.constants[0]
+                start[where.start + first] = target / x.toarray(slice(1))[0, first]
+            elif target != 0.0:
                 start[where] = Curvature(x.gram).solve(x.tdot(np.full(len(x), target)))
         return start
 

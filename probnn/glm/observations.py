@@ -40,6 +40,7 @@ class Observations(Source):
     var_weights: np.ndarray | None = None
     trials: np.ndarray | None = None
     frame: object = None
+    _likelihood: Likelihood | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self):
         return len(self.y)
@@ -61,11 +62,9 @@ class Observations(Source):
         counts = self.counts
         if counts is None:
             return self
-        taken = {
-            name: None if values is None else values[counts]
-            for name, values in vars(self).items()
-            if name not in ("designs", "offsets", "frame")
-        }
+        by_row = ("y", "freq_weights", "var_weights", "trials")
+        taken = {name: getattr(self, name) for name in by_row}
+        taken = {name: None if v is None else v[counts] for name, v in taken.items()}
         if self.frame is not None:
             taken["frame"] = self.frame[counts].reset_index(drop=True)
         designs = take_rows(self.designs, counts)
@@ -109,8 +108,12 @@ class Observations(Source):
         return len(self.used) if often is None else float(np.sum(often))
 
     def likelihood(self, family, known):
-        """Return the `Likelihood` of these rows."""
-        return Likelihood(family, self.y, self.designs, known, self.offsets, self.weights)
+        """Return the `Likelihood` of these rows: the last one, if it is asked for again."""
+        last = self._likelihood
+        if last is None or last.family is not family or last.known is not known:
+            columns = (self.y, self.designs, known, self.offsets, self.weights)
+            self._likelihood = Likelihood(family, *columns)
+        return self._likelihood
 
 
 def _product(a, b):

@@ -14,7 +14,6 @@ from probnn.data.missing import complete_rows
 from probnn.data.source import Gone, Source
 from probnn.data.tables import (
     check_finite,
-    constant_columns,
     has_constant,
     read_column,
     read_design,
@@ -144,11 +143,11 @@ class Specification:
             self.parameter_names += labels
         return y, self._designs(x, {name: z for name, (z, _) in others.items()}), trials
 
-    def _find_constant(self, x):
-        """Settle which column of the location's design (n, p) is the constant."""
-        constant, family = constant_columns(x), self.family
+    def _find_constant(self, design):
+        """Settle which column of the location's design is the constant."""
+        constant, family = design.constants, self.family
         self.constant_index = constant[0] if constant else None
-        self.k_constant = int(bool(constant) or has_constant(x))
+        self.k_constant = int(bool(constant) or has_constant(design.toarray()))
         if self.k_constant and family.location in family.no_intercept:
             which = repr(self.x_names[constant[0]]) if constant else "a combination of columns"
             raise ValueError(
@@ -191,7 +190,7 @@ class Specification:
         rows.frame = origin.frame
         if not len(rows.used):
             raise ValueError("Expected a row whose weights are all above 0. Received: none.")
-        self._find_constant(self.location_design(rows.used).toarray())
+        self._find_constant(self.location_design(rows.used))
         self.data, self.nobs, self.n_used = rows, rows.nobs, len(rows.used)
         if origin.source is not None:
             self.data, self.nobs, self.n_used = origin.source.map(self._of_batch), 0, 0

@@ -1,10 +1,11 @@
 """Covariances of coefficients: from the information, and robust ones from each row's score."""
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri
 
 from probnn.data.alignment import column_of
 from probnn.data.frames import to_numpy
-from probnn.fitting.curvature import Curvature
+from probnn.fitting.curvature import Curvature, triangle
 from probnn.glm.results.rows import variances
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC")
@@ -124,8 +125,6 @@ def inverse_root(hessian, likelihood, coef, weights=None):
     From the QR factorisation of the weighted rows where that is cheap: the matrix itself has the
     square of their condition number.
     """
-    from scipy.linalg.lapack import dtrtri
-
     curvature = Curvature(hessian)
     if curvature.damped:
         raise SingularInformationError(
@@ -140,8 +139,7 @@ def inverse_root(hessian, likelihood, coef, weights=None):
             weights = likelihood.curvatures(coef)[:, a, a]
         if weights.min() >= 0:
             x = likelihood.designs[likelihood.predicted[0]].toarray() * np.sqrt(weights)[:, None]
-            r = np.linalg.qr(x / curvature.scale, mode="r")
-            return dtrtri(r)[0] / curvature.scale[:, None]
+            return dtrtri(triangle(x / curvature.scale))[0] / curvature.scale[:, None]
     return curvature.inverse_root()
 
 
