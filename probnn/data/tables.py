@@ -87,7 +87,7 @@ def read_design(x, what="X"):
             f"Expected columns of {what} with different names. Received: {twice!r} twice."
         )
     check_finite(x, what, names)
-    for j in np.flatnonzero(np.abs(x[0]) < _SMALLEST):
+    for j in (np.abs(x[0]) < _SMALLEST).nonzero()[0]:
         if not x[:, j].any():
             raise ValueError(
                 f"Expected no column of zeros in {what}. Received: {names[j]!r}. Leave it out."
@@ -228,7 +228,7 @@ def check_finite(x, what, names, rows=None):
 
 def constant_columns(x):
     """Return the indices of columns that have one value."""
-    likely = np.flatnonzero((x[:10] == x[0]).all(axis=0))
+    likely = (x[:10] == x[0]).all(axis=0).nonzero()[0]
     return [int(j) for j in likely if (x[:, j] == x[0, j]).all()]
 
 

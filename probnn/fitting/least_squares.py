@@ -68,8 +68,7 @@ class Solution:
     @property
     def condition_number(self):
         """The ratio of the largest to the smallest singular value of X."""
-        singular = _singular(self.inverse_root)
-        return float(singular[0] / singular[-1]) if singular[-1] else float("inf")
+        return _condition(self.inverse_root)
 
 
 def lstsq(x, y, max_iterations=20):
@@ -134,28 +133,27 @@ def lstsq(x, y, max_iterations=20):
         raise ValueError(f"Expected no column of zeros. Received: column {zero}. Leave it out.")
     power = -np.frexp(norms)[1]
     r, failed = dpotrf(np.ldexp(gram, power[:, None] + power)) if many else (None, True)
-    singular = None if failed else _singular(r)
-    if failed or singular[0] > _WELL * singular[-1]:
+    root, condition = (None, np.inf) if failed else _inverse(r)
+    if condition > _WELL:
         scaled = x * np.ldexp(1.0, power)
         r = triangle(scaled)
-        singular = _singular(r)
-    if singular[-1] <= singular[0] * np.finfo(np.float64).eps:
+        root, condition = _inverse(r)
+    if condition * np.finfo(np.float64).eps >= 1.0:
         raise ValueError(
             f"Expected linearly independent columns. Received: columns whose condition number, "
-            f"scaled, is {singular[0] / singular[-1]:.1e}. Leave columns out, or penalise them."
+            f"scaled, is {condition:.1e}. Leave columns out, or penalise them."
         )
-    if singular[0] > _WELL * singular[-1]:
+    if condition > _WELL:
         q, r = qr(scaled, mode="economic", check_finite=False)
         coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
-        coef = np.ldexp(coef, power)
+        coef, root = np.ldexp(coef, power), dtrtri(r)[0]
     else:
         coef = np.ldexp(dpotrs(r, np.ldexp(x.T @ y, power))[0], power)
         residuals = _residuals_of_many(x, y, coef, power) if many else _residuals(x, y, coef)
         step = np.ldexp(dpotrs(r, np.ldexp(x.T @ residuals, power))[0], power)
         coef, residuals = coef + step, residuals - x @ step
-    root = dtrtri(r)[0]
     inverse = root @ root.T
-    if n * p**2 <= _EXACT and singular[0] > _ILL * singular[-1]:
+    if n * p**2 <= _EXACT and condition > _ILL:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
         inverse = 0.5 * (np.array(columns) + np.array(columns).T)
     return Solution(
@@ -301,8 +299,17 @@ def _product(a, b):
     return product, lost
 
 
-def _singular(r):
-    return np.linalg.svd(r, compute_uv=False)
+def _inverse(r):
+    """Return the inverse of a triangle, and its condition number, or a bound of a small one."""
+    root, failed = dtrtri(r)
+    bound = np.inf if failed else np.sqrt(np.vdot(r, r) * np.vdot(root, root))
+    return root, bound if bound <= _WELL else _condition(r)
+
+
+def _condition(r):
+    """Return the ratio of the largest to the smallest singular value."""
+    singular = np.linalg.svd(r, compute_uv=False)
+    return float(singular[0] / singular[-1]) if singular[-1] else float("inf")
 
 
 def _split(a):

@@ -186,7 +186,7 @@ class Results(GoodnessOfFit, Hypotheses):
         else:
             root = self._bread_root
             cov = root @ self._meat(root) @ root.T
-        return cov * np.outer(slope, slope)
+        return slope[:, None] * cov * slope
 
     @property
     def cov_raw(self):
@@ -245,7 +245,7 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def bse(self):
         """Standard errors of the estimates."""
-        return self._labels.params(np.sqrt(np.diag(self._cov)))
+        return self._labels.params(np.sqrt(self._cov.diagonal()))
 
     @property
     def tvalues(self):
