@@ -257,7 +257,7 @@ class Family(Facts):
             point = (params[self.scale_parameter] == 0) & (y == middle)
         return np.where(at_end, np.where(point, np.inf, -np.inf), found)
 
-    def derivatives(self, y, raw, second=True):
+    def derivatives(self, y, raw, second=True, columns=None):
         """Return the negative log-likelihood of each row, and its derivatives in the raw values.
 
         Parameters
@@ -268,6 +268,9 @@ class Family(Facts):
             Raw values.
         second : bool
             Whether Hessians are wanted.
+        columns : sequence of int, optional
+            The raw columns whose derivatives are wanted, by default all. Those in others may be
+            anything, and the value may lack terms that depend on y and others alone.
 
         Returns
         -------

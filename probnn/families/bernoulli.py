@@ -61,7 +61,7 @@ class Bernoulli(Family):
             return probs.link.log_inverse((2.0 * y - 1.0) * probs.raw)
         return backend.math(probs.raw).where(y > 0.5, probs.log, probs.log_complement)
 
-    def derivatives(self, y, raw, second=True):
+    def derivatives(self, y, raw, second=True, columns=None):
         """Return what `Family.derivatives` does; y may be a proportion of successes."""
         if self.links["probs"] == get_link("logit") or np.all((y == 0) | (y == 1)):
             return super().derivatives(y, raw, second)

@@ -18,6 +18,7 @@ from probnn.families.base import Family
 from probnn.families.registry import register
 
 _ROWS = 20_000  # whose sums are held at once
+_FEW = 1_000  # whose terms stay in cache
 
 
 @register
@@ -106,12 +107,68 @@ class Tweedie(Family):
             found[part] = super().log_density(y.ravel()[part], **each)
         return found.reshape(y.shape)[()]
 
+    def derivatives(self, y, raw, second=True, columns=None):
+        """Return what `Family.derivatives` does: of the mean alone, without the series."""
+        known = None if columns is None or 1 in columns else self._slopes(y, raw, False)
+        return super().derivatives(y, raw, second) if known is None else known
+
+    def _derivatives(self, y, raw):
+        return self._slopes(y, raw, True)
+
+    def _slopes(self, y, raw, dispersed):
+        """Return `_derivatives`, or those of the mean alone."""
+        if any(link.name != "log" for link in self.links.values()):
+            return None
+        rest, w, some = 2.0 - self.power, self.power - 1.0, y > 0
+        log_mean, log_phi = raw[:, 0], np.maximum(raw[:, 1], -300.0)
+        gradient, hessian = np.empty((len(y), 2)), np.empty((len(y), 2, 2))
+        with np.errstate(all="ignore"):
+            log_y = np.log(np.where(some, y, 1.0))
+            log_m = rest * log_y - log_phi - math.log(rest)
+            m = np.exp(log_m)
+            rate = np.exp(np.minimum(rest * log_mean - log_phi - math.log(rest), 680.0))
+            t = np.clip(log_y - log_mean, -340.0, 340.0)
+            half = m / w * (w * exp_excess(-rest * t) + rest * exp_excess(w * t))
+            falling, rising = np.expm1(-rest * t), np.expm1(w * t)
+            series = np.zeros((3, len(y)))
+            if dispersed:
+                series[:, some] = self._series_slopes(log_m[some])
+            value = np.where(some, half - series[0] + log_y, rate)
+            by_mean = rest * np.where(some, m * (falling - rising), rate)
+            bend = rest * (1.0 + falling) + w * (1.0 + rising)
+            hessian[:, 0, 0] = rest * np.where(some, m * bend, rest * rate)
+        gradient[:, 0], gradient[:, 1] = by_mean, np.where(some, series[1] - half, -rate)
+        hessian[:, 0, 1] = hessian[:, 1, 0] = -by_mean
+        hessian[:, 1, 1] = np.where(some, half - series[2], rate)
+        return value, gradient, hessian
+
+    def _series_slopes(self, log_m):
+        """Return `_log_series` of an array (n,) and its first two derivatives, (3, n)."""
+        found, w = np.empty((3, len(log_m))), self.power - 1.0
+        for first in range(0, len(log_m), _FEW):
+            part = slice(first, first + _FEW)
+            terms, delta = self._terms(log_m[part])
+            top = terms.max(axis=-1)
+            weights = np.exp(terms - top[:, None])
+            total = weights.sum(axis=-1)
+            weights /= total[:, None]
+            # A term's logarithm has the slope (j - m) / w, and bends by -m / w.
+            over = np.exp(log_m[part]) / w
+            middle = (weights * delta).sum(axis=-1)
+            spread = (weights * (delta - middle[:, None]) ** 2).sum(axis=-1)
+            found[:, part] = top + np.log(total), over * middle, over * (over * spread - 1.0)
+        return found
+
     def _log_series(self, log_m):
         """Return the logarithm of the sum over j >= 1, from that of where its terms are largest.
 
         With r = (2 - power) / (power - 1), the terms are exp(-(1 + r) (j log(j / m) - j + m)) over
         the Stirling quotients of j! and Gamma(r j).
         """
+        return backend.math(log_m).logsumexp(self._terms(log_m)[0])
+
+    def _terms(self, log_m):
+        """Return the logarithms (..., nodes) of the terms of `_log_series`, and j / m - 1."""
         w = self.power - 1.0
         shape = (1.0 - w) / w
         fixed = backend.math(log_m).stop_gradient(log_m)[..., None]
@@ -147,7 +204,7 @@ class Tweedie(Family):
         terms = m.where(
             valid, exponent - m.stop_gradient(stirling) + log_step, 0.0 * exponent - 1e30
         )
-        return m.logsumexp(terms)
+        return terms, delta
 
     def with_dispersion(self, phi):
         """Return the dispersion, which is a GLM's."""

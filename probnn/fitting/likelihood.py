@@ -198,7 +198,9 @@ class Likelihood(Objective):
         return self.products.whole(hessian)
 
     def _derivatives(self, coef, rows, second):
-        nll, slope, curvature = self.family.derivatives(self.y[rows], self.raw(coef, rows), second)
+        nll, slope, curvature = self.family.derivatives(
+            self.y[rows], self.raw(coef, rows), second, self.predicted
+        )
         if self.weights is not None:
             weight = self.weights[rows]
             nll, slope = weight * nll, weight[:, None] * slope

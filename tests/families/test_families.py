@@ -177,6 +177,9 @@ def test_row_derivatives_equal_differences(case, known, monkeypatch):
     params, y = case.grid()
     raw = raw_of(case, params)
     value, gradient, hessian = case.family.derivatives(y, raw)
+    _, slope, bend = case.family.derivatives(y, raw, columns=[0])
+    for found, want in ((slope[:, 0], gradient[:, 0]), (bend[:, 0, 0], hessian[:, 0, 0])):
+        np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-14 * np.abs(want).max())
     moved = raw + 0.3
     change = case.family.derivatives(y, moved)[0] - value
     want = case.family.log_prob(y, raw) - case.family.log_prob(y, moved)
