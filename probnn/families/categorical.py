@@ -96,7 +96,7 @@ class Categorical(Family):
     def _log_prob(self, y, probs):
         return backend.math(probs.raw).pick(probs.log, y)
 
-    def derivatives(self, y, raw, second=True):
+    def derivatives(self, y, raw, second=True, columns=None):
         """Return what `Family.derivatives` does, in closed form: Hessians only where wanted."""
         log_probs = self.links["probs"].log_inverse(raw)
         code, rows = y.astype(int), np.arange(len(y))
