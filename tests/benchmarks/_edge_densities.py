@@ -1,5 +1,6 @@
 """Extreme parameters of every family, and its log-density in mpmath."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ class Case:
         Of mpmath numbers by name: a function of one mpmath number.
     moments : bool
         Whether there are any.
+    widest : float
+        Of the panels of an integral in log(y): a density of many peaks has no smooth wide one.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Case:
     kind: str | int
     log_density: Callable
     moments: bool = True
+    widest: float = float("inf")
 
     @property
     def discrete(self):
@@ -116,6 +120,39 @@ def _truncated(low):
     def make(loc, scale):
         base, mass = _normal(loc, scale), mp.erfc((low - loc) / scale / mp.sqrt(2)) / 2
         return lambda y: base(y) - mp.log(mass)
+
+    return make
+
+
+def _tweedie(power):
+    def make(mean, dispersion):
+        w = power - 1
+        jump = (1 - w) / w  # the shape of the gamma distribution of one of a Poisson number
+        rate = mean ** (1 - w) / (dispersion * (1 - w))
+        scale = mean / (rate * jump)
+
+        @functools.cache
+        def constant(j):
+            return mp.loggamma(j + 1) + mp.loggamma(jump * j)
+
+        def at(y):
+            if y == 0:
+                return -rate
+            z = y / scale
+            log_term = mp.log(rate) + jump * mp.log(z)
+            peak = mp.exp((log_term - jump * mp.log(jump)) / (1 + jump))
+            width = mp.sqrt(peak / (1 + jump))
+            # A wide bell is summed in steps of a quarter of its width, which is exact to 1e-100.
+            step = mp.mpf(2) ** max(mp.floor(mp.log(width / 4, 2)), 0)
+            first = max(mp.floor((peak - 11 * width) / step), 1)
+            last = mp.ceil((peak + 11 * width) / step) + 12
+            j = [step * (first + i) for i in range(int(last - first) + 1)]
+            terms = [n * log_term - constant(n) for n in j]
+            most = max(terms)
+            total = step * sum(mp.exp(t - most) for t in terms)
+            return most + mp.log(total) - rate - z - mp.log(y)
+
+        return at
 
     return make
 
@@ -276,6 +313,20 @@ def _cases():
     for concentration in (1e-10, 1.0, 1e6, 1e12):
         params = {"loc": 0.0, "concentration": concentration}
         yield "von_mises", f.VonMises(), params, "circle", _von_mises
+    for power, mean, dispersion in (
+        (1.5, 1e-150, 1e-75),
+        (1.5, 1.0, 2.0),
+        (1.5, 1e150, 1e75),
+        (1.5, 1e-100, 1.0),
+        (1.5, 1.0, 1e-12),
+        (1.01, 3.0, 1.0),
+        (1.01, 1e4, 1.0),
+        (1.99, 1.0, 0.5),
+    ):
+        params = {"mean": mean, "dispersion": dispersion}
+        widest = 3 * (power - 1) / (2 - power)
+        family, density = f.Tweedie(power=power), _tweedie(mp.mpf(power))
+        yield "tweedie", family, params, "positive", density, True, widest
     params = {"loc": [0.0, 1e3], "scale": [1.0, 1e-3], "weights": [0.4, 0.6]}
     yield "mixture", f.Mixture("normal", components=2), params, "real", _mixture
     yield "censored", f.Censored("weibull"), {"scale": 1e150, "shape": 3.0}, "positive", _weibull

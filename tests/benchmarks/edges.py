@@ -10,6 +10,7 @@ variable in which they are smooth, or sums of exact probabilities.
 """
 
 import functools
+import itertools
 import sys
 import warnings
 
@@ -17,6 +18,7 @@ import mpmath as mp
 import numpy as np
 import pandas as pd
 from _edge_densities import CASES
+from _edge_vectors import VECTORS
 from _record import options, show
 
 import probnn as pn
@@ -60,25 +62,42 @@ class Exact:
         Whose quantiles are ends of panels, no more.
     y : numpy.ndarray
         Responses.
+    atom, log_atom : mpmath.mpf
+        P(Y = 0) of a positive density, and its logarithm; of counts, half of it, below the panels,
+        and the logarithm of all.
+    widest : float
+        Of the panels.
     """
 
-    def __init__(self, log_density, kind, frozen, y):
-        self.log_density, self.kind = log_density, kind
+    def __init__(self, log_density, kind, frozen, y, atom=0, log_atom=-mp.inf, widest=np.inf):
+        self.log_density, self.kind, self.widest = log_density, kind, widest
+        self.atom, self.log_atom = float(atom), float(log_atom)
+        some = float(-mp.expm1(log_atom))
         self.shift = mp.mpf("0.5") if kind == "wide" else mp.mpf(0)
         ends = [*y]
         with np.errstate(all="ignore"):
             for _, part in parts_of(frozen):
                 for level in (np.full(frozen.shape, 10.0**-s) for s in SMALL):
-                    ends += [part.ppf(level).item(), part.isf(level).item()]
+                    ends += [part.ppf(level).item(), part.isf(some * level).item()]
+                    if self.atom:
+                        ends.append(part.isf(some * (1.0 - level)).item())
         ends = np.array(ends)[np.isfinite(ends)]
-        self.middle = mp.mpf(float(np.max(frozen.ppf(np.full(frozen.shape, 0.5)))))
+        middle = frozen.mean() if self.atom else frozen.ppf(np.full(frozen.shape, 0.5))
+        self.middle = mp.mpf(float(np.max(middle)))
         gap = abs(frozen.ppf(np.full(frozen.shape, 0.7)) - frozen.ppf(np.full(frozen.shape, 0.3)))
-        self.unit = mp.mpf(float(np.max(gap))) or mp.mpf(1)
+        self.unit = self.middle if self.atom else mp.mpf(float(np.max(gap))) or mp.mpf(1)
         ends = [mp.mpf(float(v)) + more for v in ends for more in {mp.mpf(0), self.shift}]
         x = sorted({self.to_x(v) for v in ends if self.inside(v)})
         if self.kind == "real":
             x = sorted({*x, *(side * 2.0**-j for j in range(40) for side in (-1, 1))})
-        self.edges = np.array([*self._beyond(x[0], -1)[::-1], *x, *self._beyond(x[-1], 1)])
+        if self.kind == "unit":
+            x = sorted({*x, *np.arange(-40.0, 42.0, 2.0)})
+        edges = np.array([*self._beyond(x[0], -1)[::-1], *x, *self._beyond(x[-1], 1)])
+        more = [
+            np.linspace(a, b, int(np.ceil((b - a) / widest)), endpoint=False)
+            for a, b in itertools.pairwise(edges)
+        ]
+        self.edges = edges if widest == np.inf else np.array([*np.concatenate(more), edges[-1]])
         width = np.diff(self.edges)
         self.x = self.edges[:-1, None] + 0.5 * width[:, None] * (NODES + 1.0)
         self.half = 0.5 * width[:, None]
@@ -92,11 +111,12 @@ class Exact:
             ]
         )  # of x
         self.logs = np.array([[float(v) for v in row] for row in logs])
+        self.first = float(self.to_y(self.edges[0]) / self.unit)  # below which there is an atom
         self.gap = np.array([[float((v - self.middle) / self.unit) for v in row] for row in y])
         self.dy = np.array([[float(v / self.unit) for v in row] for row in slopes])
         inner = self.half * (self.f @ _cumulative().T)
         mass = (self.half * self.f) @ WEIGHTS
-        self.below = np.concatenate([[0.0], np.cumsum(mass)])
+        self.below = self.atom + np.concatenate([[0.0], np.cumsum(mass)])
         self.above = np.concatenate([np.cumsum(mass[::-1])[::-1], [0.0]])
         self.lower = self.below[:-1, None] + inner
         back = self.half * (self.f[:, ::-1] @ _cumulative().T)[:, ::-1]
@@ -105,13 +125,14 @@ class Exact:
     def _beyond(self, x, side):
         """Return ends of panels beyond all quantiles, as far as there is some probability."""
         ends, step = [], 0.02 * max(abs(x), 1e-300) if self.kind == "wide" else 0.5
-        while self.kind != "circle" and len(ends) < 60:
+        most = 60 if self.widest == np.inf else 600
+        while self.kind != "circle" and len(ends) < most:
             end = x + side * step
             log_density = self.of_x(end) + mp.log(self.slope(end))
             ends.append(end)
             if log_density + mp.log(abs(end) + 1) < -700:
                 break
-            step *= 2.0
+            step += min(step, self.widest)
         return ends
 
     def inside(self, y):
@@ -160,7 +181,7 @@ class Exact:
     def tails(self, y):
         """Return P(Y <= y) and P(Y > y) of a y that is an end of a panel."""
         if self.kind != "wide":
-            at = self._edge(y)
+            at = self._edge(y) if y or not self.atom else 0
             return self.below[at], self.above[at]
         h, u = mp.mpf("1e-3") * self.unit, mp.mpf(float(y))
         at = self._edge(u + self.shift)
@@ -173,24 +194,31 @@ class Exact:
         return float(self.unit) * self._mean()
 
     def _mean(self):
-        return self._integral(self.gap)
+        return self._integral(self.gap) - self.atom * float(self.middle / self.unit)
 
     def variance(self):
         """Return the variance."""
         with np.errstate(all="ignore"):
-            return float(self.unit) ** 2 * self._integral((self.gap - self._mean()) ** 2)
+            mean = self._mean()
+            found = self._integral((self.gap - mean) ** 2)
+            if self.atom:
+                found += self.atom * (float(self.middle / self.unit) + mean) ** 2
+            return float(self.unit) ** 2 * found
 
     def entropy(self):
         """Return the entropy."""
-        return -self._integral(self.logs)
+        return -self._integral(self.logs) - (self.atom and self.atom * self.log_atom)
 
     def crps(self, y):
         """Return the CRPS of a y that is an end of a panel."""
-        edge = self._edge(y)
+        edge = self._edge(y) if y or not self.atom else 0
         with np.errstate(all="ignore"):
             low, high = (np.where(t > 0, t**2 * self.dy, 0.0) for t in (self.lower, self.upper))
             low, high = (self.half * low) @ WEIGHTS, (self.half * high) @ WEIGHTS
-        return float(self.unit) * float(low[:edge].sum() + high[edge:].sum())
+        found = low[:edge].sum() + high[edge:].sum()
+        if self.atom:
+            found += self.first * (self.atom if edge else self.above[0]) ** 2
+        return float(self.unit) * float(found)
 
 
 class ExactCounts:
@@ -242,7 +270,14 @@ def of_case(case):
         y = np.unique(np.append(y, [0.0, 1.0]))
         offset = 0.0
     else:
-        exact = Exact(log_density, case.kind, d.frozen, y)
+        atom, log_atom = 0, -mp.inf
+        if case.family.atom or case.kind == "wide":
+            log_atom = log_density(mp.mpf(0))
+            atom = mp.exp(log_atom) / (1 if case.family.atom else 2)
+        if case.family.atom:
+            some = float(-mp.expm1(log_atom))
+            y = np.unique([*y, *(d.frozen.isf(some * p).item() for p in LEVELS[1:-1])])
+        exact = Exact(log_density, case.kind, d.frozen, y, atom, log_atom, case.widest)
         offset = float(exact.middle)
     each = pn.Predictive(case.family, {n: [v] * len(y) for n, v in case.params.items()})
     tails = np.array([exact.tails(v) for v in y])
@@ -269,6 +304,25 @@ def of_case(case):
     return {name: float(np.min(v)) for name, v in found.items() if len(np.atleast_1d(v))}
 
 
+def of_vector(case):
+    """Return name -> the worst digits of a family of vectors at one set of parameters."""
+    density, mean, variance, entropy = case.exact(**{n: _exact(v) for n, v in case.params.items()})
+    d = pn.Predictive(case.family, {name: [value] for name, value in case.params.items()})
+    each = pn.Predictive(case.family, {n: [v] * len(case.y) for n, v in case.params.items()})
+    logs = [float(density(_exact(y))) for y in case.y]
+    of_numbers = d.variance()[0]
+    if np.ndim(variance) == 2:
+        square = case.family.covariance(np.array(case.params["scale_tril"]))
+        of_numbers, variance = [square, np.diag(of_numbers)], np.array(variance, dtype=float)
+        variance = [variance, np.diag(np.diag(variance))]
+    return {
+        "log_prob": digits(each.log_prob(np.array(case.y)), logs).min(),
+        "mean": digits(d.mean()[0], mean).min(),
+        "variance": digits(of_numbers, variance).min(),
+        "entropy": digits(d.entropy()[0], entropy, 1.0).min(),
+    }
+
+
 def _of_quantile(exact, q, p, log_density):
     """Return the digits of a quantile, to first order: the gap of the tail over the density."""
     low, high = exact.tails(q)
@@ -281,6 +335,8 @@ def _of_quantile(exact, q, p, log_density):
             else high <= (1 - p) * 1.0002 < after * 1.0004
         )
         return 15.0 if right else 0.0
+    if q == 0 and exact.atom:
+        return 15.0 if p <= low else 0.0
     gap = low - p if p < 0.5 else (1 - p) - high
     size = float(mp.exp(mp.mpf(float(log_density[0]))) * max(abs(mp.mpf(float(q))), exact.unit))
     rest = 1.0 if exact.kind == "wide" else 0.0  # a count is next to the level
@@ -296,10 +352,10 @@ def table(show_low=True):
     """Return a row of worst digits for each family."""
     mp.mp.dps = 50
     rows = {}
-    for case in CASES:
+    for of, case in (*((of_case, c) for c in CASES), *((of_vector, c) for c in VECTORS)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = of_case(case)
+            found = of(case)
         low = {name: round(v, 1) for name, v in found.items() if v < 8.0}
         if low and show_low:
             print(f"below 8 digits: {case.name} {case.params}: {low}", file=sys.stderr, flush=True)
