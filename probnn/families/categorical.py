@@ -98,10 +98,17 @@ class Categorical(Family):
 
     def derivatives(self, y, raw, second=True, columns=None):
         """Return what `Family.derivatives` does, in closed form: Hessians only where wanted."""
-        log_probs = self.links["probs"].log_inverse(raw)
         code, rows = y.astype(int), np.arange(len(y))
-        value = -log_probs[rows, code]
-        probs = np.exp(log_probs[:, 1:])
+        probs = np.concatenate([np.zeros((len(y), 1)), raw], axis=1)
+        top = probs.argmax(axis=1)
+        probs -= probs[rows, top, None]
+        value = -probs[rows, code]
+        np.exp(probs, out=probs)
+        probs[rows, top] = 0.0  # it is 1, beside which the others would lose their digits
+        others = probs.sum(axis=1)
+        value += np.log1p(others)
+        probs[rows, top] = 1.0
+        probs = probs[:, 1:] / (1.0 + others)[:, None]
         slope, later = probs.copy(), code > 0
         slope[rows[later], code[later] - 1] -= 1.0
         if not second:

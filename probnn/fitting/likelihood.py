@@ -66,7 +66,7 @@ class Likelihood(Objective):
 
     def blocks(self, rows=None, second=True) -> Iterator[slice]:
         """Yield slices of rows, of all or of a share, that are computed with at once."""
-        width = max(self.family.size, *(x.shape[1] for x, _ in self.groups))
+        width = max(self.family.size ** (1 + second), *(x.shape[1] for x, _ in self.groups))
         # A block's product is added to a Hessian, which should cost little beside it.
         step = max(256, _NUMBERS // width, self.size // 2 if second else 0)
         rows = slice(0, len(self)) if rows is None else rows

@@ -170,7 +170,8 @@ class OLS(GLM):
 
     Notes
     -----
-    Solved by QR of the scaled columns, refined by residuals in twice the precision. Results
+    Solved by QR of the scaled columns, refined by residuals in twice the precision; of many rows
+    whose columns are far from dependent, by the Cholesky factor of X'X, refined too. Results
     have what statsmodels' RegressionResults have: `rsquared`, `fvalue`, t-tests.
 
     Examples
