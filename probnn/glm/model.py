@@ -302,7 +302,7 @@ class GLM(Specification):
             )
         covariance.options(self, cov_type, cov_kwds)  # bad ones raise before the fit
         likelihood = self.likelihood()
-        # An optimum is itself the proof that responses overlap, if they do; of many rows, a few are.
+        # An optimum proves that responses overlap, if they do; of many rows a few prove it before.
         late = method != "firth" and likelihood.in_memory and self._may_be_separated
         late = late and likelihood.sample() is None
         self.check_identified(separated=method != "firth" and not late)
