@@ -49,6 +49,7 @@ __all__ = [
     "datasets",
     "diagnose",
     "domains",
+    "estimators",
     "families",
     "fit",
     "glm",
@@ -79,7 +80,10 @@ _LAZY = {
     "layer_outputs": "probnn.models.inspection",
     "polish": "probnn.bridge",
 }
-_LAZY_MODULES = ("calibration", "datasets", "models", "networks", "plots", "scores", "training")
+_LAZY_MODULES = (
+    *("calibration", "datasets", "estimators", "models", "networks", "plots", "scores"),
+    "training",
+)
 
 
 def __getattr__(name):

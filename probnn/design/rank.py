@@ -7,11 +7,15 @@ from scipy.linalg.lapack import dpotrf
 from probnn._parallel import one_blas_thread
 
 
+class DependentColumnsError(ValueError):
+    """The coefficients of a design's columns are not determined by its rows."""
+
+
 def check_rank(design, names, what="X", seed=0):
-    """Raise ValueError, naming columns, if the columns of a `Design` are linearly dependent."""
+    """Raise DependentColumnsError, which names columns, if those of a `Design` are dependent."""
     n, p = design.shape
     if n < p:
-        raise ValueError(
+        raise DependentColumnsError(
             f"Expected at least as many rows as columns. Received: {what} with {n} rows and {p} "
             "columns, whose coefficients no data determine. Leave columns out, or penalise them: "
             "fit_regularized(alpha=...)."
@@ -25,7 +29,7 @@ def check_rank(design, names, what="X", seed=0):
         size = np.sqrt(np.diag(part.gram))
         if not size.all():
             if part is design:
-                raise ValueError(
+                raise DependentColumnsError(
                     f"Expected no column of zeros in {what}, in rows that have weight. Received: "
                     f"{names[int(np.argmin(size))]!r}. Leave it out."
                 )
@@ -42,7 +46,7 @@ def check_rank(design, names, what="X", seed=0):
     last = order[rank]
     share = np.linalg.lstsq(r[:rank, :rank], r[:rank, rank], rcond=None)[0]
     with_it = [names[j] for j, w in zip(order[:rank], share, strict=True) if abs(w) > 1e-8]
-    raise ValueError(
+    raise DependentColumnsError(
         f"Expected linearly independent columns in {what}. Received: {names[last]!r}, a "
         f"combination of {', '.join(map(repr, with_it))}. Leave one of them out, or penalise them: "
         "fit_regularized(alpha=...)."

@@ -21,6 +21,7 @@ from probnn.glm.by_name import of_coefficients
 from probnn.glm.observations import as_bernoulli
 from probnn.glm.results import Results, covariance
 from probnn.glm.specification import Origin, Specification
+from probnn.predictive.parameters import read_classes
 
 
 class GLM(Specification):
@@ -53,6 +54,8 @@ class GLM(Specification):
     designs : dict, optional
         Parameter -> design (n, q): further parameters that depend on columns, on the scale of
         their links, as the scale of a heteroscedastic normal model.
+    classes : sequence, optional
+        The labels that the codes 0, 1, ... of y stand for, which results and predictions know.
     missing : {"none", "drop"}
         Whether rows with a missing value raise or are dropped; `n_missing` counts them.
 
@@ -69,7 +72,7 @@ class GLM(Specification):
         The names of the columns of a y that is a frame of bounds or of vectors: predictions know
         them, and y goes by them in scores.
     classes : Classes or None
-        The labels of the response's classes, where a formula coded them.
+        The labels of the response's classes, where they were given, or a formula coded them.
 
     Raises
     ------
@@ -114,6 +117,7 @@ class GLM(Specification):
         weights=None,
         fixed=None,
         designs=None,
+        classes=None,
         missing="none",
         _origin=None,
     ):
@@ -143,6 +147,8 @@ class GLM(Specification):
         self.index = index_of(X) if origin.source is None else None
         self.table = origin.table
         self.formula, self.classes = origin.formula, origin.classes
+        if classes is not None:
+            self.classes = read_classes(self.family, classes)
         y, designs, trials = self._read(y, X, designs, dict(fixed or {}))
         names = [] if self.y_columns.names is None else self.y_columns.names[0]
         self.y_name = origin.y_name or ", ".join(names) or self.y_name

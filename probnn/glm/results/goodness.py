@@ -56,7 +56,10 @@ class GoodnessOfFit:
 
     @cached_property
     def scale(self):
-        """The dispersion: Pearson's chi-squared over n - p unless `fit(scale=...)` says other."""
+        """The dispersion: Pearson's chi-squared over n - p unless `fit(scale=...)` says other.
+
+        Of a penalised fit of as many columns as rows or more, p is what its estimates are worth.
+        """
         kind = self.scale_type
         if kind is None:
             kind = "X2" if self.model.dispersion else 1.0
@@ -64,8 +67,17 @@ class GoodnessOfFit:
             return self.scale_ml
         if isinstance(kind, str):
             total = self.pearson_chi2 if kind == "X2" else self.deviance
-            return total / self.df_resid if self.df_resid > 0 else float("nan")
+            df = self.df_resid if self.df_resid > 0 else self._df_penalised()
+            return total / df if df > 0 else float("nan")
         return float(kind)
+
+    def _df_penalised(self):
+        """Return n less what penalised estimates are worth: of more columns than rows."""
+        optimum = self.optimum
+        if optimum.penalty is None or optimum.penalty.keeps_covariance:
+            return 0.0
+        penalty = optimum.penalty.on(self.model.likelihood())
+        return self.model.nobs - penalty.degrees_of_freedom(optimum.coef, optimum.hessian)
 
     @cached_property
     def scale_ml(self):

@@ -1,0 +1,18 @@
+"""Estimators by scikit-learn's contract, whose predictions are distributions.
+
+scikit-learn is needed where this is imported: `pip install scikit-learn`.
+"""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "Expected scikit-learn, whose contract probnn.estimators keeps. Received: none installed. "
+        "Install it: pip install scikit-learn."
+    ) from error
+
+from probnn.estimators import scorers
+from probnn.estimators.glm import GLMClassifier, GLMRegressor
+from probnn.estimators.network import NetworkClassifier, NetworkRegressor
+
+__all__ = ["GLMClassifier", "GLMRegressor", "NetworkClassifier", "NetworkRegressor", "scorers"]

@@ -1,0 +1,272 @@
+"""What all estimators share: what they read, and what they answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from probnn import families
+from probnn.data import ResponseLabels, rows_of
+from probnn.data.frames import frame_of
+from probnn.data.tables import to_frame
+from probnn.estimators.inputs import encoder_of
+from probnn.fitted import FittedModel, adapt
+
+
+class Estimator(BaseEstimator):
+    """An estimator whose predictions are distributions.
+
+    A subclass writes `_fit(x, y, sample_weight)`, of float64 arrays without rows of weight 0,
+    `_distribution(x)`, and `fitted_`, whose predictions they are.
+    """
+
+    _fewest = 2  # rows
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit to rows.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+            Columns of text and categories of a frame become indicator columns, of all but their
+            first category, which is remembered. What is sparse is made dense.
+        y : array_like, shape (n,)
+            The responses; of a classifier, labels of classes.
+        sample_weight : array_like, shape (n,), optional
+            How many rows each stands for. Rows of weight 0 are left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For shapes that do not agree, a missing value, a y outside the support of the family,
+            or a single class.
+        """
+        x = self._numbers(X, reset=True)
+        if y is None:
+            raise ValueError(
+                f"Expected y: this {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None. Received: None."
+            )
+        y = self._read_y(column_or_1d(y, warn=True))
+        check_consistent_length(x, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, x, dtype="float64", ensure_non_negative=True
+            )
+            rows = np.flatnonzero(sample_weight)
+            x, y, sample_weight = _take(x, rows), y[rows], sample_weight[rows]
+        self._fit(x, self._learn_y(y), sample_weight)
+        return self
+
+    def predict_distribution(self, X):
+        """Return what the model believes about the y of every row.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+
+        Returns
+        -------
+        Predictive
+            With mean, quantiles, intervals, densities and scores; of classes, by their labels.
+        """
+        check_is_fitted(self)
+        d = self._distribution(self._numbers(X, reset=False))
+        return d if frame_of(X) is None else d.labelled(ResponseLabels(rows_of(X)))
+
+    def predict_interval(self, X, level=0.9):
+        """Return the central prediction interval of every row.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+        level : float
+            The probability in it, in (0, 1).
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, 2)
+            Lower and upper ends.
+        """
+        return np.column_stack(self.predict_distribution(X).interval(level))
+
+    def predict_quantile(self, X, q=0.5):
+        """Return quantiles of every row.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+        q : float, or array_like of shape (m,)
+            Probabilities in [0, 1].
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,), or (n, m)
+        """
+        return self.predict_distribution(X).quantile(q)
+
+    def table(self, X):
+        """Return X as the columns that `fitted_` takes, a pandas frame."""
+        return pd.DataFrame(self._numbers(X, reset=False), columns=self.names_)
+
+    def _numbers(self, X, reset):
+        """Return X as numbers; columns of text and categories by indicators."""
+        frame = frame_of(X)
+        if frame is None or len(frame.shape) == 1:
+            x = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse=True,
+                dtype="float64",
+                ensure_min_samples=self._fewest if reset else 1,
+            )
+            if reset:
+                self.encoder_, self.names_ = None, [f"x{j + 1}" for j in range(x.shape[1])]
+            return x.toarray() if hasattr(x, "toarray") else x
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        X = to_frame(X)
+        if reset:
+            self.encoder_ = encoder_of(X)
+            self.names_ = (
+                [*map(str, X.columns)]
+                if self.encoder_ is None
+                else [*map(str, self.encoder_.get_feature_names_out())]
+            )
+        return check_array(
+            X if self.encoder_ is None else self.encoder_.transform(X),
+            dtype="float64",
+            estimator=self,
+            input_name="X",
+            ensure_min_samples=self._fewest if reset else 1,
+        )
+
+    def _read_y(self, y):
+        return check_array(y, ensure_2d=False, dtype="float64", estimator=self, input_name="y")
+
+    def _learn_y(self, y):
+        return y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class Regressor(RegressorMixin, Estimator):
+    """An estimator of numbers."""
+
+    def predict(self, X):
+        """Return the mean of every row, shape (n,)."""
+        return self.predict_distribution(X).mean()
+
+
+class Classifier(ClassifierMixin, Estimator):
+    """An estimator of classes."""
+
+    def predict(self, X):
+        """Return the most probable class of every row, shape (n,)."""
+        return self.predict_distribution(X).mode()
+
+    def predict_proba(self, X):
+        """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
+        mean = self.predict_distribution(X).mean()
+        return mean if mean.ndim == 2 else np.column_stack([1.0 - mean, mean])
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of the probabilities of the classes, shape (n, C)."""
+        d = self.predict_distribution(X)
+        return np.column_stack([d.log_prob(label) for label in self.classes_])
+
+    def _read_y(self, y):
+        check_classification_targets(y)
+        return y
+
+    def _learn_y(self, y):
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Expected at least 2 classes, in rows that have weight. Received: one class, "
+                f"{self.classes_.tolist()}. A classifier of one class has nothing to tell."
+            )
+        return codes.astype("float64")
+
+
+def family_of_classes(family, count):
+    """Return the family of so many classes: by default Bernoulli of two, categorical of more."""
+    if family is None:
+        family = "bernoulli" if count == 2 else "categorical"
+    found = families.get(family)
+    if isinstance(family, str) and found.classes is not None:
+        found = families.get(family, classes=count)
+    if not found.has_classes or (found.classes or 2) != count:
+        raise ValueError(
+            f"Expected a family of {count} classes. Received: {found!r}. Leave `family` out, or "
+            "give 'ordinal' for classes in order."
+        )
+    return found
+
+
+def _take(x, rows):
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
+
+
+class FittedEstimator(FittedModel):
+    """An estimator of this package: what its results or its network are, on the columns of X."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        check_is_fitted(model)
+        self.inner = adapt(model.fitted_)
+
+    @property
+    def label(self):
+        """The class of the estimator."""
+        return type(self.model).__name__
+
+    @property
+    def family(self):
+        """The family of its results or its network."""
+        return self.inner.family
+
+    @property
+    def constants(self):
+        """The parameters that are one number for all rows."""
+        return self.inner.constants
+
+    @property
+    def convergence(self):
+        """Whether Newton's method converged, and its decrement."""
+        return self.inner.convergence
+
+    @property
+    def penalised(self):
+        """What takes its optimum away from that of the likelihood, in words."""
+        return self.inner.penalised
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`."""
+        found = self.inner.read(name, None if table is None else self._own(table), y)
+        log_prob = found.log_prob
+        return replace(found, log_prob=lambda table, y: log_prob(self._own(table), y))
+
+    def _own(self, table):
+        named = hasattr(self.model, "feature_names_in_")
+        return self.model.table(table if named else table.to_numpy())
+
+
+adapt.register(Estimator, FittedEstimator)

@@ -1,0 +1,244 @@
+"""Generalized linear models as estimators."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import validate_data
+
+from probnn import families
+from probnn.data.tables import to_frame
+from probnn.design.rank import DependentColumnsError
+from probnn.estimators.base import Classifier, Estimator, Regressor, family_of_classes
+from probnn.glm import GLM, ConvergenceWarning, PerfectSeparationError, glm
+
+
+class _GLM(Estimator):
+    """What both estimators share: the arguments, and the fit."""
+
+    def __init__(
+        self,
+        family=None,
+        link=None,
+        *,
+        formula=None,
+        alpha=0.0,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        undetermined="ridge",
+        cov_type="nonrobust",
+        max_iter=100,
+        tol=1e-9,
+    ):
+        self.family = family
+        self.link = link
+        self.formula = formula
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.undetermined = undetermined
+        self.cov_type = cov_type
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @property
+    def model_(self):
+        """The `GLM` that was fitted."""
+        return self.results_.model
+
+    @property
+    def fitted_(self):
+        """The results, which predict."""
+        return self.results_
+
+    def table(self, X):
+        """Return X as the columns that the results take: those of the formula, if there is one."""
+        return super().table(X) if self.formula is None else to_frame(X)
+
+    def _numbers(self, X, reset):
+        if self.formula is None:
+            return super()._numbers(X, reset)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return to_frame(X)
+
+    def _fit(self, x, y, sample_weight):
+        if self.undetermined not in ("ridge", "raise"):
+            raise ValueError(
+                f"Expected undetermined to be 'ridge' or 'raise'. Received: {self.undetermined!r}."
+            )
+        self.results_ = self._solve(self._model(x, y, sample_weight))
+        self.n_iter_ = max(len(self.results_.fit_history["nll"]), 1)
+
+    def _model(self, x, y, sample_weight):
+        family = self._family()
+        options = {"freq_weights": sample_weight, **self._options()}
+        if self.formula is None:
+            return GLM(y, self._design(x, family), family, **options)
+        left, _, right = self.formula.rpartition("~")
+        name = left.strip() or "y"
+        data = x.assign(**{name: self._in_labels(y)})
+        return glm(f"{name} ~ {right}", data, family, missing="none", **options)
+
+    def _options(self):
+        return {} if self.link is None else {"link": self.link}
+
+    def _solve(self, model):
+        if self.alpha:
+            return self._penalised(model, self.alpha, self.l1_ratio)
+        try:
+            return model.fit(maxiter=self.max_iter, tol=self.tol, cov_type=self.cov_type)
+        except (DependentColumnsError, PerfectSeparationError) as error:
+            if self.undetermined == "raise":
+                raise
+            warnings.warn(
+                f"{error} These are the coefficients of a ridge penalty of 1 / n, without standard "
+                "errors; alpha=... sets another, and undetermined='raise' none.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+            return self._penalised(model, 1.0 / model.nobs, 0.0)
+
+    def _penalised(self, model, alpha, l1_ratio):
+        # Of rows that stand for several, n is their sum.
+        of_columns = np.full(model.p, alpha * model.nobs / model.n_used)
+        if model.constant_index is not None:
+            of_columns[model.constant_index] = 0.0
+        location = model.family.location
+        weights = np.concatenate(
+            [
+                of_columns if name == location else np.zeros(width)
+                for name, width in zip(model.raw_names, model.widths, strict=True)
+                if width
+            ]
+        )
+        return model.fit_regularized(weights, l1_ratio, maxiter=2 * self.max_iter, tol=self.tol)
+
+    def _design(self, x, family):
+        design = pd.DataFrame(x, columns=self.names_)
+        if self.fit_intercept and family.location not in family.no_intercept:
+            design.insert(0, "const", 1.0)
+        return design
+
+    def _distribution(self, x):
+        return self.results_.predict_distribution(
+            x if self.formula else self._design(x, self.results_.model.family)
+        )
+
+
+class GLMRegressor(Regressor, _GLM):
+    """A generalized linear model of numbers, by scikit-learn's contract.
+
+    Parameters
+    ----------
+    family : str or Family
+        A name from `probnn.families.FAMILIES`, or a family with options.
+    link : str or Link, optional
+        The link of the location; the family's default.
+    formula : str, optional
+        What the columns of a frame make of the mean, as in R: "age + C(region)". The left side may
+        be left out. By default all columns, and a constant.
+    alpha, l1_ratio : float
+        Elastic net: -llf / n + alpha (l1_ratio sum(abs(b)) + (1 - l1_ratio) sum(b^2) / 2) is
+        minimised; the constant is free. Of alpha 0 there are standard errors.
+    fit_intercept : bool
+        Whether there is a constant, where no formula says.
+    undetermined : {"ridge", "raise"}
+        What is done where the data do not determine the coefficients, for dependent columns or
+        separated classes: a ridge penalty of 1 / n and a warning, or an error.
+    cov_type : str
+        What standard errors allow for, as in `GLM.fit`.
+    max_iter, tol : int, float
+        As in `GLM.fit`.
+
+    Attributes
+    ----------
+    results_ : probnn.glm.Results
+        With `summary()`, standard errors, tests.
+    model_ : probnn.glm.GLM
+    n_features_in_, feature_names_in_ : int, numpy.ndarray
+        The columns of X; names where it was a frame.
+    n_iter_ : int
+        How many iterations the fit took.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from probnn.estimators import GLMRegressor
+    >>> x, y = np.array([[0.0], [0.0], [1.0], [1.0]]), np.array([1, 3, 5, 7])
+    >>> counts = GLMRegressor("poisson").fit(x, y)
+    >>> counts.predict([[0.0], [1.0]]).round(6).tolist()
+    [2.0, 6.0]
+    >>> counts.predict_interval([[1.0]], 0.9).tolist()
+    [[2.0, 10.0]]
+    """
+
+    def __init__(
+        self,
+        family="normal",
+        link=None,
+        *,
+        formula=None,
+        alpha=0.0,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        undetermined="ridge",
+        cov_type="nonrobust",
+        max_iter=100,
+        tol=1e-9,
+    ):
+        super().__init__(
+            family,
+            link,
+            formula=formula,
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            undetermined=undetermined,
+            cov_type=cov_type,
+            max_iter=max_iter,
+            tol=tol,
+        )
+
+    def _family(self):
+        return families.get(self.family)
+
+    def _in_labels(self, y):
+        return y
+
+
+class GLMClassifier(Classifier, _GLM):
+    """Logistic regression of classes, binary, multinomial or ordinal, by scikit-learn's contract.
+
+    Parameters
+    ----------
+    family : str or Family, optional
+        By default Bernoulli for two classes, and the categorical family for more; "ordinal" for
+        classes in the order of `classes_`.
+    link, formula, alpha, l1_ratio, fit_intercept, undetermined, cov_type, max_iter, tol
+        As for `GLMRegressor`.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray, shape (C,)
+        The labels, sorted. The first is the reference of the coefficients.
+    results_, model_, n_features_in_, feature_names_in_, n_iter_
+        As for `GLMRegressor`.
+
+    Examples
+    --------
+    >>> from probnn.estimators import GLMClassifier
+    >>> x, y = [[0.0], [0.0], [0.0], [1.0], [1.0], [1.0]], ["no", "no", "yes", "no", "yes", "yes"]
+    >>> classifier = GLMClassifier().fit(x, y)
+    >>> classifier.predict_proba([[1.0]]).round(6).tolist()
+    [[0.333333, 0.666667]]
+    """
+
+    def _family(self):
+        return family_of_classes(self.family, len(self.classes_))
+
+    def _options(self):
+        named = {} if self.formula else {"classes": self.classes_}
+        return {**super()._options(), **named}
+
+    def _in_labels(self, y):
+        return pd.Categorical.from_codes(y.astype(int), self.classes_)

@@ -1,0 +1,65 @@
+"""Scorers of distributions for scikit-learn's `scoring=`: greater is better.
+
+Each is called as `scorer(estimator, X, y, sample_weight=None)` of an estimator with
+`predict_distribution`, or a pipeline that ends in one.
+
+>>> import numpy as np
+>>> from sklearn.model_selection import cross_val_score
+>>> from probnn.estimators import GLMRegressor, scorers
+>>> x = np.arange(20.0)[:, None]
+>>> scores = cross_val_score(GLMRegressor(), x, np.cos(x[:, 0]), cv=3, scoring=scorers.crps)
+>>> scores.shape, bool(np.all(scores < 0))
+((3,), True)
+"""
+
+import numpy as np
+
+from probnn import scores
+
+__all__ = ["Scorer", "brier", "crps", "log_score", "pinball"]
+
+
+class Scorer:
+    """A score of `probnn.scores` as a scorer: minus the mean over rows.
+
+    Parameters
+    ----------
+    score : callable
+        `score(y, predictive, **options)`, one number for each row, smaller is better.
+    **options
+        What it takes.
+    """
+
+    def __init__(self, score, **options):
+        self.score, self.options = score, options
+
+    def __call__(self, estimator, X, y, sample_weight=None):
+        """Return minus the mean score of rows."""
+        each = self.score(y, _distribution(estimator, X), **self.options)
+        return -float(np.average(each, weights=sample_weight))
+
+    def __repr__(self):
+        given = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"Scorer({self.score.__name__}{given})"
+
+
+def _distribution(estimator, X):
+    """Return the distributions of an estimator, a pipeline, or what a search found."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if hasattr(estimator, "predict_distribution"):
+        return estimator.predict_distribution(X)
+    if not hasattr(estimator, "steps"):
+        raise ValueError(
+            "Expected an estimator with predict_distribution, as those of probnn.estimators. "
+            f"Received: {type(estimator).__name__}."
+        )
+    before = estimator[:-1]
+    return _distribution(estimator[-1], before.transform(X) if len(before) else X)
+
+
+def pinball(p=0.5):
+    """Return the scorer of the pinball loss of the quantile at p."""
+    return Scorer(scores.pinball, p=p)
+
+
+log_score, crps, brier = (Scorer(each) for each in (scores.log_score, scores.crps, scores.brier))

@@ -1,0 +1,208 @@
+"""What scikit-learn's users do with estimators, and what a statistician asks of them."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import probnn as pn
+from probnn.estimators import GLMClassifier, GLMRegressor, NetworkRegressor, scorers
+
+
+@pytest.fixture
+def counts(rng):
+    x = rng.normal(size=(200, 3))
+    return x, rng.poisson(np.exp(0.5 + x @ [0.3, -0.2, 0.0]))
+
+
+@pytest.fixture
+def people(rng):
+    n = 120
+    frame = pd.DataFrame(
+        {
+            "age": rng.uniform(20.0, 70.0, n),
+            "region": rng.choice(["north", "south", "west"], n),
+            "grade": pd.Categorical(rng.choice(["low", "high"], n), ["low", "high"]),
+        }
+    )
+    effect = frame["region"].map({"north": 0.0, "south": 1.0, "west": -1.0})
+    y = 0.05 * frame["age"] + effect + (frame["grade"] == "high") + rng.normal(size=n)
+    return frame, y.rename("income")
+
+
+def test_coefficients_are_those_of_scikit_learn(counts):
+    x, y = counts
+    ours = GLMRegressor("poisson").fit(x, y)
+    theirs = PoissonRegressor(alpha=0.0, tol=1e-12, max_iter=1000).fit(x, y)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), rtol=1e-5)
+    ridge = GLMRegressor("poisson", alpha=0.5).fit(x, y)
+    theirs = PoissonRegressor(alpha=0.5, tol=1e-12, max_iter=1000).fit(x, y)
+    np.testing.assert_allclose(ridge.predict(x), theirs.predict(x), rtol=1e-5)
+
+
+def test_weights_are_those_of_scikit_learn(counts, rng):
+    x, y = counts
+    weight = rng.integers(0, 4, len(y))
+    ours = GLMRegressor("poisson", alpha=0.1).fit(x, y, sample_weight=weight)
+    theirs = PoissonRegressor(alpha=0.1, tol=1e-12, max_iter=1000).fit(x, y, weight)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), rtol=1e-5)
+
+
+def test_classes_have_their_labels(rng):
+    x = rng.normal(size=(150, 2))
+    y = np.array(["b", "a", "c"])[np.digitize(x[:, 0] + rng.logistic(size=150), [-1.0, 1.0])]
+    ours = GLMClassifier(alpha=0.0).fit(x, y)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x, y)
+    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+    np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(x), atol=1e-5)
+    np.testing.assert_array_equal(ours.predict_distribution(x).classes, ["a", "b", "c"])
+    assert ours.results_.params.columns.tolist() == ["b", "c"]
+
+
+def test_text_and_categories_are_encoded(people):
+    """As formulas code them: the same results."""
+    frame, y = people
+    ours = GLMRegressor().fit(frame, y)
+    want = pn.glm.ols("income ~ region + grade + age", frame.assign(income=y)).fit()
+    assert ours.results_.params.index.tolist() == [
+        *("const", "region_south", "region_west", "grade_high", "age"),
+    ]
+    np.testing.assert_allclose(ours.results_.params, want.params, rtol=1e-10)
+    np.testing.assert_allclose(ours.results_.bse, want.bse, rtol=1e-10)
+    with pytest.raises(ValueError, match="east"):
+        ours.predict(frame.assign(region="east"))
+    with pytest.raises(ValueError, match="SimpleImputer"):
+        GLMRegressor().fit(frame.assign(region=frame["region"].where(frame["age"] > 30)), y)
+
+
+def test_formulas(people):
+    frame, y = people
+    ours = GLMRegressor(formula="age + C(region)").fit(frame, y)
+    want = pn.glm.ols("income ~ age + C(region)", frame.assign(income=y)).fit()
+    np.testing.assert_allclose(ours.results_.params, want.params, rtol=1e-10)
+    np.testing.assert_allclose(ours.predict(frame[:3]), want.predict(frame[:3]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["pyarrow-backed", "polars", "pyarrow"])
+def test_frames_of_all_kinds(people, kind):
+    import polars as pl
+    import pyarrow as pa
+
+    frame, y = people
+    frame = frame.assign(grade=frame["grade"].astype(str))
+    other = {
+        "pyarrow-backed": lambda: frame.convert_dtypes(dtype_backend="pyarrow"),
+        "polars": lambda: pl.from_pandas(frame),
+        "pyarrow": lambda: pa.Table.from_pandas(frame),
+    }[kind]()
+    want = GLMRegressor().fit(frame, y)
+    found = GLMRegressor().fit(other, y.to_numpy())
+    np.testing.assert_allclose(found.results_.params, want.results_.params, rtol=1e-12)
+    np.testing.assert_allclose(found.predict(other), want.predict(frame), rtol=1e-12)
+
+
+def test_pipelines_and_searches(people):
+    frame, y = people
+    columns = make_column_transformer(
+        (OneHotEncoder(drop="first"), ["region", "grade"]), (StandardScaler(), ["age"])
+    )
+    pipeline = make_pipeline(columns, GLMRegressor())
+    want = make_pipeline(columns, LinearRegression())
+    np.testing.assert_allclose(
+        cross_val_predict(pipeline, frame, y, cv=3), cross_val_predict(want, frame, y, cv=3)
+    )
+    grid = {"glmregressor__family": ["normal", "logistic", "laplace"]}
+    search = GridSearchCV(pipeline, grid, scoring=scorers.log_score, cv=3).fit(frame, y)
+    assert len({*search.cv_results_["mean_test_score"]}) == 3
+    halving = HalvingGridSearchCV(
+        GLMRegressor(), {"alpha": [0.0, 0.1, 1.0]}, scoring=scorers.crps, cv=3, random_state=0
+    ).fit(frame[["age"]], y)
+    assert halving.best_params_["alpha"] in (0.0, 0.1, 1.0)
+    importance = permutation_importance(GLMRegressor().fit(frame, y), frame, y, random_state=0)
+    assert importance.importances_mean.argmax() == 1  # the region
+
+
+def test_scorers_are_minus_mean_scores(counts):
+    x, y = counts
+    model = GLMRegressor("poisson").fit(x, y)
+    d = model.predict_distribution(x)
+    assert scorers.log_score(model, x, y) == pytest.approx(d.log_prob(y).mean(), rel=1e-12)
+    assert scorers.crps(model, x, y) == pytest.approx(-d.crps(y).mean(), rel=1e-12)
+    want = -pn.scores.pinball(y, d, p=0.9).mean()
+    assert scorers.pinball(0.9)(model, x, y) == pytest.approx(want, rel=1e-12)
+    found = cross_val_score(model, x, y, scoring=scorers.crps, cv=2, n_jobs=2)
+    assert found.shape == (2,)
+
+
+def test_calibrated_and_copied(rng):
+    x = rng.normal(size=(200, 2))
+    y = np.where(x[:, 0] + rng.logistic(size=200) > 0, "yes", "no")
+    calibrated = CalibratedClassifierCV(GLMClassifier(), cv=3).fit(x, y)
+    assert calibrated.predict_proba(x).shape == (200, 2)
+    model = GLMClassifier().fit(x, y)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(x), model.predict_proba(x))
+    assert clone(model).get_params() == model.get_params()
+    assert scorers.brier(model, x, y) == pytest.approx(
+        -np.mean((model.predict_proba(x)[:, 1] - (y == "yes")) ** 2), rel=1e-12
+    )
+
+
+def test_undetermined_coefficients_say_so(rng):
+    x = rng.normal(size=(30, 1))
+    y = x[:, 0] > 0
+    with pytest.warns(pn.glm.ConvergenceWarning, match="ridge penalty of 1 / n"):
+        ours = GLMClassifier().fit(x, y)
+    theirs = LogisticRegression(C=1.0, tol=1e-10).fit(x, y)
+    np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(x), atol=1e-6)
+    with pytest.raises(pn.glm.PerfectSeparationError):
+        GLMClassifier(undetermined="raise").fit(x, y)
+
+
+@pytest.mark.backend
+def test_networks(rng):
+    """An ensemble of networks whose body is a function; its last layer has a statistician's say."""
+    import keras
+
+    x = rng.uniform(-1.0, 1.0, size=(100, 1))
+    y = x[:, 0] ** 2 + 0.1 * rng.normal(size=100)
+
+    def body(inputs):
+        return keras.layers.Dense(8, "tanh")(inputs)
+
+    options = {"hidden": body, "learning_rate": 0.02, "random_state": 0}
+    network = NetworkRegressor(members=2, **options).fit(x, y)
+    d = network.predict_distribution(x)
+    assert d.epistemic_variance().shape == (100,)
+    assert network.score(x, y) > 0.7
+    assert network.predict_interval(x, 0.9).shape == (100, 2)
+    np.testing.assert_allclose(network.predict_quantile(x, [0.5])[:, 0], d.quantile(0.5))
+
+
+def test_compared_with_others(counts):
+    """By `compare`, estimators are what their results and their networks are."""
+    x, y = counts
+    line = GLMRegressor("poisson").fit(x, y)
+    network = NetworkRegressor("poisson", hidden=(4,), epochs=5, random_state=0).fit(x, y)
+    models = {"results": line.results_, "estimator": line, "network": network}
+    found = pn.compare(models, x=x, y=y, x_test=x, y_test=y).to_frame()
+    held_out = found.loc["held-out NLL"]
+    want = -network.predict_distribution(x).log_prob(y).mean()
+    assert float(held_out["network"].iloc[0]) == pytest.approx(want, rel=1e-5)
+    same = found[["results", "estimator"]].dropna()
+    np.testing.assert_array_equal(same["results"], same["estimator"])
