@@ -123,13 +123,16 @@ class Traced:
         def example():
             return [leaf.clone() for leaf in (*tensors, *present)]
 
-        before = _host_randomness()
-        try:
-            with keras_private.plain_update(self._optimizer):
-                graph = make_fx(functional)(*example())
-        except Exception:  # Python that depends on values, in whatever form it fails
-            return None, None
-        if _host_randomness() != before:
+        for _ in range(2):  # what torch imports for the first trace of a process draws numbers too
+            before = _host_randomness()
+            try:
+                with keras_private.plain_update(self._optimizer):
+                    graph = make_fx(functional)(*example())
+            except Exception:  # Python that depends on values, in whatever form it fails
+                return None, None
+            if _host_randomness() == before:
+                break
+        else:
             return None, None
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # jit.trace is deprecated where torch.compile works

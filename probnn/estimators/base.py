@@ -86,7 +86,7 @@ class Estimator(BaseEstimator):
         """
         check_is_fitted(self)
         d = self._distribution(self._numbers(X, reset=False))
-        return d if frame_of(X) is None else d.labelled(ResponseLabels(rows_of(X)))
+        return d.labelled(ResponseLabels(None if frame_of(X) is None else rows_of(X)))
 
     def predict_interval(self, X, level=0.9):
         """Return the central prediction interval of every row.

@@ -98,6 +98,7 @@ class _Network(Estimator):
             "batch_size": size,
             "epochs": self.epochs,
             "verbose": self.verbose,
+            "shuffle": len(y) > size,
         }
         if self.members > 1:
             self.model_ = DeepEnsemble(model, self.members, seed)
