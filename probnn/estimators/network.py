@@ -81,7 +81,7 @@ class _Network(Estimator):
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         self.scaler_ = StandardScaler().fit(x, sample_weight=weight) if self.standardize else None
         x = self._scaled(x)
-        train, held = self._split(len(y), size, seed)
+        train, held = self._split(len(y), seed)
         validation = (x[held], y[held], weight[held]) if len(held) else None
         x, y, weight = _padded(x[train], y[train], weight[train], size)
         with copies.seeded(seed):
@@ -132,8 +132,8 @@ class _Network(Estimator):
             return min(int(self.batch_size), 2 ** int(np.ceil(np.log2(n))))
         return _power(n) if n <= _WHOLE else int(np.clip(_power(n // 64), 32, 512))
 
-    def _split(self, n, size, seed):
-        """Return the rows to train on, whole batches of them, and those held out."""
+    def _split(self, n, seed):
+        """Return the rows to train on, and those held out."""
         stops = self.early_stopping
         if stops not in ("auto", True, False):
             raise ValueError(
