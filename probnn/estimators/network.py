@@ -64,6 +64,11 @@ class _Network(Estimator):
         """The `Results` of the last layer, by `probnn.inference` on the rows of the fit."""
         from probnn.bridge import inference
 
+        if not hasattr(self, "_rows"):
+            raise AttributeError(
+                "Expected the rows of the fit, for results_. Received: an estimator that was "
+                "pickled, which has none. Ask probnn.inference(estimator.model_, x, y), or fit."
+            )
         x, y, sample_weight = self._rows
         return inference(self.model_, self._scaled(x), y, sample_weight=sample_weight)
 
@@ -72,6 +77,7 @@ class _Network(Estimator):
 
         from probnn.training import DeepEnsemble, copies
 
+        self._check_arguments()
         self.__dict__.pop("results_", None)  # of an earlier fit
         self._rows = x, y, sample_weight
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -110,6 +116,27 @@ class _Network(Estimator):
         for each in getattr(self.model_, "members", [self.model_]):
             self._tell(each)
 
+    def _check_arguments(self):
+        least = {"epochs": 1, "members": 1, "patience": 0}
+        if self.batch_size != "auto":
+            least["batch_size"] = 1
+        for name, low in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+                raise ValueError(
+                    f"Expected {name} to be a whole number from {low} on. Received: {value!r}."
+                )
+        if not 0.0 < self.validation_fraction < 1.0:
+            raise ValueError(
+                "Expected validation_fraction to be between 0 and 1. Received: "
+                f"{self.validation_fraction!r}."
+            )
+        if self.early_stopping not in ("auto", True, False):
+            raise ValueError(
+                "Expected early_stopping to be 'auto', True or False. Received: "
+                f"{self.early_stopping!r}."
+            )
+
     def _network(self, width):
         """Return the network, compiled."""
         import keras
@@ -129,16 +156,12 @@ class _Network(Estimator):
     def _size(self, n):
         """Return the size of batches for n rows."""
         if self.batch_size != "auto":
-            return min(int(self.batch_size), 2 ** int(np.ceil(np.log2(n))))
+            return min(int(self.batch_size), _power(n))
         return _power(n) if n <= _WHOLE else int(np.clip(_power(n // 64), 32, 512))
 
     def _split(self, n, seed):
         """Return the rows to train on, and those held out."""
         stops = self.early_stopping
-        if stops not in ("auto", True, False):
-            raise ValueError(
-                f"Expected early_stopping to be 'auto', True or False. Received: {stops!r}."
-            )
         order = np.random.default_rng(seed).permutation(n)
         if not (n >= _HELD_OUT if stops == "auto" else stops):
             return np.arange(n), order[:0]
@@ -158,7 +181,8 @@ class _Network(Estimator):
         return self.model_.predict_distribution(x, batch_size=size, verbose=0)[:n]
 
     def __getstate__(self):
-        return {name: v for name, v in super().__getstate__().items() if name != "results_"}
+        rows = ("results_", "_rows")  # what holds the data
+        return {name: v for name, v in super().__getstate__().items() if name not in rows}
 
 
 def _power(n):

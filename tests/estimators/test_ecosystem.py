@@ -194,6 +194,18 @@ def test_networks(rng):
     np.testing.assert_allclose(network.predict_quantile(x, [0.5])[:, 0], d.quantile(0.5))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("epochs", 0), ("members", 1.5), ("batch_size", "all"), ("patience", -1)),
+        *(("validation_fraction", 1.0), ("early_stopping", "yes")),
+    ],
+)
+def test_arguments_are_checked(counts, name, value):
+    with pytest.raises(ValueError, match=f"Expected {name} .* Received: {value!r}"):
+        NetworkRegressor("poisson", **{name: value}).fit(*counts)
+
+
 def test_compared_with_others(counts):
     """By `compare`, estimators are what their results and their networks are."""
     x, y = counts
@@ -206,3 +218,7 @@ def test_compared_with_others(counts):
     assert float(held_out["network"].iloc[0]) == pytest.approx(want, rel=1e-5)
     same = found[["results", "estimator"]].dropna()
     np.testing.assert_array_equal(same["results"], same["estimator"])
+    assert network.results_.params.shape == (5,)
+    again = pickle.loads(pickle.dumps(network))
+    np.testing.assert_allclose(again.predict(x), network.predict(x), rtol=1e-6)
+    assert not hasattr(again, "results_")  # a pickle has no rows of the data
