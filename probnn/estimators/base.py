@@ -17,9 +17,10 @@ from sklearn.utils.validation import (
 
 from probnn import families
 from probnn.data import ResponseLabels, rows_of
+from probnn.data.classes import Classes
 from probnn.data.frames import frame_of
 from probnn.data.tables import to_frame
-from probnn.estimators.inputs import encoder_of
+from probnn.estimators.inputs import check_columns, check_no_times, encoder_of, order_of
 from probnn.fitted import FittedModel, adapt
 
 
@@ -41,9 +42,11 @@ class Estimator(BaseEstimator):
             Columns of text and categories of a frame become indicator columns, of all but their
             first category, which is remembered. What is sparse is made dense.
         y : array_like, shape (n,)
-            The responses; of a classifier, labels of classes.
+            The responses; of a classifier, labels of classes. They go with the rows of X by their
+            positions, as everywhere in scikit-learn: labels of an index are not looked at.
         sample_weight : array_like, shape (n,), optional
-            How many rows each stands for. Rows of weight 0 are left out.
+            How many rows each stands for; or shares, which sum to 1, of the rows. Rows of weight 0
+            are left out.
 
         Returns
         -------
@@ -53,15 +56,25 @@ class Estimator(BaseEstimator):
         ------
         ValueError
             For shapes that do not agree, a missing value, a y outside the support of the family,
-            or a single class.
+            or a single class. The estimator is then as it was before.
         """
+        before = {**vars(self)}
+        try:
+            self._fit_rows(X, y, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit_rows(self, X, y, sample_weight):
         x = self._numbers(X, reset=True)
         if y is None:
             raise ValueError(
                 f"Expected y: this {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None. Received: None."
             )
-        y = self._read_y(column_or_1d(y, warn=True))
+        y = self._read_y(y)
         check_consistent_length(x, y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
@@ -69,8 +82,9 @@ class Estimator(BaseEstimator):
             )
             rows = np.flatnonzero(sample_weight)
             x, y, sample_weight = _take(x, rows), y[rows], sample_weight[rows]
+            if np.isclose(sample_weight.sum(), 1.0, rtol=1e-6):
+                sample_weight = sample_weight * len(rows)
         self._fit(x, self._learn_y(y), sample_weight)
-        return self
 
     def predict_distribution(self, X):
         """Return what the model believes about the y of every row.
@@ -82,7 +96,8 @@ class Estimator(BaseEstimator):
         Returns
         -------
         Predictive
-            With mean, quantiles, intervals, densities and scores; of classes, by their labels.
+            With mean, quantiles, intervals, densities and scores; of classes, by their labels. A y
+            that has labels of rows goes by them there, where X had some.
         """
         check_is_fitted(self)
         d = self._distribution(self._numbers(X, reset=False))
@@ -121,12 +136,14 @@ class Estimator(BaseEstimator):
 
     def table(self, X):
         """Return X as the columns that `fitted_` takes, a pandas frame."""
+        check_is_fitted(self)
         return pd.DataFrame(self._numbers(X, reset=False), columns=self.names_)
 
     def _numbers(self, X, reset):
         """Return X as numbers; columns of text and categories by indicators."""
         frame = frame_of(X)
         if frame is None or len(frame.shape) == 1:
+            check_no_times(X, "X")
             x = validate_data(
                 self,
                 X,
@@ -140,22 +157,28 @@ class Estimator(BaseEstimator):
             return x.toarray() if hasattr(x, "toarray") else x
         validate_data(self, X, reset=reset, skip_check_array=True)
         X = to_frame(X)
+        X = X.set_axis([*map(str, X.columns)], axis=1)
+        check_columns(X)
         if reset:
             self.encoder_ = encoder_of(X)
             self.names_ = (
-                [*map(str, X.columns)]
+                [*X.columns]
                 if self.encoder_ is None
                 else [*map(str, self.encoder_.get_feature_names_out())]
             )
-        return check_array(
+        x = check_array(
             X if self.encoder_ is None else self.encoder_.transform(X),
+            accept_sparse=True,
             dtype="float64",
             estimator=self,
             input_name="X",
             ensure_min_samples=self._fewest if reset else 1,
         )
+        return x.toarray() if hasattr(x, "toarray") else x
 
     def _read_y(self, y):
+        y = column_or_1d(y, warn=True)
+        check_no_times(y, "y")
         return check_array(y, ensure_2d=False, dtype="float64", estimator=self, input_name="y")
 
     def _learn_y(self, y):
@@ -185,14 +208,23 @@ class Classifier(ClassifierMixin, Estimator):
     def predict_proba(self, X):
         """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
         mean = self.predict_distribution(X).mean()
-        return mean if mean.ndim == 2 else np.column_stack([1.0 - mean, mean])
+        if mean.ndim == 1:
+            return np.column_stack([1.0 - mean, mean])
+        return mean[:, np.argsort(self._levels)]
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities of the classes, shape (n, C)."""
         d = self.predict_distribution(X)
         return np.column_stack([d.log_prob(label) for label in self.classes_])
 
+    @property
+    def _labels(self):
+        """The classes, in the order that the family knows."""
+        return Classes(self._levels, ordered=self._family().kind == "ordinal")
+
     def _read_y(self, y):
+        self._order = order_of(y)
+        y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return y
 
@@ -203,16 +235,31 @@ class Classifier(ClassifierMixin, Estimator):
                 f"Expected at least 2 classes, in rows that have weight. Received: one class, "
                 f"{self.classes_.tolist()}. A classifier of one class has nothing to tell."
             )
+        self._levels = self.classes_
+        if self._order is not None and self._family().kind == "ordinal":
+            places = np.argsort([self._order.index(each) for each in self.classes_.tolist()])
+            self._levels, codes = self.classes_[places], np.argsort(places)[codes]
         return codes.astype("float64")
 
 
-def family_of_classes(family, count):
+def family_of_numbers(family, **options):
+    """Return the family of numbers, by name or as it is."""
+    found = families.get(family, **options)
+    if found.classes is not None:
+        raise ValueError(
+            f"Expected a family of numbers. Received: {found!r}, of classes. Take a classifier, "
+            "GLMClassifier or NetworkClassifier."
+        )
+    return found
+
+
+def family_of_classes(family, count, **options):
     """Return the family of so many classes: by default Bernoulli of two, categorical of more."""
     if family is None:
         family = "bernoulli" if count == 2 else "categorical"
-    found = families.get(family)
+    found = families.get(family, **options)
     if isinstance(family, str) and found.classes is not None:
-        found = families.get(family, classes=count)
+        found = families.get(family, classes=count, **options)
     if not found.has_classes or (found.classes or 2) != count:
         raise ValueError(
             f"Expected a family of {count} classes. Received: {found!r}. Leave `family` out, or "

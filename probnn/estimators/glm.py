@@ -1,15 +1,22 @@
 """Generalized linear models as estimators."""
 
+import functools
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from probnn import families
 from probnn.data.tables import to_frame
 from probnn.design.rank import DependentColumnsError
-from probnn.estimators.base import Classifier, Estimator, Regressor, family_of_classes
+from probnn.estimators.base import (
+    Classifier,
+    Estimator,
+    Regressor,
+    family_of_classes,
+    family_of_numbers,
+)
 from probnn.glm import GLM, ConvergenceWarning, PerfectSeparationError, glm
 
 
@@ -53,12 +60,21 @@ class _GLM(Estimator):
 
     def table(self, X):
         """Return X as the columns that the results take: those of the formula, if there is one."""
-        return super().table(X) if self.formula is None else to_frame(X)
+        check_is_fitted(self)
+        if self._by_columns(False):
+            return self._design(self._numbers(X, reset=False))
+        return to_frame(X)
+
+    def _by_columns(self, reset):
+        """Return whether there is no formula; after a fit, whether there was none."""
+        return self.formula is None if reset else self.names_ is not None
 
     def _numbers(self, X, reset):
-        if self.formula is None:
+        if self._by_columns(reset):
             return super()._numbers(X, reset)
         validate_data(self, X, reset=reset, skip_check_array=True)
+        if reset:
+            self.names_ = None
         return to_frame(X)
 
     def _fit(self, x, y, sample_weight):
@@ -73,14 +89,45 @@ class _GLM(Estimator):
         family = self._family()
         options = {"freq_weights": sample_weight, **self._options()}
         if self.formula is None:
-            return GLM(y, self._design(x, family), family, **options)
+            self._columns = self._determined(x)
+            constant = self.fit_intercept and family.location not in family.no_intercept
+            self._constant = _free("const", self.names_) if constant else None
+            return GLM(y, self._design(x), family, **options)
         left, _, right = self.formula.rpartition("~")
-        name = left.strip() or "y"
-        data = x.assign(**{name: self._in_labels(y)})
-        return glm(f"{name} ~ {right}", data, family, missing="none", **options)
+        name = left.strip().strip("`") or "y"
+        if not re.fullmatch(r"[\w ]+", name):
+            raise ValueError(
+                f"Expected a name, or nothing, on the left side of a formula. Received: {left!r}. "
+                "What is done to y is done before: sklearn.compose.TransformedTargetRegressor."
+            )
+        # Neither a column of X nor what a formula names is the response.
+        name = _free(name, {*x.columns, *re.findall(r"\w+", right)})
+        make = functools.partial(
+            glm, f"`{name}` ~ {right}", x.assign(**{name: y}), family, missing="none", **options
+        )
+        return eval("_()", {"_": make})  # a formula sees its caller's variables: here are none
+
+    def _determined(self, x):
+        """Return the names of columns that are not all 0; the coefficients of others would be 0."""
+        some = x.any(axis=0)
+        if some.all() or (self.undetermined == "raise" and not self.alpha):
+            return self.names_
+        names = np.array(self.names_, dtype=object)
+        if not self.alpha:
+            warnings.warn(
+                f"Expected columns of X that are not 0 in every row that has weight. Received: "
+                f"{', '.join(map(repr, names[~some]))}. No data determine their coefficients, "
+                "which are 0 here; undetermined='raise' raises.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+        return names[some].tolist()
+
+    def _link(self):
+        return {} if self.link is None else {"link": self.link}
 
     def _options(self):
-        return {} if self.link is None else {"link": self.link}
+        return {}
 
     def _solve(self, model):
         if self.alpha:
@@ -94,7 +141,7 @@ class _GLM(Estimator):
                 f"{error} These are the coefficients of a ridge penalty of 1 / n, without standard "
                 "errors; alpha=... sets another, and undetermined='raise' none.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
             return self._penalised(model, 1.0 / model.nobs, 0.0)
 
@@ -113,16 +160,21 @@ class _GLM(Estimator):
         )
         return model.fit_regularized(weights, l1_ratio, maxiter=2 * self.max_iter, tol=self.tol)
 
-    def _design(self, x, family):
-        design = pd.DataFrame(x, columns=self.names_)
-        if self.fit_intercept and family.location not in family.no_intercept:
-            design.insert(0, "const", 1.0)
+    def _design(self, x):
+        design = pd.DataFrame(x, columns=self.names_)[self._columns]
+        if self._constant is not None:
+            design.insert(0, self._constant, 1.0)
         return design
 
     def _distribution(self, x):
-        return self.results_.predict_distribution(
-            x if self.formula else self._design(x, self.results_.model.family)
-        )
+        return self.results_.predict_distribution(self._design(x) if self._by_columns(False) else x)
+
+
+def _free(name, taken):
+    """Return a name that is not taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 class GLMRegressor(Regressor, _GLM):
@@ -135,8 +187,9 @@ class GLMRegressor(Regressor, _GLM):
     link : str or Link, optional
         The link of the location; the family's default.
     formula : str, optional
-        What the columns of a frame make of the mean, as in R: "age + C(region)". The left side may
-        be left out. By default all columns, and a constant.
+        What the columns of a frame make of the mean, as in R: "age + C(region)". It sees columns
+        of X alone. The left side may be left out; else it names y. By default all columns, and a
+        constant.
     alpha, l1_ratio : float
         Elastic net: -llf / n + alpha (l1_ratio sum(abs(b)) + (1 - l1_ratio) sum(b^2) / 2) is
         minimised; the constant is free. Of alpha 0 there are standard errors.
@@ -144,7 +197,8 @@ class GLMRegressor(Regressor, _GLM):
         Whether there is a constant, where no formula says.
     undetermined : {"ridge", "raise"}
         What is done where the data do not determine the coefficients, for dependent columns or
-        separated classes: a ridge penalty of 1 / n and a warning, or an error.
+        separated classes: a ridge penalty of 1 / n and a warning, or an error. Columns of zeros are
+        left out, which is what a penalty makes of them.
     cov_type : str
         What standard errors allow for, as in `GLM.fit`.
     max_iter, tol : int, float
@@ -200,10 +254,7 @@ class GLMRegressor(Regressor, _GLM):
         )
 
     def _family(self):
-        return families.get(self.family)
-
-    def _in_labels(self, y):
-        return y
+        return family_of_numbers(self.family, **self._link())
 
 
 class GLMClassifier(Classifier, _GLM):
@@ -213,7 +264,7 @@ class GLMClassifier(Classifier, _GLM):
     ----------
     family : str or Family, optional
         By default Bernoulli for two classes, and the categorical family for more; "ordinal" for
-        classes in the order of `classes_`.
+        classes in the order of an ordered categorical y, else of `classes_`.
     link, formula, alpha, l1_ratio, fit_intercept, undetermined, cov_type, max_iter, tol
         As for `GLMRegressor`.
 
@@ -234,11 +285,7 @@ class GLMClassifier(Classifier, _GLM):
     """
 
     def _family(self):
-        return family_of_classes(self.family, len(self.classes_))
+        return family_of_classes(self.family, len(self.classes_), **self._link())
 
     def _options(self):
-        named = {} if self.formula else {"classes": self.classes_}
-        return {**super()._options(), **named}
-
-    def _in_labels(self, y):
-        return pd.Categorical.from_codes(y.astype(int), self.classes_)
+        return {"classes": self._labels}

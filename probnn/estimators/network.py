@@ -6,10 +6,14 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from probnn import families
 from probnn.data import Responses
-from probnn.data.classes import Classes
-from probnn.estimators.base import Classifier, Estimator, Regressor, family_of_classes
+from probnn.estimators.base import (
+    Classifier,
+    Estimator,
+    Regressor,
+    family_of_classes,
+    family_of_numbers,
+)
 
 _WHOLE = 128  # rows up to which each step sees all
 _HELD_OUT = 200  # rows from which on some are held out
@@ -294,7 +298,7 @@ class NetworkRegressor(Regressor, _Network):
         )
 
     def _family(self):
-        return families.get(self.family)
+        return family_of_numbers(self.family)
 
 
 class NetworkClassifier(Classifier, _Network):
@@ -304,7 +308,7 @@ class NetworkClassifier(Classifier, _Network):
     ----------
     family : str or Family, optional
         By default Bernoulli for two classes, and the categorical family for more; "ordinal" for
-        classes in the order of `classes_`.
+        classes in the order of an ordered categorical y, else of `classes_`.
     hidden, activation, members, learning_rate, batch_size, epochs, early_stopping, \
 validation_fraction, patience, standardize, random_state, verbose
         As for `NetworkRegressor`.
@@ -332,5 +336,4 @@ validation_fraction, patience, standardize, random_state, verbose
     def _tell(self, network):
         from probnn.networks.inputs import columns_of, know_columns
 
-        labels = Classes(self.classes_, ordered=self._family().kind == "ordinal")
-        know_columns(network, columns_of(network), Responses(classes=[labels]))
+        know_columns(network, columns_of(network), Responses(classes=[self._labels]))

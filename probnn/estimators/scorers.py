@@ -12,7 +12,11 @@ Each is called as `scorer(estimator, X, y, sample_weight=None)` of an estimator 
 ((3,), True)
 """
 
+import copy
+
 import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from probnn import scores
 
@@ -32,11 +36,25 @@ class Scorer:
 
     def __init__(self, score, **options):
         self.score, self.options = score, options
+        self._request = None
 
     def __call__(self, estimator, X, y, sample_weight=None):
-        """Return minus the mean score of rows."""
+        """Return minus the mean score of rows; y goes with the rows of X by their positions."""
+        y = column_or_1d(y, warn=True)  # without the labels of rows
         each = self.score(y, _distribution(estimator, X), **self.options)
         return -float(np.average(each, weights=sample_weight))
+
+    def set_score_request(self, **requests):
+        """Return this scorer with requests of metadata, as `sample_weight=True`, for routing."""
+        found = copy.copy(self)
+        found._request = MetadataRequest(owner=found)
+        for param, alias in requests.items():
+            found._request.score.add_request(param=param, alias=alias)
+        return found
+
+    def get_metadata_routing(self):
+        """Return the requests of metadata."""
+        return copy.deepcopy(self._request) or MetadataRequest(owner=self)
 
     def __repr__(self):
         given = "".join(f", {name}={value!r}" for name, value in self.options.items())
