@@ -71,9 +71,11 @@ class _Network(Estimator):
         if not hasattr(self, "_rows"):
             raise AttributeError(
                 "Expected the rows of the fit, for results_. Received: an estimator that was "
-                "pickled, which has none. Ask probnn.inference(estimator.model_, x, y), or fit."
+                "pickled or not fitted, which has none. Ask probnn.inference("
+                "estimator.model_, x, y), or fit."
             )
         x, y, sample_weight = self._rows
+        y = self._told(y)
         return inference(self.model_, self._scaled(x), y, sample_weight=sample_weight)
 
     def _fit(self, x, y, sample_weight):
@@ -177,6 +179,10 @@ class _Network(Estimator):
 
     def _tell(self, network):
         """Let a network know what its y means."""
+
+    def _told(self, y):
+        """Return y as a network that was told its meaning takes it."""
+        return y
 
     def _distribution(self, x):
         n = len(x)
@@ -337,3 +343,6 @@ validation_fraction, patience, standardize, random_state, verbose
         from probnn.networks.inputs import columns_of, know_columns
 
         know_columns(network, columns_of(network), Responses(classes=[self._labels]))
+
+    def _told(self, y):
+        return self._levels[y.astype(int)]

@@ -13,7 +13,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate, permutation_test_score
 
 import probnn as pn
-from probnn.estimators import GLMClassifier, GLMRegressor, scorers
+from probnn.estimators import GLMClassifier, GLMRegressor, NetworkClassifier, scorers
 
 
 @pytest.fixture
@@ -196,3 +196,15 @@ def test_scorers_are_routed(frame, y, rng):
     want = np.average(each, weights=weight[:half])
     assert found["test_score"][0] == pytest.approx(want, rel=1e-9)
     assert found["test_score"][0] != plain["test_score"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_network_of_ordered_text(frame, ratings):
+    """What its last layer's results say of the labels is what it predicts."""
+    x = frame[["a", "b"]]
+    network = NetworkClassifier("ordinal", hidden=(), epochs=2, random_state=0).fit(x, ratings)
+    assert network.predict_distribution(x).classes.tolist() == ["low", "mid", "high"]
+    codes = np.searchsorted(network.classes_, ratings.astype(str))
+    want = np.log(network.predict_proba(x)[np.arange(len(x)), codes]).sum()
+    assert network.results_.llf == pytest.approx(want, rel=1e-5)
