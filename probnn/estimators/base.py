@@ -197,6 +197,21 @@ class Regressor(RegressorMixin, Estimator):
         """Return the mean of every row, shape (n,)."""
         return self.predict_distribution(X).mean()
 
+    def score(self, X, y, sample_weight=None):
+        """Return R squared of the means; `probnn.estimators.scorers` has scores of distributions.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+        y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
+
 
 class Classifier(ClassifierMixin, Estimator):
     """An estimator of classes."""
@@ -204,6 +219,21 @@ class Classifier(ClassifierMixin, Estimator):
     def predict(self, X):
         """Return the most probable class of every row, shape (n,)."""
         return self.predict_distribution(X).mode()
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy; `probnn.estimators.scorers` has scores of distributions.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+        y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
