@@ -48,9 +48,7 @@ def fitted(body, penalty, epochs, rate):
     model = pn.Sequential([keras.Input((8, 8, 1)), *body, head])
     steps = epochs * -(-len(y[train]) // 32)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)))
-    # On a CPU, convolutions take longer in the compiled epochs than in Keras's own loop.
-    options = {"verbose": 0, "whole_epoch": False}
-    model.fit(x[train], y[train], batch_size=32, epochs=epochs, **options)
+    model.fit(x[train], y[train], batch_size=32, epochs=epochs, verbose=0)
     return model, model.evaluate(x[held], y[held], verbose=0)
 
 
