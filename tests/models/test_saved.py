@@ -310,7 +310,7 @@ while True:
 def test_a_killed_process_leaves_a_whole_network(tmp_path):
     path, found, rng = tmp_path / "m.keras", set(), random.Random(0)
     folder = Path(pn.__file__).parents[1]
-    for _ in range(4):
+    for _ in range(2):  # as atomic_write is killed 200 times in its own tests
         network(0.25).save(path)
         command = [sys.executable, "-c", KILLED, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder) as child:
