@@ -142,38 +142,30 @@ class Estimator(BaseEstimator):
     def _numbers(self, X, reset):
         """Return X as numbers; columns of text and categories by indicators."""
         frame = frame_of(X)
+        options = {
+            "accept_sparse": True,
+            "dtype": "float64",
+            "ensure_min_samples": self._fewest if reset else 1,
+        }
         if frame is None or len(frame.shape) == 1:
             check_no_times(X, "X")
-            x = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse=True,
-                dtype="float64",
-                ensure_min_samples=self._fewest if reset else 1,
-            )
+            x = validate_data(self, X, reset=reset, **options)
             if reset:
                 self.encoder_, self.names_ = None, [f"x{j + 1}" for j in range(x.shape[1])]
-            return x.toarray() if hasattr(x, "toarray") else x
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        X = to_frame(X)
-        X = X.set_axis([*map(str, X.columns)], axis=1)
-        check_columns(X)
-        if reset:
-            self.encoder_ = encoder_of(X)
-            self.names_ = (
-                [*X.columns]
-                if self.encoder_ is None
-                else [*map(str, self.encoder_.get_feature_names_out())]
-            )
-        x = check_array(
-            X if self.encoder_ is None else self.encoder_.transform(X),
-            accept_sparse=True,
-            dtype="float64",
-            estimator=self,
-            input_name="X",
-            ensure_min_samples=self._fewest if reset else 1,
-        )
+        else:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            X = to_frame(X)
+            X = X.set_axis([*map(str, X.columns)], axis=1)
+            check_columns(X)
+            if reset:
+                self.encoder_ = encoder_of(X)
+                self.names_ = (
+                    [*X.columns]
+                    if self.encoder_ is None
+                    else [*map(str, self.encoder_.get_feature_names_out())]
+                )
+            x = X if self.encoder_ is None else self.encoder_.transform(X)
+            x = check_array(x, estimator=self, input_name="X", **options)
         return x.toarray() if hasattr(x, "toarray") else x
 
     def _read_y(self, y):
@@ -190,50 +182,41 @@ class Estimator(BaseEstimator):
         return tags
 
 
-class Regressor(RegressorMixin, Estimator):
+class Scored:
+    """The score of scikit-learn's mixin, which stands to the right."""
+
+    def score(self, X, y, sample_weight=None):
+        """Return R squared of a regressor, the accuracy of a classifier.
+
+        `probnn.estimators.scorers` has scores of distributions.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or frame, shape (n, p)
+        y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
+
+
+class Regressor(Scored, RegressorMixin, Estimator):
     """An estimator of numbers."""
 
     def predict(self, X):
         """Return the mean of every row, shape (n,)."""
         return self.predict_distribution(X).mean()
 
-    def score(self, X, y, sample_weight=None):
-        """Return R squared of the means; `probnn.estimators.scorers` has scores of distributions.
 
-        Parameters
-        ----------
-        X : array_like, sparse matrix or frame, shape (n, p)
-        y : array_like, shape (n,)
-        sample_weight : array_like, shape (n,), optional
-
-        Returns
-        -------
-        float
-        """
-        return super().score(X, y, sample_weight)
-
-
-class Classifier(ClassifierMixin, Estimator):
+class Classifier(Scored, ClassifierMixin, Estimator):
     """An estimator of classes."""
 
     def predict(self, X):
         """Return the most probable class of every row, shape (n,)."""
         return self.predict_distribution(X).mode()
-
-    def score(self, X, y, sample_weight=None):
-        """Return the accuracy; `probnn.estimators.scorers` has scores of distributions.
-
-        Parameters
-        ----------
-        X : array_like, sparse matrix or frame, shape (n, p)
-        y : array_like, shape (n,)
-        sample_weight : array_like, shape (n,), optional
-
-        Returns
-        -------
-        float
-        """
-        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
