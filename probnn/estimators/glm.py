@@ -1,6 +1,5 @@
 """Generalized linear models as estimators."""
 
-import functools
 import re
 import warnings
 
@@ -102,10 +101,8 @@ class _GLM(Estimator):
             )
         # Neither a column of X nor what a formula names is the response.
         name = _free(name, {*x.columns, *re.findall(r"\w+", right)})
-        make = functools.partial(
-            glm, f"`{name}` ~ {right}", x.assign(**{name: y}), family, missing="none", **options
-        )
-        return eval("_()", {"_": make})  # a formula sees its caller's variables: here are none
+        data = x.assign(**{name: y})
+        return glm(f"`{name}` ~ {right}", data, family, missing="none", context={}, **options)
 
     def _determined(self, x):
         """Return the names of columns that are not all 0; the coefficients of others would be 0."""

@@ -21,7 +21,17 @@ from probnn.glm.specification import Origin
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights", "weights")
 
 
-def glm(formula, data, family="normal", link=None, *, formulas=None, missing="drop", **kwargs):
+def glm(
+    formula,
+    data,
+    family="normal",
+    link=None,
+    *,
+    formulas=None,
+    missing="drop",
+    context=None,
+    **kwargs,
+):
     """Make a generalized linear model from a formula and a data frame.
 
     Parameters
@@ -41,6 +51,8 @@ def glm(formula, data, family="normal", link=None, *, formulas=None, missing="dr
         Parameter -> right side, for further parameters: `formulas={"scale": "~ x"}`.
     missing : {"drop", "none"}
         Rows with a missing value are dropped, and counted by `n_missing`; or raise.
+    context : mapping, optional
+        What a formula may use besides columns, by name; by default the variables of the caller.
     **kwargs
         Further arguments of `GLM`; those with a number for each row may be names of columns.
 
@@ -61,7 +73,7 @@ def glm(formula, data, family="normal", link=None, *, formulas=None, missing="dr
     >>> results.params.round(6).to_dict()
     {'Intercept': 0.847298, 'g[T.b]': 0.887303}
     """
-    return _make(GLM, formula, data, family, link, formulas, missing, kwargs)
+    return _make(GLM, formula, data, family, link, formulas, missing, kwargs, context)
 
 
 def ols(formula, data, *, missing="drop", **kwargs):
@@ -120,7 +132,7 @@ def logit(formula, data, *, missing="drop", **kwargs):
     return _make(Logit, formula, data, "bernoulli", None, None, missing, kwargs)
 
 
-def _make(cls, formula, data, family, link, formulas, missing, kwargs):
+def _make(cls, formula, data, family, link, formulas, missing, kwargs, context=None):
     """Make a model of the columns that the formulas give."""
     import pandas as pd
     from formulaic import Formula
@@ -129,7 +141,8 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs):
 
     if missing not in ("drop", "none"):
         raise ValueError(f"Expected missing to be 'drop' or 'none'. Received: {missing!r}.")
-    caller = capture_context(2)  # a formula may use the functions of whoever writes it
+    # A formula may use the functions of whoever writes it.
+    caller = capture_context(2) if context is None else context
     frame = to_frame(data)
     rows = RowIndex("data", len(frame), RowIndex.of(data, "data").labels)
     index, frame = frame.index, frame.reset_index(drop=True)
