@@ -199,13 +199,12 @@ def check_finite(x, what, names, rows=None):
     step = max(1, 200_000 // x.shape[1])
 
     def first_bad(rows):
-        with np.errstate(all="ignore"):
-            for start in range(rows.start, rows.stop, step):
-                block = x[start : min(start + step, rows.stop)]
-                if not np.vdot(block, block) < _LARGEST**2:
-                    bad = np.argwhere(~(np.abs(block) < _LARGEST))
-                    if len(bad):
-                        return start + int(bad[0, 0]), int(bad[0, 1])
+        for start in range(rows.start, rows.stop, step):
+            block = x[start : min(start + step, rows.stop)]
+            if not np.vdot(block, block) < _LARGEST**2:
+                bad = np.argwhere(~(np.abs(block) < _LARGEST))
+                if len(bad):
+                    return start + int(bad[0, 0]), int(bad[0, 1])
         return None
 
     bad = [found for found in share(first_bad, *x.shape) if found is not None]

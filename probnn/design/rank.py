@@ -26,7 +26,7 @@ def check_rank(design, names, what="X", seed=0):
     if few < n // 5:
         parts = [design.take(np.sort(np.random.default_rng(seed).integers(0, n, few))), design]
     for part in parts:
-        size = np.sqrt(np.diag(part.gram))
+        size = np.sqrt(part.gram.diagonal())
         if not size.all():
             if part is design:
                 raise DependentColumnsError(
@@ -35,7 +35,7 @@ def check_rank(design, names, what="X", seed=0):
                 )
             continue
         factor, failed = dpotrf(part.gram / (size * size[:, None]), lower=1)
-        if not failed and np.diag(factor).min() > 1e-4:
+        if not failed and factor.diagonal().min() > 1e-4:
             return
         with one_blas_thread():
             r, order = qr(part.toarray() / size, mode="r", pivoting=True)

@@ -56,7 +56,8 @@ class LeastAbsolute:
         step = 1e-6  # of the raw scale: its logarithm's derivative, 1 for the log link
         ends = [family.links["scale"].inverse(raw[:, 1] + side * step) for side in (1.0, -1.0)]
         curvature[:, 1, 1] = weights * (np.log(ends[0] / ends[1]) / (2.0 * step)) ** 2
-        return Optimum.in_one_step(objective, coef, hessian=objective.information(curvature))
+        value, gradient, _ = objective(coef, False)
+        return Optimum.in_one_step(coef, value, gradient, objective.information(curvature))
 
 
 def _solve(x, y, weights):

@@ -4,6 +4,7 @@ An orthogonal factorisation of the scaled columns, then iterative refinement wit
 the precision: of the augmented system, where columns are not far from dependent.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,10 @@ from probnn.fitting.curvature import triangle
 from probnn.fitting.optimum import Optimum
 
 _NUMBERS = 32_768  # of x, taken at once
+_CONSTANT = 0.5 * math.log(2.0 * math.pi)  # of a row of variance 1, in -log p
 _WELL = 30.0  # condition number up to which one correction, by the residuals alone, is enough
+_NOISE = 4.0  # of y over residuals, up to which X'r is rounded as much as they are
+_BEST = 10.0  # up to which Cholesky's factor of X'X has the digits of QR's
 _ILL = 1e4  # condition number above which standard errors are refined too
 _EXACT = 20_000_000  # numbers n p^2 up to which they are, and up to which R comes from QR
 
@@ -28,13 +32,15 @@ class LeastSquares:
         """Return the `Optimum` of a `Likelihood` that is quadratic; it needs no start."""
         (a,) = objective.predicted
         x, y = objective.designs[a].toarray(), objective.y - objective.offsets.get(a, 0.0)
+        total = len(y)
         if objective.weights is not None:
-            root = np.sqrt(objective.weights)
+            root, total = np.sqrt(objective.weights), objective.weights.sum()
             x, y = x * root[:, None], y * root
         found = lstsq(x, y)
         return Optimum.in_one_step(
-            objective,
             found.coef,
+            0.5 * found.ssr + total * _CONSTANT,
+            -np.dot(found.residuals, x),
             inverse_root=found.inverse_root,
             inverse=found.normalized_cov,
             ssr=found.ssr,
@@ -96,11 +102,11 @@ def lstsq(x, y, max_iterations=20):
     Notes
     -----
     Columns are scaled by powers of two, which rounds nothing, and factorised by Householder's QR;
-    where rows are many, R is the Cholesky factor of X'X, unless it finds a condition number above
-    30. Where that is at most 30, the seminormal equations R'R b = X'y are corrected
-    once, by R'R d = X'r: Bjorck (1987), doi:10.1016/0024-3795(87)90101-7. Else the augmented system
-    r + X b = y, X'r = 0 is refined. Its residuals, and those r, are summed in twice the working
-    precision by error-free transformations, which gives more digits than an 80-bit long
+    where the condition number is at most 10, or 30 of many rows, R is the Cholesky factor of X'X.
+    Where it is at most 30, the seminormal equations R'R b = X'y are corrected once, by R'R d = X'r:
+    Bjorck (1987), doi:10.1016/0024-3795(87)90101-7. Else the augmented system r + X b = y, X'r = 0
+    is refined. Its residuals, and those r where they are small beside y, are summed in twice the
+    working precision by error-free transformations, which gives more digits than an 80-bit long
     double and the same on every machine: Bjorck (1967), doi:10.1007/BF01939321; Ogita, Rump and
     Oishi (2005), doi:10.1137/030601818.
 
@@ -124,17 +130,18 @@ def lstsq(x, y, max_iterations=20):
             f"{n} rows and {p} columns. Leave columns out, or penalise them."
         )
     many = n * p**2 > _EXACT
-    gram = Dense(x).gram if many else None
-    norms = np.sqrt(np.diag(gram) if many else np.einsum("ij,ij->j", x, x))
-    if not (np.isfinite(norms).all() and np.isfinite(y).all()):
+    gram, moments = Dense(x).gram if many else x.T @ x, x.T @ y
+    sizes, norms = gram.diagonal().tolist(), np.sqrt(gram.diagonal())
+    if not all(map(math.isfinite, [*sizes, *moments.tolist()])):
         raise ValueError("Expected finite x and y. Received: NaN or infinity. Drop those rows.")
-    if not norms.all():
-        zero = int(np.argmin(norms))
+    if not all(sizes):
+        zero = sizes.index(0.0)
         raise ValueError(f"Expected no column of zeros. Received: column {zero}. Leave it out.")
     power = -np.frexp(norms)[1]
-    r, failed = dpotrf(np.ldexp(gram, power[:, None] + power)) if many else (None, True)
+    powers = power[:, None] + power
+    r, failed = dpotrf(np.ldexp(gram, powers))
     root, condition = (None, np.inf) if failed else _inverse(r)
-    if condition > _WELL:
+    if condition > (_WELL if many else _BEST):
         scaled = x * np.ldexp(1.0, power)
         r = triangle(scaled)
         root, condition = _inverse(r)
@@ -148,10 +155,13 @@ def lstsq(x, y, max_iterations=20):
         coef, residuals = _refine(scaled, y, np.zeros(p), q, r, max_iterations)
         coef, root = np.ldexp(coef, power), dtrtri(r)[0]
     else:
-        coef = np.ldexp(dpotrs(r, np.ldexp(x.T @ y, power))[0], power)
-        residuals = _residuals_of_many(x, y, coef, power) if many else _residuals(x, y, coef)
+        moments = np.ldexp(moments, power)
+        scaled = dpotrs(r, moments)[0]
+        coef, square = np.ldexp(scaled, power), np.vdot(y, y)
+        noisy = square - np.vdot(moments, scaled) > square / _NOISE**2
+        residuals = y - np.dot(x, coef) if noisy else _residuals(x, y, scaled, power)
         step = np.ldexp(dpotrs(r, np.ldexp(x.T @ residuals, power))[0], power)
-        coef, residuals = coef + step, residuals - x @ step
+        coef, residuals = coef + step, residuals - np.dot(x, step)
     inverse = root @ root.T
     if n * p**2 <= _EXACT and condition > _ILL:
         columns = [_refine(scaled, np.zeros(n), e, q, r, max_iterations)[0] for e in np.eye(p)]
@@ -159,8 +169,8 @@ def lstsq(x, y, max_iterations=20):
     return Solution(
         coef=coef,
         residuals=residuals,
-        ssr=float(np.sum(residuals * residuals)),
-        normalized_cov=np.ldexp(inverse, power[:, None] + power),
+        ssr=float((residuals * residuals).sum()),
+        normalized_cov=np.ldexp(inverse, powers),
         inverse_root=np.ldexp(root, power[:, None]),
     )
 
@@ -192,46 +202,29 @@ def _refine(x, y, z, q, r, max_iterations):
     return coef, residuals
 
 
-def _residuals(x, y, coef):
-    """Return y - X b, each summed as if in twice the precision, rounded once."""
+def _residuals(x, y, coef, power):
+    """Return y - X b in half as many digits more, of coefficients b that are scaled by powers of 2.
+
+    The leading bits of X and of b are so few that no sum of their products is rounded.
+    """
+    bits = (55 - math.ceil(math.log2(len(coef)))) // 2
+    shift = math.ldexp(1.5, 53 - bits + math.frexp(math.sqrt(np.vdot(coef, coef)))[1])
+    high = (coef + shift) - shift
+    high, low = both = np.ldexp([high, coef - high], power)
+    b, shift = high + low, np.ldexp(1.5, 53 - bits - power)[:, None]
     found = np.empty(len(y))
 
     def put(rows):
         for block, columns in _blocks(x, rows):
-            found[block] = _remainder(columns, y[block], coef)
-
-    share(put, *x.shape)
-    return found
-
-
-def _residuals_of_many(x, y, coef, power):
-    """Return y - X b in half as many digits more, which products of matrices give.
-
-    The leading bits of X and of b are so few that no sum of their products is rounded.
-    """
-    bits = (55 - int(np.ceil(np.log2(len(coef))))) // 2
-    scale, found = np.ldexp(1.0, power), np.empty(len(y))
-    b = np.ldexp(coef, -power)
-    both = np.column_stack(_leading(b, bits))
-
-    def put(rows):
-        step = max(1, _NUMBERS // len(b))
-        for start in range(rows.start, rows.stop, step):
-            block = slice(start, min(start + step, rows.stop))
-            high, low = _leading(x[block] * scale, bits)
-            exact, rest = np.dot(high, both).T
+            high = columns + shift
+            high -= shift
+            exact, rest = np.dot(both, high)
             total, lost = two_sum(y[block], -exact)
-            found[block] = total + (lost - (rest + np.dot(low, b)))
+            columns -= high
+            found[block] = total + (lost - (rest + np.dot(b, columns)))
 
     share(put, *x.shape)
     return found
-
-
-def _leading(a, bits):
-    """Return the leading bits of numbers, counted from the largest's, and the rest: both exact."""
-    shift = np.ldexp(1.5, np.frexp(max(a.max(), -a.min()))[1] + 53 - bits)
-    high = (a + shift) - shift
-    return high, a - high
 
 
 def _augmented_residuals(x, y, coef, residuals, z):
@@ -260,13 +253,13 @@ def _blocks(x, rows):
     step = max(1, _NUMBERS // x.shape[1])
     for start in range(rows.start, rows.stop, step):
         block = slice(start, min(start + step, rows.stop))
-        yield block, np.ascontiguousarray(x[block].T)
+        yield block, x[block].T.copy()
 
 
-def _remainder(columns, y, coef, *residuals):
-    """Return y - e - X b of some rows, of residuals e or none."""
+def _remainder(columns, y, coef, residuals):
+    """Return y - e - X b of some rows."""
     product, lost = _product(columns, -coef[:, None])
-    total, more = _sum(np.concatenate([y[None], *(-e[None] for e in residuals), product]))
+    total, more = _sum(np.concatenate([y[None], -residuals[None], product]))
     return total + (more + lost.sum(axis=0))
 
 
@@ -302,7 +295,7 @@ def _product(a, b):
 def _inverse(r):
     """Return the inverse of a triangle, and its condition number, or a bound of a small one."""
     root, failed = dtrtri(r)
-    bound = np.inf if failed else np.sqrt(np.vdot(r, r) * np.vdot(root, root))
+    bound = np.inf if failed else math.sqrt(np.vdot(r.T, r.T) * np.vdot(root.T, root.T))
     return root, bound if bound <= _WELL else _condition(r)
 
 

@@ -65,10 +65,9 @@ class Optimum:
     penalty: Penalty | None = None
 
     @classmethod
-    def in_one_step(cls, objective, coef, **known):
+    def in_one_step(cls, coef, value, gradient, hessian=None, **known):
         """Return the optimum of a problem that was solved directly."""
-        value, gradient, _ = objective(coef, False)
-        optimum = cls(coef, value, gradient, known.pop("hessian", None), **known)
+        optimum = cls(coef, value, gradient, hessian, **known)
         record(optimum.history, value, 0.0, 0.0, 1.0)
         return optimum
 

@@ -45,6 +45,9 @@ def test_linear_models_are_solved_directly(rng):
     want, ssr, *_ = np.linalg.lstsq(x, y, rcond=None)
     np.testing.assert_allclose(found.coef, want, rtol=1e-12)
     np.testing.assert_allclose(found.ssr, ssr[0], rtol=1e-12)
+    value, gradient, _ = objective(found.coef, False)
+    np.testing.assert_allclose(found.value, value, rtol=1e-13)
+    np.testing.assert_allclose(found.gradient, gradient, atol=1e-10)
     assert found.history["step"] == [1.0]
 
 
