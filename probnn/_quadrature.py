@@ -4,35 +4,42 @@ import functools
 
 import numpy as np
 
-# Kronrod's rule of 15 nodes on (-1, 1) for x >= 0, and Gauss's of 7, which are every second one.
+# Kronrod's rule of 21 nodes on (-1, 1) for x >= 0, and Gauss's of 10, which are every second one.
 _NODES = (
     0.0,
-    0.207784955007898467600689403773245,
-    0.405845151377397166906606412076961,
-    0.586087235467691130294144838258730,
-    0.741531185599394439863864773280788,
-    0.864864423359769072789712788640926,
-    0.949107912342758524526189684047851,
-    0.991455371120812639206854697526329,
+    0.148874338981631210884826001719,
+    0.294392862701460198131126603104,
+    0.433395394129247190799265943166,
+    0.562757134668604683339000099273,
+    0.679409568299024406234327365115,
+    0.780817726586416897063717578345,
+    0.865063366688984510732096688423,
+    0.930157491355708226001207180060,
+    0.973906528517171720077964012084,
+    0.995657163025808080735527280689,
 )
 _KRONROD = (
-    0.209482141084727828012999174891714,
-    0.204432940075298892414161999234649,
-    0.190350578064785409913256402421014,
-    0.169004726639267902826583426598550,
-    0.140653259715525918745189590510238,
-    0.104790010322250183839876322541518,
-    0.063092092629978553290700663189204,
-    0.022935322010529224963732008058970,
+    0.149445554002916905664936468390,
+    0.147739104901338491374841515972,
+    0.142775938577060080797094273139,
+    0.134709217311473325928054001772,
+    0.123491976262065851077958109585,
+    0.109387158802297641899210590326,
+    0.093125454583697605535065465083,
+    0.075039674810919952767043140917,
+    0.054755896574351996031381300245,
+    0.032558162307964727478818972459,
+    0.011694638867371874278064396062,
 )
 _GAUSS = (
-    0.417959183673469387755102040816327,
-    0.381830050505118944950369775488975,
-    0.279705391489276667901467771423780,
-    0.129484966168869693270611432679082,
+    0.295524224714752870173815619189,
+    0.269266719309996355091226921569,
+    0.219086362515982043995534934228,
+    0.149451349150580593145863396958,
+    0.066671344308688137593568809893,
 )
 
-_PANELS = 2048  # whose values are held at once
+_PANELS = 512  # whose values are held at once: more leave the cache, and BLAS takes threads
 
 
 @functools.cache
@@ -76,11 +83,24 @@ def integral(function, start, width, nodes=16):
 @functools.cache
 def kronrod():
     """Return nodes and weights of a rule on (0, 1), and these less those of Gauss's rule inside."""
-    gauss = np.zeros(8)
-    gauss[::2] = _GAUSS
+    gauss = np.zeros(11)
+    gauss[1::2] = _GAUSS
     nodes, weights, gauss = (np.concatenate([v[:0:-1], v]) for v in (_NODES, _KRONROD, gauss))
-    nodes = nodes * np.where(np.arange(15) < 7, -1.0, 1.0)
+    nodes = nodes * np.where(np.arange(21) < 10, -1.0, 1.0)
     return _fixed(0.5 * (nodes + 1.0), 0.5 * weights, 0.5 * (weights - gauss))
+
+
+@functools.cache
+def running():
+    """Return the matrix that makes integrals from 0 to each node of values at those of `kronrod`.
+
+    Shape (21, 21): of the polynomial through the values.
+    """
+    x = 2.0 * kronrod()[0] - 1.0
+    legendre = np.polynomial.legendre
+    each = [legendre.legint(row, lbnd=-1.0) for row in np.eye(len(x))]
+    integrals = np.stack([legendre.legval(x, one) for one in each], axis=-1)
+    return _fixed(0.5 * np.linalg.solve(legendre.legvander(x, len(x) - 1).T, integrals.T).T)[0]
 
 
 def adaptive(function, edges, tolerance=1e-13, halvings=60):
@@ -89,7 +109,8 @@ def adaptive(function, edges, tolerance=1e-13, halvings=60):
     Parameters
     ----------
     function : callable
-        Of numbers of rows (m,), one for each panel, and arguments (15, m).
+        Of numbers of rows (m,), one for each panel, and starts and widths of these: the values
+        (21, m) at the nodes of `kronrod`.
     edges : numpy.ndarray, shape (n, e)
         The ends of panels, in order.
     tolerance : float
@@ -102,7 +123,7 @@ def adaptive(function, edges, tolerance=1e-13, halvings=60):
     Errors are estimated as in QUADPACK's QAG: Piessens et al. (1983),
     doi:10.1007/978-3-642-61786-7.
     """
-    n, (nodes, weights, excess) = len(edges), kronrod()
+    n, (_, weights, excess) = len(edges), kronrod()
     start, width = edges[:, :-1].ravel(), np.diff(edges).ravel()
     rows, total, allowed = np.repeat(np.arange(n), edges.shape[1] - 1), np.zeros(n), None
     some = width > 0
@@ -111,7 +132,7 @@ def adaptive(function, edges, tolerance=1e-13, halvings=60):
         mean, gap, spread, size = np.empty((4, len(rows)))
         for first in range(0, len(rows), _PANELS):
             part = slice(first, first + _PANELS)
-            values = function(rows[part], start[part] + nodes[:, None] * width[part])
+            values = function(rows[part], start[part], width[part])
             mean[part], gap[part] = weights @ values, abs(excess @ values)
             spread[part], size[part] = weights @ abs(values - mean[part]), weights @ abs(values)
         if allowed is None:

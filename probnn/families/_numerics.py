@@ -250,6 +250,26 @@ def gamma_tail(a, x, upper):
     return found[()]
 
 
+def kernel_score(weights, apart, between, size):
+    """Return E|X - y| - E|X - X'| / 2 of mixtures, in NumPy; NaN where it has lost two digits.
+
+    Parameters
+    ----------
+    weights, apart : numpy.ndarray, shape (..., K)
+        Of the components, and their E|X - y|.
+    between : callable
+        Of two numbers of components: E|X - X'| of one X of each.
+    size : numpy.ndarray, shape (..., K)
+        That of the numbers of which `apart` is a difference.
+    """
+    found = (weights * apart).sum(axis=-1)
+    for i in range(weights.shape[-1]):
+        for j in range(i + 1):
+            share = weights[..., i] * weights[..., j] * (0.5 if i == j else 1.0)
+            found = found - share * between(i, j)
+    return np.where(found > 0.01 * (weights * size).sum(axis=-1), found, np.nan)
+
+
 def log_factorial_excess(y):
     """Return y log(y) - y - log(y!) of counts y: the log-mass at y of a Poisson with mean y."""
     m = backend.math(y)

@@ -5,9 +5,11 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._numerics import (
+    bernoulli_divergence,
     by_precision,
     exp_excess,
     gamma_tail,
+    kernel_score,
     log_gamma_excess,
     polygamma_excess,
     saturate,
@@ -108,6 +110,31 @@ class Gamma(Family):
         raised = gammainc(shape + 1.0, ratio)
         mad = mean / (shape * beta(0.5, shape))
         return y * (2.0 * lower - 1.0) - mean * (2.0 * raised - 1.0) - mad
+
+    def _mixture_crps(self, y, weights, mean, shape):
+        from scipy.special import betainc
+
+        scale = mean / shape
+
+        def pair(i, j):
+            # (m_i - m_j) (2 P(X_i > X_j) - 1) + 2 (s_i + s_j) p (1 - p) b(p), p = s_i / (s_i + s_j)
+            # and b the density of a beta distribution with shapes a_j, a_i.
+            a, b, m, n = shape[..., j], shape[..., i], mean[..., j], mean[..., i]
+            both = scale[..., i] + scale[..., j]
+            share, total = a / (a + b), a + b
+            d, e = np.log1p(b * (n - m) / (b * m + a * n)), np.log1p(a * (m - n) / (b * m + a * n))
+            excess = [log_gamma_excess(np.log(each)) for each in (total, a, b)]
+            log_term = excess[0] - excess[1] - excess[2]
+            log_term -= total * bernoulli_divergence(share, d, b / total, e)
+            above = 0.5 if i == j else betainc(a, b, scale[..., i] / both)
+            return (n - m) * (2.0 * above - 1.0) + 2.0 * both * np.exp(log_term)
+
+        with np.errstate(all="ignore"):
+            y = np.asarray(y, dtype="float64")[..., None]
+            lower = gamma_tail(shape, y / scale, False)
+            density = np.exp(self.log_density(y, mean=mean, shape=shape))
+            apart = (y - mean) * (2.0 * lower - 1.0) + 2.0 * scale * y * density
+            return kernel_score(weights, apart, pair, apart)
 
 
 class FrozenGamma(FrozenScipy):

@@ -8,7 +8,7 @@ import numpy as np
 from probnn import backend, domains
 from probnn.families._frozen.scipys import FrozenScipy
 from probnn.families._location_scale import LogLocationScale
-from probnn.families._numerics import spread
+from probnn.families._numerics import kernel_score, spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardNormal
 from probnn.families.registry import register
@@ -73,6 +73,22 @@ class LogNormal(LogLocationScale):
         below = np.exp(log_mean + log_ndtr(z - scale))
         smaller = np.exp(log_mean + log_ndtr(-scale / math.sqrt(2.0)))
         return y * (2.0 * ndtr(z) - 1.0) + 2.0 * (smaller - below)
+
+    def _mixture_crps(self, y, weights, loc, scale):
+        from scipy.special import erf
+
+        def between(i, j):  # E|X - X'| = E(X; X > X') - E(X'; X > X') + the same of X' > X
+            both = math.sqrt(2.0) * np.hypot(scale[..., i], scale[..., j])
+            gap, found = loc[..., i] - loc[..., j], 0.0
+            for side, k in ((gap, i), (-gap, j)):
+                found = found + mean[..., k] * erf((side + scale[..., k] ** 2) / both)
+            return found
+
+        with np.errstate(all="ignore"):
+            y = np.asarray(y, dtype="float64")[..., None]
+            mean, z = np.exp(loc + 0.5 * scale**2), (np.log(y) - loc) / scale
+            apart = y * erf(math.sqrt(0.5) * z) - mean * erf(math.sqrt(0.5) * (z - scale))
+            return kernel_score(weights, apart, between, y + mean)
 
 
 @functools.cache

@@ -115,9 +115,15 @@ class Mixture(Wrapper):
 
     def _crps(self, y, weights, **params):
         known = self.family._mixture_crps(y, weights, **params)
-        if known is not None or self.discrete:
+        if self.discrete:
             return known
-        return self.frozen(weights, **params).crps(y)
+        frozen = self.frozen(weights, **params)
+        if known is None:
+            return frozen.crps(y)
+        if (rest := np.isnan(known)).any():
+            part = frozen._of_rows(np.flatnonzero(rest))
+            known[rest] = part.crps(np.broadcast_to(y, known.shape)[rest])
+        return known
 
     def _start(self, y):
         y, k = np.sort(y), self.components

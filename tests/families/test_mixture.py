@@ -258,6 +258,20 @@ def test_crps_by_integration_equals_the_closed_form(rng):
         np.testing.assert_allclose(d.frozen.crps(y), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("base", "names"), [("gamma", ("mean", "shape")), ("log_normal", ("loc", "scale"))]
+)
+def test_crps_in_closed_form_equals_the_integral_also_with_a_far_component(base, names, rng):
+    center, width = 2.0 * rng.normal(size=(50, 2)), np.exp(rng.normal(size=(50, 2)))
+    weights = rng.dirichlet([1.0, 1.0], size=50)
+    center[:5], width[:5, 0], weights[:5] = [0.0, 18.0], 1.0, [1.0 - 1e-10, 1e-10]
+    center = np.exp(center) if base == "gamma" else center
+    params = dict(zip(names, (center, width), strict=True))
+    d = pn.Predictive(Mixture(base), {**params, "weights": weights})
+    y = d.sample(seed=1)[0]
+    np.testing.assert_allclose(d.crps(y), d.frozen.crps(y), rtol=1e-11)
+
+
 @pytest.mark.parametrize("shape", [0.1, 0.7, 5.0, 1e4])
 def test_crps_of_equal_gamma_components_is_that_of_one(shape, rng):
     y = rng.gamma(shape, 3.0 / shape, size=50) + 1e-12

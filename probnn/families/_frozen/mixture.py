@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from probnn._quadrature import adaptive
+from probnn._quadrature import adaptive, kronrod, running
 from probnn.families._frozen.base import Frozen
 from probnn.families._frozen.tables import from_tables
 
@@ -271,10 +271,11 @@ class FrozenMixture(Frozen):
         return np.where(some, middle, -np.inf).max(axis=-1), np.where(unit > 0, unit, 1.0)
 
     def _integral(self, integrand, y=None):
-        """Return the integrals of integrand(mixtures, x, y), cut at y, some rows at once.
+        """Return the integrals of integrand(mixtures, line, y, panels), cut at y, in some rows.
 
         Of positive numbers in log(x), near 0 of which densities may have any power; else in
-        asinh(x) of a moved and stretched x: tails may be those of a power.
+        asinh(x) of a moved and stretched x: tails may be those of a power. A `line` makes x and its
+        slope of the variable of the panels, (starts, widths).
         """
         n, positive = int(np.prod(self.shape)), self._is_positive()
         panels = 2 * len(_LEVELS) * self.weights.shape[-1]
@@ -290,14 +291,16 @@ class FrozenMixture(Frozen):
 
             middle, unit = part._middle()
 
-            def function(rows, u, part=part, at=at, middle=middle, unit=unit):
-                if positive:
-                    x = slope = np.exp(u)
-                else:
-                    x = middle[rows] + unit[rows] * np.sinh(u)
-                    slope = unit[rows] * np.cosh(u)
+            def function(rows, *panels, part=part, at=at, middle=middle, unit=unit):
+                def line(u):
+                    if positive:
+                        x = np.exp(u)
+                        return x, x
+                    sinh, cosh = _hyperbolic(u)
+                    return middle[rows] + unit[rows] * sinh, unit[rows] * cosh
+
                 at = None if at is None else at[rows]
-                return slope * integrand(part._flat(rows), x, at)
+                return integrand(part._flat(rows), line, at, *panels)
 
             if positive:
                 edges = np.log(np.maximum(edges, 1e-300))
@@ -308,16 +311,11 @@ class FrozenMixture(Frozen):
 
     def entropy(self):
         """Return the (differential) entropy, in nats."""
-        from scipy.special import entr
-
-        if self.discrete:
-            return super().entropy()
-        return self._integral(lambda part, x, _: entr(part.pdf(x)))
+        return super().entropy() if self.discrete else self._integral(_information)
 
     def crps(self, y):
         """Return the CRPS of continuous mixtures: the integral of (cdf(x) - 1{y <= x})^2."""
-        y = np.broadcast_to(y, self.shape).ravel()
-        return self._integral(lambda part, x, y: np.where(x < y, part.cdf(x), part.sf(x)) ** 2, y)
+        return self._integral(_squared_gap, np.broadcast_to(y, self.shape).ravel())
 
     def _is_positive(self):
         return np.all(self.support()[0] == 0)
@@ -333,6 +331,39 @@ class FrozenMixture(Frozen):
             for name, v in self.params.items()
         }
         return self.family.frozen(**params).rvs(size=size, random_state=rng)
+
+
+def _information(part, line, _, start, width):
+    """Return -p log(p) of the density p at the nodes of panels."""
+    from scipy.special import entr
+
+    x, slope = line(start + kronrod()[0][:, None] * width)
+    return slope * entr(part.pdf(x))
+
+
+def _squared_gap(part, line, y, start, width):
+    """Return (cdf(x) - 1{y <= x})^2 at the nodes of panels: a tail, and the density's integral."""
+    nodes, weights, _ = kronrod()
+    x, slope = line(start + nodes[:, None] * width)
+    mass = np.ascontiguousarray(width * slope * part.pdf(x))  # else the products are slow
+    gap, left = running() @ mass, x[len(nodes) // 2] < y
+    right = ~left
+    tail = np.empty(len(left))
+    tail[left] = part._flat(left).cdf(line(start)[0][left])
+    tail[right] = part._flat(right).sf(line(start + width)[0][right])
+    gap = tail + np.where(left, gap, weights @ mass - gap)
+    return slope * gap**2
+
+
+def _hyperbolic(u):
+    """Return sinh(u) and cosh(u): NumPy's are slow."""
+    up = np.exp(u)
+    down = 1.0 / up
+    square = np.where(small := abs(u) < 1.0, u, 0.0) ** 2
+    series = 1.0 / 6227020800.0 + square / 1307674368000.0
+    for k in (39916800.0, 362880.0, 5040.0, 120.0, 6.0, 1.0):
+        series = 1.0 / k + square * series
+    return np.where(small, u * series, 0.5 * (up - down)), 0.5 * (up + down)
 
 
 def _by_component(values, shape):
