@@ -47,7 +47,8 @@ class Family(Facts):
     6. `distribution(**params)`, where the backend's library has the distribution; the default is
        one of our own;
     7. `_distribution(**linked)`, where the library takes a raw form that keeps more digits;
-    8. `mean(**params)`, where the mean is not the first parameter;
+    8. `mean(**params)`, where the mean is not the first parameter; `variance(**params)`, where it
+       is known without `frozen`, which may take SciPy's distributions;
     9. `_crps(y, **params)`, where a closed form is known; the default integrates;
     10. `_derivatives(y, raw)`, where a closed form is faster than automatic differentiation;
     11. `with_dispersion(phi)`, where a GLM of the family has a dispersion besides its mean, and
@@ -133,6 +134,10 @@ class Family(Facts):
     def mean(self, **params):
         """Return the mean, from arrays or tensors of parameters."""
         return params[self.location]
+
+    def variance(self, **params):
+        """Return the variance, from arrays of parameters."""
+        return self.frozen(**params).var()
 
     def _crps(self, y, **params):
         """Return the CRPS in closed form, NaN in rows where it fails; None if none is known."""

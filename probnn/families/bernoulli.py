@@ -50,6 +50,10 @@ class Bernoulli(Family):
 
         return FrozenScipy(self, stats.bernoulli(probs), probs=probs)
 
+    def variance(self, probs):
+        """Return probs (1 - probs)."""
+        return probs * (1.0 - probs)
+
     def _distribution(self, probs):
         return backend.distributions.Bernoulli(logits=probs.log - probs.log_complement)
 

@@ -48,6 +48,10 @@ class Exponential(LogLocationScale):
 
         return FrozenScipy(self, stats.expon(scale=mean), mean=mean)
 
+    def variance(self, mean):
+        """Return mean^2."""
+        return mean * mean
+
     def _line(self, mean):
         return mean.log, 0.0 * mean.log
 

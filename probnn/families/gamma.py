@@ -59,6 +59,10 @@ class Gamma(Family):
 
         return FrozenGamma(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
 
+    def variance(self, mean, shape):
+        """Return mean^2 / shape."""
+        return mean * (mean / shape)
+
     def _log_prob(self, y, mean, shape):
         m = backend.math(mean.raw)
         bound = by_precision(mean.raw, 40.0, 340.0)

@@ -55,6 +55,10 @@ class Normal(LocationScale):
 
         return FrozenScipy(self, stats.norm(loc, scale), loc=loc, scale=scale)
 
+    def variance(self, loc, scale):
+        """Return scale^2."""
+        return np.broadcast_arrays(scale * scale, loc)[0]
+
     def _derivatives(self, y, raw):
         if (self.links["loc"].name, self.links["scale"].name) != ("identity", "log"):
             return None

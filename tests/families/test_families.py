@@ -64,6 +64,8 @@ def test_params_are_those_of_the_distribution(case):
     np.testing.assert_allclose(case.family.mean(**params), case.mean(**params), rtol=1e-14)
     if case.variance is not None:
         np.testing.assert_allclose(frozen.var(), case.variance(**params), rtol=1e-12)
+        found = case.family.variance(**params)
+        np.testing.assert_allclose(found, case.variance(**params), rtol=1e-12)
 
 
 @pytest.mark.backend

@@ -189,7 +189,7 @@ class Prediction:
             family = self.results.family
             slope = family.mean_derivatives(raw, second=False)[1][:, which][:, 0]
             with np.errstate(all="ignore"):
-                variance = family.frozen(**_params(self.results, raw, scale)).var()
+                variance = family.variance(**_params(self.results, raw, scale))
                 t = errors[:, which][:, 0] * np.maximum(1.0, abs(slope) / np.sqrt(variance))
             for size, far in _NODES[-2::-1]:
                 count = np.where(t <= far, size, count)

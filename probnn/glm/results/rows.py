@@ -17,7 +17,7 @@ def means(family, raw):
 
 def variances(family, raw):
     """Return the variances (n,) at dispersion 1."""
-    return np.asarray(family.frozen(**family.to_params(raw)).var(), dtype="float64")
+    return np.asarray(family.variance(**family.to_params(raw)), dtype="float64")
 
 
 def log_likelihood(family, data, raw, phi=None):
