@@ -40,7 +40,7 @@ _CORRELATION = [
 ]
 
 
-def banknotes():
+def banknotes() -> pd.DataFrame:
     """Return the banknote data: four statistics of pictures of 1,372 notes, real and fake.
 
     Returns
@@ -84,7 +84,7 @@ def banknotes():
     return frame
 
 
-def make_banknotes(n=_ROWS, *, seed=0):
+def make_banknotes(n: int = _ROWS, *, seed: int | np.random.Generator = 0) -> pd.DataFrame:
     """Return simulated banknotes, for where the published ones are out of reach.
 
     Parameters

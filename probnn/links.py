@@ -10,10 +10,18 @@ Names and definitions follow McCullagh and Nelder, *Generalized Linear Models*, 
 (doi:10.1201/9780203753736), and `statsmodels.genmod.families.links`.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from probnn import backend, domains
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from probnn._types import Tensor
 
 LINKS = {}
 
@@ -61,7 +69,7 @@ def register(link):
     return link
 
 
-def get(identifier):
+def get(identifier: str | dict[str, Any] | Link) -> Link:
     """Return a link by its name, its configuration, or itself.
 
     Parameters
@@ -128,31 +136,31 @@ class Link(ABC):
     elementwise: ClassVar[bool] = True
 
     @abstractmethod
-    def forward(self, mu):
+    def forward(self, mu: Tensor) -> Tensor:
         """Return eta = g(mu), elementwise."""
 
     @abstractmethod
-    def inverse(self, eta):
+    def inverse(self, eta: Tensor) -> Tensor:
         """Return mu, the inverse of g at eta, elementwise."""
 
-    def log_inverse(self, eta):
+    def log_inverse(self, eta: Tensor) -> Tensor:
         """Return log(mu), without rounding mu to 0 first where a link can avoid it."""
         return backend.math(eta).log(self.inverse(eta))
 
-    def log_complement(self, eta):
+    def log_complement(self, eta: Tensor) -> Tensor:
         """Return log(1 - mu), for links of probabilities."""
         if self.symmetric:
             return self.log_inverse(-eta)
         return backend.math(eta).log1p(-self.inverse(eta))
 
-    def raw_label(self, param, j, classes=None):
+    def raw_label(self, param: Any, j: int, classes: Sequence[Any] | None = None) -> str:
         """Return what tells raw column j of a vector from the others: its number, or its class."""
         if param.size is None:
             return ""
         number = j + param.shape[0] - param.size
         return f" [{number if classes is None else classes[number]}]"
 
-    def get_config(self):
+    def get_config(self) -> str | dict[str, Any]:
         """Return the name and the arguments of this link, as JSON types."""
         return {"name": self.name}
 

@@ -1,9 +1,23 @@
 """A statistician's answer at the weights of a trained network."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from probnn.bridge.head_model import HeadModel
 
+if TYPE_CHECKING:
+    from typing import Any
 
-def inference(model, x, y, *, sample_weight=None, **kwargs):
+    import keras
+
+    from probnn._types import ArrayLike, Rows
+    from probnn.glm.results import Results
+
+
+def inference(
+    model: keras.Model, x: Rows, y: Rows, *, sample_weight: ArrayLike | None = None, **kwargs: Any
+) -> Results:
     """Return the statistician's results at the weights of a trained network.
 
     Parameters

@@ -1,13 +1,33 @@
 """The weights of a head at the exact optimum of its likelihood."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 from probnn.bridge.head_model import NO_OPTIMUM, HeadModel
 from probnn.fitting.optimum import ConvergenceWarning
 from probnn.networks.layers import is_penalised
 
+if TYPE_CHECKING:
+    from typing import Any
 
-def polish(model, x, y, *, sample_weight=None, maxiter=100, tol=1e-9, **kwargs):
+    import keras
+
+    from probnn._types import ArrayLike, Rows
+    from probnn.glm.results import Results
+
+
+def polish(
+    model: keras.Model,
+    x: Rows,
+    y: Rows,
+    *,
+    sample_weight: ArrayLike | None = None,
+    maxiter: int = 100,
+    tol: float = 1e-9,
+    **kwargs: Any,
+) -> Results:
     """Take the weights of a network's head to the exact optimum, in place.
 
     Parameters

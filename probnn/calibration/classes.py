@@ -1,5 +1,9 @@
 """Whether events happen as often as their probabilities say."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
@@ -7,8 +11,21 @@ from scipy.optimize import isotonic_regression
 from probnn.calibration import checks
 from probnn.calibration._monotone import monotone
 
+if TYPE_CHECKING:
+    from typing import Literal
 
-def reliability(y, d, *, level=0.9, resamples=100, seed=0):
+    from probnn._types import ArrayLike
+    from probnn.predictive import Predictive
+
+
+def reliability(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    level: float = 0.9,
+    resamples: int = 100,
+    seed: int | np.random.Generator = 0,
+) -> pd.DataFrame:
     """Return the reliability diagram of class probabilities, by isotonic regression.
 
     Parameters
@@ -93,7 +110,13 @@ def _corp(forecast, event, level, resamples, rng):
     )
 
 
-def expected_calibration_error(y, d, *, bins=15, strategy="uniform"):
+def expected_calibration_error(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    bins: int = 15,
+    strategy: Literal["uniform", "quantile"] = "uniform",
+) -> float:
     """Return how far frequencies are from probabilities, on average over bins of the latter.
 
     Parameters

@@ -1,5 +1,9 @@
 """A mean score as miscalibration, discrimination and uncertainty."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.special import xlogy
@@ -7,8 +11,16 @@ from scipy.special import xlogy
 from probnn.calibration import checks
 from probnn.calibration._monotone import recalibrated
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def decompose(y, d, *, score=None):
+    from probnn._types import ArrayLike, Floats
+    from probnn.predictive import Predictive
+
+
+def decompose(
+    y: ArrayLike, d: Predictive, *, score: Callable[[ArrayLike, Predictive], Floats] | None = None
+) -> dict[str, float]:
     """Return a mean score as miscalibration - discrimination + uncertainty.
 
     Parameters

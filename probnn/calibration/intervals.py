@@ -1,5 +1,9 @@
 """Central intervals: how often they hold y, and how wide they are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import special, stats
@@ -7,10 +11,18 @@ from scipy import special, stats
 from probnn.calibration import checks
 from probnn.predictive.integrals import central_probabilities
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from probnn._types import ArrayLike
+    from probnn.predictive import Predictive
+
 _LEVELS = (*np.linspace(0.05, 0.95, 19).round(2).tolist(), 0.99)
 
 
-def coverage(y, d, *, levels=None, level=0.95):
+def coverage(
+    y: ArrayLike, d: Predictive, *, levels: Sequence[float] | None = None, level: float = 0.95
+) -> pd.DataFrame:
     """Return how often y lies in the central interval of each level.
 
     Parameters
@@ -95,7 +107,7 @@ def _band(probs, level):
     return np.clip(probs.mean() + special.ndtri(ends) * deviation, 0.0, 1.0)
 
 
-def sharpness(d, *, levels=(0.5, 0.9)):
+def sharpness(d: Predictive, *, levels: Sequence[float] = (0.5, 0.9)) -> pd.DataFrame:
     """Return how much the predictive distributions leave open.
 
     Parameters

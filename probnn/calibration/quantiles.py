@@ -1,6 +1,9 @@
 """Recalibration of the cdf by the distribution of its values on held-out rows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,12 @@ from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.calibration.uniformity import transform
 from probnn.fitted import adapt
 from probnn.predictive.recalibrated import RecalibratedPredictive
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import AnyModel, ArrayLike
+    from probnn.predictive import Predictive
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +60,7 @@ class IsotonicRecalibration:
     def _alike(self):
         return self.levels.ndim == 1 and self.levels.shape == self.targets.shape
 
-    def __call__(self, d_or_model):
+    def __call__(self, d_or_model: AnyModel) -> RecalibratedPredictive | Any:
         """Return a recalibrated Predictive; of a model, one that predicts such.
 
         Parameters
@@ -83,7 +92,7 @@ class IsotonicRecalibration:
         return RecalibratedPredictive(base, levels, targets)
 
 
-def isotonic(y, d, *, knots=None):
+def isotonic(y: ArrayLike, d: Predictive, *, knots: int | None = None) -> IsotonicRecalibration:
     """Find the increasing map of the cdf under which held-out rows are uniform.
 
     Parameters

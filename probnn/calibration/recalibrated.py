@@ -1,6 +1,17 @@
 """Models whose predictions are recalibrated."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from probnn.fitted import FittedModel, adapt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from probnn._types import AnyModel, Floats, Rows
+    from probnn.predictive import Predictive
 
 
 class RecalibratedModel:
@@ -29,11 +40,11 @@ class RecalibratedModel:
     [0.5]
     """
 
-    def __init__(self, model, recalibration):
+    def __init__(self, model: AnyModel, recalibration: Callable[[Predictive], Predictive]) -> None:
         _ = adapt(model).family  # raises if the model has several heads
         self.model, self.recalibration = model, recalibration
 
-    def predict_distribution(self, x, verbose=0, **kwargs):
+    def predict_distribution(self, x: Rows, verbose: int | str = 0, **kwargs: Any) -> Predictive:
         """Return the recalibrated Predictive of rows x.
 
         Parameters
@@ -46,7 +57,7 @@ class RecalibratedModel:
             kwargs["verbose"] = verbose
         return self.recalibration(self.model.predict_distribution(x, **kwargs))
 
-    def predict(self, x, **kwargs):
+    def predict(self, x: Rows, **kwargs: Any) -> Floats:
         """Return the mean of every row's recalibrated distribution, shape (n,)."""
         return self.predict_distribution(x, **kwargs).mean()
 

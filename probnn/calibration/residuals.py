@@ -1,14 +1,24 @@
 """Residuals that are standard normal for any family, if the model is right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import ndtri_exp
 
 from probnn.calibration import checks
 
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike, Floats
+    from probnn.predictive import Predictive
+
 _LOG_SMALLEST = np.log(np.nextafter(0.0, 1.0))  # of what float64 can tell from 0
 
 
-def quantile_residuals(y, d, *, seed=0):
+def quantile_residuals(
+    y: ArrayLike, d: Predictive, *, seed: int | np.random.Generator = 0
+) -> Floats:
     """Return randomised quantile residuals: standard normal, if the model is right.
 
     Parameters

@@ -1,6 +1,9 @@
 """One number that makes held-out numbers most probable: a factor of their scales."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize
@@ -12,6 +15,11 @@ from probnn.fitted import adapt
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
 from probnn.predictive.recalibrated import RecalibratedPredictive
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import AnyModel, ArrayLike
 
 _GRID = np.log(8.0) * np.arange(-14, 15)  # logarithms of factors, from 2e-13 to 4e12
 _WORST = 1e100  # a loss that stands for an infinite one, so that differences are finite
@@ -45,7 +53,7 @@ class ScaleScaling:
     def __post_init__(self):
         checks.positive(self.factor, "factor")
 
-    def __call__(self, d_or_model):
+    def __call__(self, d_or_model: AnyModel) -> Predictive | Any:
         """Return a recalibrated Predictive, or a recalibrated model.
 
         Parameters
@@ -107,7 +115,7 @@ class ScaleScaling:
             )
 
 
-def scale_scaling(y, d):
+def scale_scaling(y: ArrayLike, d: Predictive) -> ScaleScaling:
     """Find the factor of the scale that makes held-out rows most probable.
 
     Parameters

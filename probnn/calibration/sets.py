@@ -1,12 +1,21 @@
 """Intervals and sets of classes that hold y with a probability that no assumption enters."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probnn.calibration import checks
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from probnn._types import ArrayLike, Floats, NDArray
+    from probnn.predictive import Predictive
 
 _METHODS = ("cqr", "absolute", "normalised")
 
@@ -49,7 +58,7 @@ class Conformal:
         if not (isinstance(self.margin, Real) and np.isfinite(self.margin)):
             raise ValueError(f"Expected a finite margin. Received: {self.margin!r}.")
 
-    def interval(self, d):
+    def interval(self, d: Predictive) -> tuple[Floats, Floats]:
         """Return the intervals of new rows.
 
         Parameters
@@ -80,7 +89,7 @@ class Conformal:
         lower, upper = np.minimum(lower, middle), np.maximum(upper, middle)
         return np.maximum(lower, lowest), np.minimum(upper, highest)
 
-    def set(self, d):
+    def set(self, d: Predictive) -> NDArray[np.bool_]:
         """Return the sets of classes of new rows.
 
         Parameters
@@ -106,7 +115,13 @@ class Conformal:
         return 1.0 - checks.class_probs(d) <= self.margin
 
 
-def conformal(y, d, *, level=0.9, method="cqr"):
+def conformal(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    level: float = 0.9,
+    method: Literal["cqr", "absolute", "normalised"] = "cqr",
+) -> Conformal:
     """Find the margin with which intervals or sets hold the y of new rows as often as they say.
 
     Parameters

@@ -1,6 +1,9 @@
 """One table of all that is known about a model's calibration."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,11 +16,15 @@ from probnn.calibration.decomposition import decompose
 from probnn.calibration.intervals import coverage_of, sharpness, sharpness_of
 from probnn.calibration.uniformity import test_of, transform
 
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike
+    from probnn.predictive import Predictive
+
 _COLUMNS = ["value", "expected", "lower", "upper", "pvalue"]
 _BAND = 0.95
 
 
-def report(y, d, *, seed=0):
+def report(y: ArrayLike, d: Predictive, *, seed: int | np.random.Generator = 0) -> pd.DataFrame:
     """Return scores, calibration and sharpness in one table.
 
     Parameters

@@ -1,6 +1,9 @@
 """One number that makes held-out classes most probable: the temperature of logits."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize, special
@@ -10,6 +13,11 @@ from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.data.classes import Classes
 from probnn.fitted import adapt
 from probnn.predictive import Predictive
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import AnyModel, ArrayLike
 
 _OF_LOGITS = ("binary", "categorical")  # kinds of classes without an order
 
@@ -42,7 +50,7 @@ class TemperatureScaling:
     def __post_init__(self):
         checks.positive(self.temperature, "temperature")
 
-    def __call__(self, d_or_model):
+    def __call__(self, d_or_model: AnyModel) -> Predictive | Any:
         """Return a recalibrated Predictive, or a recalibrated model.
 
         Parameters
@@ -93,7 +101,7 @@ class TemperatureScaling:
             raise ValueError(f"Expected trainable probabilities. Received: fixed={head.fixed}.")
 
 
-def temperature_scaling(y, d):
+def temperature_scaling(y: ArrayLike, d: Predictive) -> TemperatureScaling:
     """Find the temperature of logits that makes held-out classes most probable.
 
     Parameters

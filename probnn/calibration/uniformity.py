@@ -1,12 +1,18 @@
 """Whether the probability integral transform is uniform, as it is if the model is right."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from probnn.calibration import checks
+
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike
+    from probnn.predictive import Predictive
 
 
 class UniformityTest(NamedTuple):
@@ -16,7 +22,14 @@ class UniformityTest(NamedTuple):
     pvalue: float
 
 
-def pit(y, d, *, bins=20, level=0.95, seed=0):
+def pit(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    bins: int = 20,
+    level: float = 0.95,
+    seed: int | np.random.Generator = 0,
+) -> pd.DataFrame:
     """Return the histogram of the probability integral transform of y.
 
     Parameters
@@ -79,7 +92,9 @@ def pit(y, d, *, bins=20, level=0.95, seed=0):
     )
 
 
-def uniformity_test(y, d, *, seed=0):
+def uniformity_test(
+    y: ArrayLike, d: Predictive, *, seed: int | np.random.Generator = 0
+) -> UniformityTest:
     """Test that the probability integral transform is uniform, as Kolmogorov and Smirnov do.
 
     The p-value is right for rows that the model has not seen: parameters that were estimated on

@@ -1,7 +1,10 @@
 """Models side by side: coefficients, likelihoods, and why they differ."""
 
+from __future__ import annotations
+
 import html
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,11 @@ from probnn.data import to_numpy
 from probnn.data.alignment import RowIndex
 from probnn.fitted.dispatch import named
 from probnn.fitted.tables import labelled, to_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from probnn._types import AnyModel, ArrayLike, Rows
 
 _ROWS = {
     "observations": lambda c: c.nobs,
@@ -24,7 +32,14 @@ _PLAIN = "nonrobust"  # the cov_type that supposes what tests of likelihoods do
 _HELD_OUT = "held-out NLL"
 
 
-def compare(*models, x=None, y=None, x_test=None, y_test=None, names=None):
+def compare(
+    *models: AnyModel,
+    x: Rows = None,
+    y: ArrayLike | None = None,
+    x_test: Rows = None,
+    y_test: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+) -> Comparison:
     """Set fitted models side by side, and say why their numbers differ.
 
     Parameters

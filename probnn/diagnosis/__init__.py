@@ -3,10 +3,17 @@
 A new check is one function, of an `Evidence`, in one of the modules here, and one row of `CHECKS`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from probnn.diagnosis import fit, inside, shape
 from probnn.diagnosis.evidence import Evidence, Skip, Unable
 from probnn.diagnosis.report import Diagnosis, Finding
 from probnn.diagnosis.thresholds import THRESHOLDS
+
+if TYPE_CHECKING:
+    from probnn._types import AnyModel, Rows
 
 __all__ = ["CHECKS", "THRESHOLDS", "Diagnosis", "Finding", "diagnose"]
 
@@ -26,7 +33,9 @@ CHECKS = {  # causes come before what follows from them
 }
 
 
-def diagnose(model, x=None, y=None, *, validation_data=None):
+def diagnose(
+    model: AnyModel, x: Rows = None, y: Rows = None, *, validation_data: Rows = None
+) -> Diagnosis:
     """Say what is wrong with a fitted model, each time with a number and a remedy.
 
     Parameters

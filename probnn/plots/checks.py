@@ -1,5 +1,9 @@
 """Whether a model is right: what it forecast beside what came."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import calibration
@@ -7,9 +11,27 @@ from probnn.calibration import checks
 from probnn.data.classes import Classes
 from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
+    from probnn._types import ArrayLike
+    from probnn.predictive import Predictive
+
 
 @on_axes
-def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None):
+def reliability(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    classes: Sequence[Any] | None = None,
+    level: float = 0.9,
+    resamples: int = 100,
+    seed: int | np.random.Generator = 0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw how often what was forecast with a probability came: the CORP reliability diagram.
 
     Parameters
@@ -88,7 +110,15 @@ def reliability(y, d, *, classes=None, level=0.9, resamples=100, seed=0, ax=None
 
 
 @on_axes
-def pit(y, d, *, bins=20, level=0.95, seed=0, ax=None):
+def pit(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    bins: int = 20,
+    level: float = 0.95,
+    seed: int | np.random.Generator = 0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the histogram of the probability integral transform: flat, if the model is right.
 
     Parameters
@@ -146,7 +176,14 @@ def pit(y, d, *, bins=20, level=0.95, seed=0, ax=None):
 
 
 @on_axes
-def coverage(y, d, *, levels=None, level=0.95, ax=None):
+def coverage(
+    y: ArrayLike,
+    d: Predictive,
+    *,
+    levels: Sequence[float] | None = None,
+    level: float = 0.95,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the share of y inside central intervals against the share that the model expects.
 
     Parameters

@@ -1,5 +1,9 @@
 """The weights of a small network as a diagram."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
@@ -7,11 +11,24 @@ from probnn.networks.graph import split
 from probnn.networks.layers import activation
 from probnn.plots._axes import COLORS, axes, on_axes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from probnn._types import AnyModel
+
 _SILENT = (keras.layers.Dropout, keras.layers.Normalization, keras.layers.Rescaling)
 
 
 @on_axes
-def network(model, *, names=None, max_units=16, ax=None):
+def network(
+    model: AnyModel,
+    *,
+    names: Sequence[str] | None = None,
+    max_units: int = 16,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the weights of a small network of Dense layers that ends in a head.
 
     Parameters

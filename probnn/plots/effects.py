@@ -1,5 +1,9 @@
 """The effect of one input on the mean that a model predicts."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -9,11 +13,24 @@ from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes, on_axes
 from probnn.plots._inputs import Inputs
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from probnn._types import AnyModel, ArrayLike, Rows
+
 _MOST = 1000  # rows that an effect is averaged over
 _FEW = 15  # values that are marked
 
 
-def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
+def partial_dependence(
+    model: AnyModel,
+    x: Rows,
+    feature: str | int,
+    *,
+    of: int | str | None = None,
+    level: float = 0.9,
+    grid: int | ArrayLike = 50,
+) -> pd.DataFrame:
     """Return the mean that a model predicts at values of one input, averaged over rows.
 
     Parameters
@@ -67,7 +84,16 @@ def partial_dependence(model, x, feature, *, of=None, level=0.9, grid=50):
 
 
 @on_axes
-def effect(model, x, feature, *, of=None, level=0.9, grid=50, ax=None):
+def effect(
+    model: AnyModel,
+    x: Rows,
+    feature: str | int,
+    *,
+    of: int | str | None = None,
+    level: float = 0.9,
+    grid: int | ArrayLike = 50,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the mean that a model predicts at values of one input, averaged over rows.
 
     Parameters

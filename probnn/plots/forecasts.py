@@ -1,5 +1,9 @@
 """What a model believes: against one input, and of single rows."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn.calibration import checks
@@ -8,11 +12,28 @@ from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_a
 from probnn.plots._inputs import Inputs
 from probnn.predictive import numbers
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from probnn._types import AnyModel, ArrayLike, Rows
+    from probnn.predictive import Predictive
+
 _MOST_BARS = 60  # counts of one row; more are drawn as a line of steps
 
 
 @on_axes
-def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, ax=None):
+def predictive(
+    model: AnyModel,
+    x: Rows,
+    y: ArrayLike | None = None,
+    *,
+    feature: str | int | None = None,
+    levels: Sequence[float] = (0.5, 0.9),
+    grid: int = 200,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw what a model predicts against one input: mean and intervals, or class probabilities.
 
     Parameters
@@ -89,7 +110,14 @@ def predictive(model, x, y=None, *, feature=None, levels=(0.5, 0.9), grid=200, a
 
 
 @on_axes
-def distribution(d, *, rows=(0,), y=None, width=None, ax=None):
+def distribution(
+    d: Predictive,
+    *,
+    rows: int | Sequence[int] = (0,),
+    y: ArrayLike | None = None,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the predicted densities, or probabilities, of some rows.
 
     Parameters

@@ -1,12 +1,24 @@
 """The loss over two coefficients: its surface, its gradient, and the path of an optimiser."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probnn.bridge import HeadModel
 from probnn.fitting.curvature import Curvature
 from probnn.plots._axes import COLORS, axes, on_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+    from matplotlib.axes import Axes
+
+    from probnn._types import ArrayLike, Rows
+    from probnn.training.callbacks import WeightPath
 
 _BATCH = 500_000  # rows, those of all points of a grid, whose likelihood is computed at once
 
@@ -45,7 +57,16 @@ class LossGrid:
         return np.array([self._slice.gradient(point) for point in points])
 
 
-def loss_grid(model, x, y, *, weights=(0, 1), path=None, span=None, grid=60):
+def loss_grid(
+    model: keras.Model,
+    x: Rows,
+    y: ArrayLike,
+    *,
+    weights: Sequence[int | str] = (0, 1),
+    path: WeightPath | ArrayLike | None = None,
+    span: Sequence[Sequence[float]] | None = None,
+    grid: int = 60,
+) -> LossGrid:
     """Return the mean negative log-likelihood of a linear network over two of its coefficients.
 
     Parameters
@@ -110,8 +131,17 @@ def loss_grid(model, x, y, *, weights=(0, 1), path=None, span=None, grid=60):
 
 @on_axes
 def loss_surface(
-    model, x, y, *, weights=(0, 1), path=None, span=None, grid=60, gradient=False, ax=None
-):
+    model: keras.Model,
+    x: Rows,
+    y: ArrayLike,
+    *,
+    weights: Sequence[int | str] = (0, 1),
+    path: WeightPath | ArrayLike | None = None,
+    span: Sequence[Sequence[float]] | None = None,
+    grid: int = 60,
+    gradient: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the loss of a linear network over two coefficients, its optimum, and a path to it.
 
     Parameters

@@ -1,5 +1,9 @@
 """Coefficients of models side by side."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +15,23 @@ from probnn.fitted.fit import quantile
 from probnn.fitted.tables import CONSTANTS, labelled, split_name, to_table
 from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes, on_axes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None, y=None):
+    from matplotlib.axes import Axes
+
+    from probnn._types import AnyModel, ArrayLike, Rows
+
+
+def coefficient_table(
+    models: AnyModel,
+    *,
+    level: float = 0.95,
+    names: Sequence[str] | None = None,
+    intercept: bool = False,
+    x: Rows = None,
+    y: ArrayLike | None = None,
+) -> pd.DataFrame:
     """Return the coefficients of fitted models with their confidence intervals.
 
     Parameters
@@ -96,7 +115,16 @@ def coefficient_table(models, *, level=0.95, names=None, intercept=False, x=None
 
 
 @on_axes
-def coefficients(models, *, level=0.95, names=None, intercept=False, x=None, y=None, ax=None):
+def coefficients(
+    models: AnyModel,
+    *,
+    level: float = 0.95,
+    names: Sequence[str] | None = None,
+    intercept: bool = False,
+    x: Rows = None,
+    y: ArrayLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the coefficients of fitted models side by side, with their confidence intervals.
 
     Parameters

@@ -1,5 +1,9 @@
 """The four pictures that say most about a model of a kind of response."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn.calibration import checks
@@ -10,8 +14,15 @@ from probnn.plots.checks import coverage, pit, reliability
 from probnn.plots.forecasts import predictive
 from probnn.plots.residual_plots import residuals
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def report(model, x=None, y=None, *, figure=None):
+    from probnn._types import AnyModel, ArrayLike, Rows
+
+
+def report(
+    model: AnyModel, x: Rows = None, y: ArrayLike | None = None, *, figure: Figure | None = None
+) -> Figure:
     """Draw what a model predicts, and whether it is right: four plots that fit its response.
 
     Parameters

@@ -1,5 +1,9 @@
 """Residuals, which have one distribution for any family if the model is right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import stats
 
@@ -9,11 +13,28 @@ from probnn.calibration.residuals import quantile_residuals
 from probnn.plots._axes import BAND, COLORS, MARKERS, POINT, REFERENCE, axes, legend_on_top, on_axes
 from probnn.plots._inputs import fitted_rows
 
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from matplotlib.axes import Axes
+
+    from probnn._types import ArrayLike
+    from probnn.glm.results import Results
+    from probnn.predictive import Predictive
+
 _MOST_POINTS = 5000  # of a cloud, or of a curve through sorted residuals
 
 
 @on_axes
-def residuals(y, d=None, *, kind="worm", level=0.95, seed=0, ax=None):
+def residuals(
+    y: ArrayLike | Results,
+    d: Predictive | None = None,
+    *,
+    kind: Literal["worm", "qq", "fitted", "binned"] = "worm",
+    level: float = 0.95,
+    seed: int | np.random.Generator = 0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw residuals that have the same distribution for any family, if the model is right.
 
     Parameters

@@ -1,5 +1,9 @@
 """Gradient descent on the loss of one weight, at several learning rates."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +15,24 @@ from probnn.fitting.solve import solve
 from probnn.glm.model import GLM
 from probnn.plots._axes import COLORS, MARKERS, axes, on_axes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None):
+    from matplotlib.axes import Axes
+
+    from probnn._types import ArrayLike
+    from probnn.families.base import Family
+
+
+def descent(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    family: str | Family = "bernoulli",
+    learning_rates: Sequence[float] | None = None,
+    steps: int = 15,
+    start: float | None = None,
+) -> pd.DataFrame:
     """Return the paths of gradient descent on the mean negative log-likelihood of one weight.
 
     Parameters
@@ -76,8 +96,15 @@ def descent(x, y, *, family="bernoulli", learning_rates=None, steps=15, start=No
 
 @on_axes
 def gradient_descent(
-    x, y, *, family="bernoulli", learning_rates=None, steps=15, start=None, ax=None
-):
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    family: str | Family = "bernoulli",
+    learning_rates: Sequence[float] | None = None,
+    steps: int = 15,
+    start: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw gradient descent on the loss of one weight: at a good, a small and a large rate.
 
     Parameters

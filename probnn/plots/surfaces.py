@@ -1,5 +1,9 @@
 """What a model believes over two inputs: the surface of a probability, and its boundary."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn.calibration import checks
@@ -8,12 +12,28 @@ from probnn.plots._axes import COLORS, MARKERS, POINT, axes, on_axes
 from probnn.plots._inputs import Inputs
 from probnn.predictive import numbers
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from probnn._types import AnyModel, ArrayLike, Rows
+
 _LAYERS = 30  # of points, each with some of every class, so that none covers the others
 _PAD = 0.05  # of the range, on each side
 
 
 @on_axes
-def decision_boundary(model, x, y=None, *, features=None, grid=200, level=0.5, ax=None):
+def decision_boundary(
+    model: AnyModel,
+    x: Rows,
+    y: ArrayLike | None = None,
+    *,
+    features: Sequence[str | int] | None = None,
+    grid: int = 200,
+    level: float = 0.5,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw P(Y = 1 | x) over two inputs, the line where it has a level, and the data.
 
     Parameters

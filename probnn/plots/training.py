@@ -1,12 +1,23 @@
 """Curves of training and validation over epochs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn.plots._axes import COLORS, MARKERS, axes, on_axes
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
 
 @on_axes
-def history(histories, *, metric="loss", log=False, ax=None):
+def history(
+    histories: Any, *, metric: str = "loss", log: bool = False, ax: Axes | None = None
+) -> Axes:
     """Draw what a metric was after each epoch, dashed where it is that of the validation data.
 
     Parameters

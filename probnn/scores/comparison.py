@@ -1,5 +1,9 @@
 """Mean scores of several models side by side."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr
@@ -16,8 +20,20 @@ from probnn.scores.rules import (
     ranked_probability,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
-def table(predictives, y, scores=None, *, reference=None):
+    from probnn._types import ArrayLike, Floats
+
+
+def table(
+    predictives: Mapping[str, Predictive],
+    y: ArrayLike,
+    scores: Sequence[Any] | Mapping[str, Callable[..., Floats]] | None = None,
+    *,
+    reference: str | None = None,
+) -> pd.DataFrame:
     """Return mean scores of several models, and their differences from one of them.
 
     Parameters

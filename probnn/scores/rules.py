@@ -1,14 +1,22 @@
 """Scoring rules: one number for each row of a Predictive, smaller is better."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn.predictive import check_predictive
+
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike, Floats
+    from probnn.predictive import Predictive
 
 _DRAWN = 200_000  # numbers held at once by a score of draws
 _MANY = 10_000_000  # draws of all rows, by default, from which on each row has fewer
 
 
-def log_score(y, predictive):
+def log_score(y: ArrayLike, predictive: Predictive) -> Floats:
     """Return minus the log-density, or log-probability, of y: the negative log-likelihood.
 
     Parameters
@@ -44,7 +52,7 @@ def log_score(y, predictive):
     return -predictive.log_prob(y)
 
 
-def crps(y, predictive):
+def crps(y: ArrayLike, predictive: Predictive) -> Floats:
     """Return the continuous ranked probability score: `Predictive.crps`.
 
     Parameters
@@ -85,7 +93,7 @@ def crps(y, predictive):
     return predictive.crps(y)
 
 
-def brier(y, predictive):
+def brier(y: ArrayLike, predictive: Predictive) -> Floats:
     """Return the Brier score of probabilities: their squared distance to what happened.
 
     Parameters
@@ -130,7 +138,7 @@ def brier(y, predictive):
     return ((p - (y[..., None] == np.arange(family.classes))) ** 2).sum(axis=-1)
 
 
-def ranked_probability(y, predictive):
+def ranked_probability(y: ArrayLike, predictive: Predictive) -> Floats:
     """Return the ranked probability score: Brier scores of "at most k", summed over all k.
 
     Parameters
@@ -170,7 +178,7 @@ def ranked_probability(y, predictive):
     return predictive.crps(y)
 
 
-def interval(y, predictive, *, level=0.9):
+def interval(y: ArrayLike, predictive: Predictive, *, level: float = 0.9) -> Floats:
     """Return the interval score of the central interval: its width, and a penalty outside it.
 
     Parameters
@@ -210,7 +218,7 @@ def interval(y, predictive, *, level=0.9):
     return (upper - lower) + 2.0 / (1.0 - level) * outside
 
 
-def pinball(y, predictive, *, p=0.5):
+def pinball(y: ArrayLike, predictive: Predictive, *, p: float = 0.5) -> Floats:
     """Return the pinball loss of quantiles: for p = 0.5 half the absolute error of the median.
 
     Parameters
@@ -249,7 +257,7 @@ def pinball(y, predictive, *, p=0.5):
     return np.maximum(np.asarray(p) * over, (np.asarray(p) - 1.0) * over)
 
 
-def dawid_sebastiani(y, predictive):
+def dawid_sebastiani(y: ArrayLike, predictive: Predictive) -> Floats:
     """Return the Dawid-Sebastiani score, which sees the mean and the variance alone.
 
     Parameters
@@ -286,7 +294,13 @@ def dawid_sebastiani(y, predictive):
     return np.log(variance) + (y - predictive.mean()) ** 2 / variance
 
 
-def energy(y, predictive, *, draws=None, seed=0):
+def energy(
+    y: ArrayLike,
+    predictive: Predictive,
+    *,
+    draws: int | None = None,
+    seed: int | np.random.Generator = 0,
+) -> Floats:
     """Return the energy score, the CRPS of vectors.
 
     Parameters
