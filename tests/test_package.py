@@ -73,6 +73,40 @@ def test_another_keras_backend_gets_an_error_that_names_the_three():
     assert "KERAS_BACKEND" in done.stderr
 
 
+# Python finds no package of these names.
+_WITHOUT = (
+    "from importlib.machinery import PathFinder\n"
+    "find, names = PathFinder.find_spec, ['tensorflow', 'tensorflow_probability', 'tf_keras']\n"
+    "PathFinder.find_spec = lambda name, *where: (\n"
+    "    None if name.partition('.')[0] in names else find(name, *where))\n"
+)
+
+
+def test_a_backend_that_is_not_installed_is_named():
+    done = python(["-c", f"{_WITHOUT}import probnn; probnn.Sequential"], "tensorflow")
+    assert "ModuleNotFoundError: Expected tensorflow, on which Keras was to run." in done.stderr
+    assert 'pip install "probnn[tensorflow]"' in done.stderr
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="which needs TensorFlow")
+def test_other_backends_need_no_package_of_tensorflow():
+    code = (
+        f"{_WITHOUT}"
+        "import keras, numpy as np, probnn as pn\n"
+        "x = np.linspace(0.0, 1.0, 20)[:, None]\n"
+        "model = pn.Sequential([keras.Input((1,)), pn.Head('gamma')])\n"
+        "model.compile('adam')\n"
+        "model.fit(x, 1.0 + x, verbose=0)\n"
+        "print(np.isfinite(model.predict_distribution(x).crps(1.0 + x[:, 0])).all())\n"
+        "model.distribution(x)"
+    )
+    done = python(["-c", code])
+    assert done.stdout == "True\n", done.stderr
+    on_jax = keras.backend.backend() == "jax"
+    assert ("Expected tensorflow-probability" in done.stderr) == on_jax, done.stderr
+
+
 def test_public_names():
     for name in pn.__all__:
         assert getattr(pn, name) is not None

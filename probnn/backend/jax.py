@@ -77,7 +77,15 @@ def _substrate():
     if parent in sys.modules:
         from tensorflow_probability.substrates import jax as substrate
     else:
-        sys.modules[parent] = importlib.util.module_from_spec(importlib.util.find_spec(parent))
+        spec = importlib.util.find_spec(parent)
+        if spec is None:
+            raise ModuleNotFoundError(
+                "Expected tensorflow-probability, whose distributions these are on JAX. Received: "
+                "no such package. pip install tensorflow-probability, which brings no TensorFlow, "
+                "or use predict_distribution, which needs neither.",
+                name=parent,
+            )
+        sys.modules[parent] = importlib.util.module_from_spec(spec)
         try:
             from tensorflow_probability.substrates import jax as substrate
         finally:

@@ -1,6 +1,10 @@
 """What is done as soon as Keras is imported, whoever imports it."""
 
+import importlib.util
+import os
 import sys
+
+from probnn.backend import BACKENDS
 
 
 def upon_keras(function):
@@ -33,9 +37,28 @@ class _Finder:
         execute = loader.exec_module
 
         def exec_module(module):
-            execute(module)
+            try:
+                execute(module)
+            except ModuleNotFoundError as error:
+                _explain(error)
+                raise
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
                 self._function()
 
         loader.exec_module = exec_module
+
+
+def _explain(error):
+    """Raise in words what Keras says of a library that is not installed."""
+    if error.name not in BACKENDS:
+        return
+    others = [library for library in BACKENDS if importlib.util.find_spec(library) is not None]
+    chosen = os.environ.get("KERAS_BACKEND")
+    why = f"KERAS_BACKEND={chosen}" if chosen else "KERAS_BACKEND is not set"
+    use = f", or set KERAS_BACKEND={' or '.join(others)} before keras is imported" if others else ""
+    raise ModuleNotFoundError(
+        f"Expected {error.name}, on which Keras was to run. Received: none, where {why}. "
+        f'Install it, pip install "probnn[{error.name}]"{use}.',
+        name=error.name,
+    ) from error
