@@ -1,5 +1,8 @@
 """`adapt`: the one place that tells kinds of fitted models apart."""
 
+import importlib
+import sys
+
 from probnn.fitted.base import FittedModel
 
 
@@ -8,6 +11,7 @@ class _Adapt:
 
     def __init__(self):
         self._kinds = {object: FittedModel}
+        self._later = {}
 
     def register(self, kind, adapter):
         """Say what makes a `FittedModel` of a type, or of its subclasses.
@@ -21,8 +25,14 @@ class _Adapt:
         """
         self._kinds[kind] = adapter
 
+    def register_upon(self, library, module):
+        """Say which module registers the kinds of a library: nobody has one before its import."""
+        self._later[library] = module
+
     def __call__(self, model):
         """Return the `FittedModel` of a model: that of the nearest type that is registered."""
+        for library in sys.modules.keys() & self._later:
+            importlib.import_module(self._later[library])
         classes = type(model).__mro__  # the last is object, which is registered
         keys = (key for c in classes for key in (c, f"{c.__module__}.{c.__qualname__}"))
         return next(self._kinds[key] for key in keys if key in self._kinds)(model)

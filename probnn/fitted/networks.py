@@ -29,6 +29,7 @@ from probnn.networks.layers import adds_noise, is_penalised
 from probnn.networks.outputs import predictives
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
+from probnn.training.ensemble import DeepEnsemble
 
 _PIECE = 65_536  # rows that a network is called with at once
 
@@ -279,3 +280,7 @@ def _fit_of(model, name, table, y):
         hidden=True,
         **own,
     )
+
+
+adapt.register(keras.Model, FittedNetwork)
+adapt.register(DeepEnsemble, FittedEnsemble)

@@ -12,7 +12,6 @@ from probnn.fitted.tables import matrix, renamed
 from probnn.glm.results import rows
 from probnn.glm.results.covariance import SingularInformationError
 from probnn.glm.results.delta import error_of_means
-from probnn.networks.heads import Head
 
 
 class FittedResults(FittedModel):
@@ -52,6 +51,8 @@ class FittedResults(FittedModel):
     @property
     def head(self):
         """A head of the family, which reads y."""
+        from probnn.networks.heads import Head
+
         return Head(self.family, dtype="float64")
 
     def training(self):

@@ -52,7 +52,7 @@ class FittedLine(FittedModel):
 @pytest.fixture
 def line(rng, monkeypatch):
     """Return x, y and a fitted `Line`, of a kind that is registered for one test."""
-    monkeypatch.setattr(adapt, "_kinds", dict(adapt._kinds))
+    monkeypatch.setitem(adapt._kinds, Line, FittedModel)  # and so forgotten after the test
     adapt.register(Line, FittedLine)
     x = rng.normal(size=200)
     y = 1.0 + 2.0 * x + rng.normal(size=200)
