@@ -78,23 +78,22 @@ def coverage_of(y, d, levels, level, interval=None):
         below, upto = d.family.cdf_range(d.frozen, y)
     checks.cdf(upto, d)
     table = []
+    atom = d.family.atom and not d.family.discrete
+    lowest = np.asarray(d.frozen.cdf(d.family.support.low) if atom else np.zeros(d.shape))
     probs = central_probabilities(d, np.asarray(levels)) if d.family.discrete else None
     for i, each in enumerate(levels):
         found = np.mean((upto >= (1 - each) / 2) & (below < (1 + each) / 2))
-        own = _probability(d, each, interval) if probs is None else probs[i]
+        own = _probability(d, each, interval, lowest) if probs is None else probs[i]
         table.append((each, found, own.mean(), *_band(own.ravel(), level)))
     return pd.DataFrame(table, columns=["level", "coverage", "expected", "lower", "upper"])
 
 
-def _probability(d, level, interval):
-    """Return the probability of each row's central interval."""
+def _probability(d, level, interval, lowest):
+    """Return the probability of each row's central interval, given that of the lowest value."""
     if d.family.discrete:
         (before, _), (_, last) = (d.family.cdf_range(d.frozen, end) for end in interval(level))
         return last - before
     low, high = (1 - level) / 2, (1 + level) / 2
-    if not d.family.atom:
-        return np.full(d.shape, high - low)
-    lowest = d.frozen.cdf(np.full(d.shape, d.family.support.low))
     return np.maximum(high, lowest) - np.where(low <= lowest, 0.0, low)
 
 

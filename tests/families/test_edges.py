@@ -210,6 +210,16 @@ def test_tails_and_scores_of_a_tweedie_distribution_of_many_jumps():
     np.testing.assert_allclose(d.crps(np.ones(1)), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("p", [0.4, 0.999])
+def test_quantiles_of_many_tweedie_distributions_are_those_of_each(p):
+    mean = np.linspace(1.0, 2.0, 2000)  # so many that Newton's steps begin at interpolated ones
+    d = f.Tweedie(power=1.5).frozen(mean=mean, dispersion=np.ones(2000))
+    found = d.ppf(np.full(2000, p))
+    alone = [f.Tweedie(power=1.5).frozen(mean=each, dispersion=1.0).ppf(p) for each in mean[::500]]
+    np.testing.assert_allclose(found[::500], alone, rtol=1e-14)
+    np.testing.assert_allclose(d.cdf(found), p, rtol=1e-13)
+
+
 def test_scores_of_a_tweedie_distribution_that_is_hardly_ever_above_0():
     d = f.Tweedie(power=1.5).frozen(mean=np.full(1, 1e-100), dispersion=np.ones(1))
     # The mean of the lesser of two, each above 0 with a probability of 2e-50, and exponential.

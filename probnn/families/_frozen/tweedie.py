@@ -13,6 +13,7 @@ _MANY = 300.0  # jumps, from which on terms of the logarithm of their probabilit
 _END = 8.0  # of a bell, beyond which there is less than 1e-27
 _LARGE = 1e5  # a shape whose tails SciPy has not
 _GRID = 24  # points of a table on each unit of log(rate)
+_FINE = 96  # and of one of quantiles, where Newton's steps begin
 
 
 def _log_poisson(j, rate):
@@ -90,12 +91,13 @@ class FrozenTweedie(Frozen):
         from scipy.special import gammainc, gammaincc
 
         shape = np.broadcast_shapes(y.shape, self._mean.shape)
-        y, mean, rate, scale = (
-            np.broadcast_to(v, shape).ravel() for v in (y, self._mean, self.rate, self.scale)
+        y = np.broadcast_to(y, shape)
+        inside = (y > 0) & (y < np.inf)
+        mean, rate, scale = (
+            np.broadcast_to(v, shape)[inside] for v in (self._mean, self.rate, self.scale)
         )
         w, tail = self.family.power - 1.0, gammaincc if upper else gammainc
-        inside = (y > 0) & (y < np.inf)
-        x = np.where(inside, y, mean) / scale
+        x = y[inside] / scale
         # The largest terms are near the rate, or in a tail near those of the density.
         middle = (np.maximum if upper else np.minimum)(rate * (x * scale / mean) ** (1.0 - w), rate)
         wide = (middle > 40.0) & (middle * w > 2.25)
@@ -104,9 +106,9 @@ class FrozenTweedie(Frozen):
         first = np.maximum(middle - reach, 1.0)
         first = np.where(wide, first, np.floor(first))
         count = (np.ceil((middle + reach + 11.0 - first) / step) + 1).astype(np.int64)
-        totals = np.zeros((3, y.size))
+        totals = np.zeros((3, x.size))
         block = (np.cumsum(count) - 1) // _CHUNK
-        for rows in np.split(np.arange(y.size), np.flatnonzero(np.diff(block)) + 1):
+        for rows in filter(len, np.split(np.arange(x.size), np.flatnonzero(np.diff(block)) + 1)):
             starts = np.concatenate([[0], np.cumsum(count[rows])[:-1]])
             index = np.repeat(rows, count[rows])
             j = first[index] + step[index] * (
@@ -123,11 +125,11 @@ class FrozenTweedie(Frozen):
                 over = (a - at if upper else at - a) * value + slope
                 totals[1, rows] = np.add.reduceat(weight * over, starts)
                 totals[2, rows] = np.add.reduceat(weight * slope, starts)
-        ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-rate), np.inf, 0.0)
-        return [
-            np.where(inside, total, np.where(y > 0, end, 0.0)).reshape(shape)
-            for total, end in zip(totals, ends, strict=True)
-        ]
+        ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-self.rate), np.inf, 0.0)
+        found = [np.where(y > 0, end, np.zeros(shape)) for end in ends]
+        for each, total in zip(found, totals, strict=True):
+            each[inside] = total
+        return found
 
     # ---- quantiles --------------------------------------------------------------------------
 
@@ -155,10 +157,29 @@ class FrozenTweedie(Frozen):
         ):
             if np.any(chosen):
                 part = self._flat(rows[chosen])
-                found[chosen] = mean[chosen] * part._ratio(level[chosen] + 0.0, upper)
+                start = part._interpolated(high[chosen], upper)
+                found[chosen] = mean[chosen] * part._ratio(level[chosen] + 0.0, upper, start)
         return found[()]
 
-    def _ratio(self, level, upper):
+    def _interpolated(self, above, upper):
+        """Return the logarithms of `_ratio`, nearly, if many rows have P(Y > y) in common."""
+        log_rate = np.log(self.rate)
+        low, high = log_rate.min(), log_rate.max()
+        count = int(np.ceil((high - low) * _FINE)) + 8
+        if low == high or 10 * count > len(above) or (above != above[0]).any():
+            return None
+        from scipy.interpolate import CubicSpline
+
+        grid = np.linspace(low, high, count)
+        rate = np.exp(grid)
+        rate[[0, -1]] = self.rate.min(), self.rate.max()
+        one = FrozenTweedie(self.family, np.ones(count), 1.0 / (rate * (2.0 - self.family.power)))
+        level = above[0] + 0.0 * rate if upper else 1.0 - above[0] - np.exp(-rate)
+        if not (level > 0).all():
+            return None
+        return CubicSpline(grid, np.log(one._ratio(level, upper)))(log_rate)
+
+    def _ratio(self, level, upper, start=None):
         """Return the quotients of y and the mean at which a tail has these probabilities."""
         from scipy.special import gammainccinv, gammaincinv
 
@@ -168,7 +189,8 @@ class FrozenTweedie(Frozen):
         shape = 1.0 / np.maximum(square - 1.0, 1e-12)
         inverse = gammainccinv if upper else gammaincinv
         share = np.clip(level / some, 1e-300, 1.0 - 1e-12)
-        start = np.log(np.clip(inverse(shape, share) / (shape * some), 1e-200, 1e200))
+        if start is None:
+            start = np.log(np.clip(inverse(shape, share) / (shape * some), 1e-200, 1e200))
         log_mean = np.log(self._mean)
 
         def tail(x, rows):
