@@ -12,8 +12,6 @@ from probnn.calibration import checks
 from probnn.predictive.integrals import central_probabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from probnn._types import ArrayLike
     from probnn.predictive import Predictive
 
@@ -21,7 +19,7 @@ _LEVELS = (*np.linspace(0.05, 0.95, 19).round(2).tolist(), 0.99)
 
 
 def coverage(
-    y: ArrayLike, d: Predictive, *, levels: Sequence[float] | None = None, level: float = 0.95
+    y: ArrayLike, d: Predictive, *, levels: ArrayLike | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """Return how often y lies in the central interval of each level.
 
@@ -106,7 +104,7 @@ def _band(probs, level):
     return np.clip(probs.mean() + special.ndtri(ends) * deviation, 0.0, 1.0)
 
 
-def sharpness(d: Predictive, *, levels: Sequence[float] = (0.5, 0.9)) -> pd.DataFrame:
+def sharpness(d: Predictive, *, levels: ArrayLike = (0.5, 0.9)) -> pd.DataFrame:
     """Return how much the predictive distributions leave open.
 
     Parameters

@@ -1,6 +1,9 @@
 """What all estimators share: what they read, and what they answer."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,12 @@ from probnn.data.tables import to_frame
 from probnn.estimators.inputs import check_columns, check_no_times, encoder_of, order_of
 from probnn.fitted import FittedModel, adapt
 
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from probnn._types import ArrayLike, Floats, NDArray, Rows
+    from probnn.predictive import Predictive
+
 
 class Estimator(BaseEstimator):
     """An estimator whose predictions are distributions.
@@ -33,7 +42,7 @@ class Estimator(BaseEstimator):
 
     _fewest = 2  # rows
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to rows.
 
         Parameters
@@ -86,7 +95,7 @@ class Estimator(BaseEstimator):
                 sample_weight = sample_weight * len(rows)
         self._fit(x, self._learn_y(y), sample_weight)
 
-    def predict_distribution(self, X):
+    def predict_distribution(self, X: Rows) -> Predictive:
         """Return what the model believes about the y of every row.
 
         Parameters
@@ -103,7 +112,7 @@ class Estimator(BaseEstimator):
         d = self._distribution(self._numbers(X, reset=False))
         return d.labelled(ResponseLabels(None if frame_of(X) is None else rows_of(X)))
 
-    def predict_interval(self, X, level=0.9):
+    def predict_interval(self, X: Rows, level: float = 0.9) -> Floats:
         """Return the central prediction interval of every row.
 
         Parameters
@@ -119,7 +128,7 @@ class Estimator(BaseEstimator):
         """
         return np.column_stack(self.predict_distribution(X).interval(level))
 
-    def predict_quantile(self, X, q=0.5):
+    def predict_quantile(self, X: Rows, q: ArrayLike = 0.5) -> Floats:
         """Return quantiles of every row.
 
         Parameters
@@ -134,7 +143,7 @@ class Estimator(BaseEstimator):
         """
         return self.predict_distribution(X).quantile(q)
 
-    def table(self, X):
+    def table(self, X: Rows) -> Any:
         """Return X as the columns that `fitted_` takes, a pandas frame."""
         check_is_fitted(self)
         return pd.DataFrame(self._numbers(X, reset=False), columns=self.names_)
@@ -185,7 +194,7 @@ class Estimator(BaseEstimator):
 class Scored:
     """The score of scikit-learn's mixin, which stands to the right."""
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R squared of a regressor, the accuracy of a classifier.
 
         `probnn.estimators.scorers` has scores of distributions.
@@ -206,7 +215,7 @@ class Scored:
 class Regressor(Scored, RegressorMixin, Estimator):
     """An estimator of numbers."""
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Floats:
         """Return the mean of every row, shape (n,)."""
         return self.predict_distribution(X).mean()
 
@@ -214,18 +223,18 @@ class Regressor(Scored, RegressorMixin, Estimator):
 class Classifier(Scored, ClassifierMixin, Estimator):
     """An estimator of classes."""
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> NDArray[Any]:
         """Return the most probable class of every row, shape (n,)."""
         return self.predict_distribution(X).mode()
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> Floats:
         """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
         mean = self.predict_distribution(X).mean()
         if mean.ndim == 1:
             return np.column_stack([1.0 - mean, mean])
         return mean[:, np.argsort(self._levels)]
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Rows) -> Floats:
         """Return the logarithms of the probabilities of the classes, shape (n, C)."""
         d = self.predict_distribution(X)
         return np.column_stack([d.log_prob(label) for label in self.classes_])

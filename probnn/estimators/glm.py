@@ -1,7 +1,10 @@
 """Generalized linear models as estimators."""
 
+from __future__ import annotations
+
 import re
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,24 +21,32 @@ from probnn.estimators.base import (
 )
 from probnn.glm import GLM, ConvergenceWarning, PerfectSeparationError, glm
 
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from probnn._types import Rows
+    from probnn.families.base import Family
+    from probnn.glm.results import Results
+    from probnn.links import Link
+
 
 class _GLM(Estimator):
     """What both estimators share: the arguments, and the fit."""
 
     def __init__(
         self,
-        family=None,
-        link=None,
+        family: str | Family | None = None,
+        link: str | Link | None = None,
         *,
-        formula=None,
-        alpha=0.0,
-        l1_ratio=0.0,
-        fit_intercept=True,
-        undetermined="ridge",
-        cov_type="nonrobust",
-        max_iter=100,
-        tol=1e-9,
-    ):
+        formula: str | None = None,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        undetermined: Literal["ridge", "raise"] = "ridge",
+        cov_type: str = "nonrobust",
+        max_iter: int = 100,
+        tol: float = 1e-9,
+    ) -> None:
         self.family = family
         self.link = link
         self.formula = formula
@@ -48,16 +59,16 @@ class _GLM(Estimator):
         self.tol = tol
 
     @property
-    def model_(self):
+    def model_(self) -> GLM:
         """The `GLM` that was fitted."""
         return self.results_.model
 
     @property
-    def fitted_(self):
+    def fitted_(self) -> Results:
         """The results, which predict."""
         return self.results_
 
-    def table(self, X):
+    def table(self, X: Rows) -> Any:
         """Return X as the columns that the results take: those of the formula, if there is one."""
         check_is_fitted(self)
         if self._by_columns(False):
@@ -225,18 +236,18 @@ class GLMRegressor(Regressor, _GLM):
 
     def __init__(
         self,
-        family="normal",
-        link=None,
+        family: str | Family = "normal",
+        link: str | Link | None = None,
         *,
-        formula=None,
-        alpha=0.0,
-        l1_ratio=0.0,
-        fit_intercept=True,
-        undetermined="ridge",
-        cov_type="nonrobust",
-        max_iter=100,
-        tol=1e-9,
-    ):
+        formula: str | None = None,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        undetermined: Literal["ridge", "raise"] = "ridge",
+        cov_type: str = "nonrobust",
+        max_iter: int = 100,
+        tol: float = 1e-9,
+    ) -> None:
         super().__init__(
             family,
             link,

@@ -1,6 +1,9 @@
 """Networks with distribution heads as estimators."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +18,14 @@ from probnn.estimators.base import (
     family_of_numbers,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
+
+    from probnn._types import AnyModel, Rows
+    from probnn.families.base import Family
+    from probnn.glm.results import Results
+
 _WHOLE = 128  # rows up to which each step sees all
 _HELD_OUT = 200  # rows from which on some are held out
 
@@ -24,21 +35,21 @@ class _Network(Estimator):
 
     def __init__(
         self,
-        family=None,
+        family: str | Family | None = None,
         *,
-        hidden=(64, 64),
-        activation="relu",
-        members=1,
-        learning_rate=0.005,
-        batch_size="auto",
-        epochs=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        patience=20,
-        standardize=True,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden: Sequence[int] | Callable[..., Any] = (64, 64),
+        activation: str | Callable[..., Any] = "relu",
+        members: int = 1,
+        learning_rate: float = 0.005,
+        batch_size: int | Literal["auto"] = "auto",
+        epochs: int = 200,
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float = 0.1,
+        patience: int = 20,
+        standardize: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ) -> None:
         self.family = family
         self.hidden = hidden
         self.activation = activation
@@ -54,17 +65,17 @@ class _Network(Estimator):
         self.verbose = verbose
 
     @property
-    def fitted_(self):
+    def fitted_(self) -> AnyModel:
         """The network or the ensemble, which predicts."""
         return self.model_
 
-    def table(self, X):
+    def table(self, X: Rows) -> Any:
         """Return X as the columns that the network takes: standardised."""
         table = super().table(X)
         return table.assign(**dict(zip(table, self._scaled(table.to_numpy()).T, strict=True)))
 
     @functools.cached_property
-    def results_(self):
+    def results_(self) -> Results:
         """The `Results` of the last layer, by `probnn.inference` on the rows of the fit."""
         from probnn.bridge import inference
 
@@ -272,21 +283,21 @@ class NetworkRegressor(Regressor, _Network):
 
     def __init__(
         self,
-        family="normal",
+        family: str | Family = "normal",
         *,
-        hidden=(64, 64),
-        activation="relu",
-        members=1,
-        learning_rate=0.005,
-        batch_size="auto",
-        epochs=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        patience=20,
-        standardize=True,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden: Sequence[int] | Callable[..., Any] = (64, 64),
+        activation: str | Callable[..., Any] = "relu",
+        members: int = 1,
+        learning_rate: float = 0.005,
+        batch_size: int | Literal["auto"] = "auto",
+        epochs: int = 200,
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float = 0.1,
+        patience: int = 20,
+        standardize: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | str = 0,
+    ) -> None:
         super().__init__(
             family,
             hidden=hidden,

@@ -12,13 +12,22 @@ Each is called as `scorer(estimator, X, y, sample_weight=None)` of an estimator 
 ((3,), True)
 """
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from probnn import scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
+
+    from probnn._types import AnyModel, ArrayLike, Floats, Rows
 
 __all__ = ["Scorer", "brier", "crps", "log_score", "pinball"]
 
@@ -34,17 +43,19 @@ class Scorer:
         What it takes.
     """
 
-    def __init__(self, score, **options):
+    def __init__(self, score: Callable[..., Floats], **options: Any) -> None:
         self.score, self.options = score, options
         self._request = None
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def __call__(
+        self, estimator: AnyModel, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return minus the mean score of rows; y goes with the rows of X by their positions."""
         y = column_or_1d(y, warn=True)  # without the labels of rows
         each = self.score(y, _distribution(estimator, X), **self.options)
         return -float(np.average(each, weights=sample_weight))
 
-    def set_score_request(self, **requests):
+    def set_score_request(self, **requests: bool | str | None) -> Self:
         """Return this scorer with requests of metadata, as `sample_weight=True`, for routing."""
         found = copy.copy(self)
         found._request = MetadataRequest(owner=found)
@@ -52,7 +63,7 @@ class Scorer:
             found._request.score.add_request(param=param, alias=alias)
         return found
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Return the requests of metadata."""
         return copy.deepcopy(self._request) or MetadataRequest(owner=self)
 
@@ -75,7 +86,7 @@ def _distribution(estimator, X):
     return _distribution(estimator[-1], before.transform(X) if len(before) else X)
 
 
-def pinball(p=0.5):
+def pinball(p: float = 0.5) -> Scorer:
     """Return the scorer of the pinball loss of the quantile at p."""
     return Scorer(scores.pinball, p=p)
 

@@ -1,9 +1,16 @@
 """Families of a standard distribution that is moved and stretched, perhaps on the scale of logs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from probnn import backend
 from probnn.families._numerics import by_precision, least_log_scale, saturate
 from probnn.families._standard import Standard
 from probnn.families.base import Family
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class LocationScale(Family):
@@ -58,7 +65,7 @@ class LocationScale(Family):
         width = m.maximum(width, by_precision(width, 1e-37, 1e-300))  # none rounds to 0
         return self.standard.log_between(z, width)
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return self._start(y)["scale"]
 

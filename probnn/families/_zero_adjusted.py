@@ -1,6 +1,9 @@
 """Counts of a base family above zero, and a zero whose probability is its own."""
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,13 @@ from probnn.families._params import Param
 from probnn.families._wrapper import Wrapper
 from probnn.families.registry import get
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn.families.base import Family
+    from probnn.links import Link
+
 
 class ZeroAdjusted(Wrapper):
     """A base family of counts, with one more parameter for the zeros.
@@ -20,7 +30,12 @@ class ZeroAdjusted(Wrapper):
 
     discrete = True
 
-    def __init__(self, family, link=None, links=None):
+    def __init__(
+        self,
+        family: str | dict[str, Any] | Family,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         base = get(family)
         is_counts = base.discrete and base.classes is None and base.y_columns is None
         if not is_counts or base.support.low != 0.0 or base.support.high <= 1.0:
@@ -42,7 +57,7 @@ class ZeroAdjusted(Wrapper):
         """Return P(Y = 0), and P(Y = k) / P(B = k) for counts k > 0, B of the base."""
         raise NotImplementedError
 
-    def frozen(self, **params):
+    def frozen(self, **params: Any) -> Any:
         """Return SciPy-like functions of the counts."""
         zero = np.asarray(params.pop(self.zero))
         return FrozenZeroAdjusted(self, {**params, self.zero: zero}, *self._atom(zero, params))

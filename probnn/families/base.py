@@ -1,7 +1,10 @@
 """What a family is: the recipe, and what all families do."""
 
+from __future__ import annotations
+
 import functools
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,12 @@ from probnn.families._numerics import spread
 from probnn.families._params import Linked
 from probnn.families.facts import Facts
 from probnn.links import get as get_link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from probnn._types import ArrayLike, Floats, Tensor
 
 _IDENTITY = get_link("identity")
 
@@ -89,14 +98,14 @@ class Family(Facts):
 
     # ---- what a subclass gives --------------------------------------------------------------
 
-    def distribution(self, **params):
+    def distribution(self, **params: Any) -> Any:
         """Return the backend's distribution, of TFP or torch, with these tensors of parameters."""
         from probnn.families._own_distribution import OwnDistribution
 
         return OwnDistribution(self, params)
 
     @abstractmethod
-    def frozen(self, **params):
+    def frozen(self, **params: Any) -> Any:
         """Return the distributions of all rows, a `Frozen`, of NumPy arrays of parameters."""
 
     @abstractmethod
@@ -131,7 +140,7 @@ class Family(Facts):
         """Return the backend's distribution, given a `Linked` for every parameter."""
         return self.distribution(**{name: parameter.value for name, parameter in linked.items()})
 
-    def mean(self, **params):
+    def mean(self, **params: Any) -> Any:
         """Return the mean, from arrays or tensors of parameters."""
         return params[self.location]
 
@@ -151,7 +160,7 @@ class Family(Facts):
         """Return what `derivatives` returns, in closed form; None if there is none."""
         return None
 
-    def with_dispersion(self, phi):
+    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the parameters, by name, that a GLM's dispersion phi stands for: none here.
 
         In a family that has some, the variance is phi times a function of the mean, and the
@@ -159,23 +168,23 @@ class Family(Facts):
         """
         return {}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are: a number, or one for each column."""
         return spread(y, np.mean(y))
 
-    def conditioned(self, y):
+    def conditioned(self, y: Any) -> tuple[Any, dict[str, Any]]:
         """Return y of several columns as the numbers that are random, and what the rest gives."""
         return y, {}
 
-    def observed_mean(self, y):
+    def observed_mean(self, y: Any) -> Any:
         """Return what of y is compared with the mean."""
         return y
 
-    def frozen_log_prob(self, frozen, y):
+    def frozen_log_prob(self, frozen: Any, y: Any) -> Floats:
         """Return the log-density, or log-mass, of y under a frozen distribution."""
         return frozen.logpmf(y) if self.discrete else frozen.logpdf(y)
 
-    def cdf_range(self, frozen, y):
+    def cdf_range(self, frozen: Any, y: Any) -> tuple[Floats, Floats]:
         """Return P(Y < y) and P(Y <= y) under a frozen distribution."""
         upper = frozen.cdf(y)
         if self.discrete:
@@ -184,7 +193,7 @@ class Family(Facts):
 
     # ---- what everyone uses -----------------------------------------------------------------
 
-    def log_prob(self, y, raw):
+    def log_prob(self, y: Any, raw: Tensor) -> Tensor:
         """Return the log-density, or log-mass, of y given raw network outputs.
 
         Parameters
@@ -200,7 +209,7 @@ class Family(Facts):
         """
         return self._log_prob(y, **self.linked(raw))
 
-    def log_density(self, y, **params):
+    def log_density(self, y: Any, **params: Any) -> Floats:
         """Return the log-density, or log-mass, of y given natural parameters, in NumPy.
 
         Parameters
@@ -262,7 +271,9 @@ class Family(Facts):
             point = (params[self.scale_parameter] == 0) & (y == middle)
         return np.where(at_end, np.where(point, np.inf, -np.inf), found)
 
-    def derivatives(self, y, raw, second=True, columns=None):
+    def derivatives(
+        self, y: Any, raw: Tensor, second: bool = True, columns: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return the negative log-likelihood of each row, and its derivatives in the raw values.
 
         Parameters
@@ -286,7 +297,9 @@ class Family(Facts):
         known = self._derivatives(y, raw)
         return _derivatives_of(self, "nll", second)(y, raw) if known is None else known
 
-    def mean_derivatives(self, raw, second=True):
+    def mean_derivatives(
+        self, raw: Tensor, second: bool = True
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return the mean of each row, and its derivatives in the raw values.
 
         Parameters
@@ -303,11 +316,11 @@ class Family(Facts):
         """
         return _derivatives_of(self, "mean", second)(raw)
 
-    def to_distribution(self, raw):
+    def to_distribution(self, raw: Tensor) -> Any:
         """Return the backend's distribution that raw outputs (..., size) stand for: tensors."""
         return self._distribution(**self.linked(raw))
 
-    def start(self, y):
+    def start(self, y: ArrayLike) -> dict[str, Any]:
         """Return the parameters of the marginal distribution of y.
 
         Parameters
@@ -333,7 +346,7 @@ class Family(Facts):
         self.check(y)
         return self._start(y)
 
-    def marginal(self, y, known=None):
+    def marginal(self, y: ArrayLike, known: Floats | None = None) -> Floats:
         """Return the raw parameters of the marginal distribution of y, given those that are known.
 
         Parameters
@@ -378,7 +391,7 @@ class Family(Facts):
         raw = maximised(self, y, self.to_raw(params), np.ones(self.size, bool))
         return {name: value.tolist() for name, value in self.to_params(raw).items()}
 
-    def check(self, y, what="y", counts=True):
+    def check(self, y: Any, what: str = "y", counts: ArrayLike = True) -> None:
         """Raise ValueError if y has a value outside the support.
 
         Parameters
@@ -403,11 +416,11 @@ class Family(Facts):
                 f"{int(bad.sum())} such value(s) in all. {hint}"
             )
 
-    def check_seen(self, y, **given):
+    def check_seen(self, y: Any, **given: Any) -> None:
         """Raise ValueError if what is random of y is impossible, where the rest of y is given."""
         self.check(y)
 
-    def columns_problem(self, what, shown, shape):
+    def columns_problem(self, what: str, shown: Any, shape: tuple[int, ...]) -> str:
         """Say which shape of a y of several columns was expected."""
         meaning = f", {self.y_meaning}" if self.y_meaning else ""
         return (

@@ -1,5 +1,9 @@
 """The Bernoulli distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -8,6 +12,12 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 from probnn.links import get as get_link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 
 @register
@@ -40,11 +50,11 @@ class Bernoulli(Family):
     proportions = True
     closed_under_mixing = True
 
-    def distribution(self, probs):
+    def distribution(self, probs: Tensor) -> Any:
         """Return the backend's Bernoulli."""
         return backend.distributions.Bernoulli(probs=probs)
 
-    def frozen(self, probs):
+    def frozen(self, probs: Tensor) -> Any:
         """Return `scipy.stats.bernoulli`."""
         from scipy import stats
 
@@ -65,7 +75,9 @@ class Bernoulli(Family):
             return probs.link.log_inverse((2.0 * y - 1.0) * probs.raw)
         return backend.math(probs.raw).where(y > 0.5, probs.log, probs.log_complement)
 
-    def derivatives(self, y, raw, second=True, columns=None):
+    def derivatives(
+        self, y: Any, raw: Tensor, second: bool = True, columns: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return what `Family.derivatives` does; y may be a proportion of successes."""
         if self.links["probs"] == get_link("logit") or np.all((y == 0) | (y == 1)):
             return super().derivatives(y, raw, second)

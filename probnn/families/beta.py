@@ -1,5 +1,9 @@
 """The beta distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -8,6 +12,11 @@ from probnn.families._numerics import bernoulli_divergence, log_gamma_excess, po
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -39,11 +48,11 @@ class Beta(Family):
     }
     support = domains.UNIT
 
-    def distribution(self, mean, precision):
+    def distribution(self, mean: Tensor, precision: Tensor) -> Any:
         """Return the backend's Beta."""
         return backend.distributions.Beta(mean * precision, (1.0 - mean) * precision)
 
-    def frozen(self, mean, precision):
+    def frozen(self, mean: Tensor, precision: Tensor) -> Any:
         """Return `scipy.stats.beta`, with an entropy that does not loop over rows."""
         from scipy import stats
 

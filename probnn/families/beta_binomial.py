@@ -1,7 +1,9 @@
 """The beta-binomial distribution."""
 
+from __future__ import annotations
+
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,6 +13,11 @@ from probnn.families._numerics import bernoulli_divergence, log_gamma_excess
 from probnn.families._params import Param
 from probnn.families.binomial import OfTrials, log_choices, shares
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import ArrayLike, Tensor
 
 
 @register
@@ -57,7 +64,7 @@ class BetaBinomial(OfTrials):
         "precision": Param("log", domains.NON_NEGATIVE),
     }
 
-    def distribution(self, probs, precision):
+    def distribution(self, probs: Tensor, precision: Tensor) -> Any:
         """Return TFP's BetaBinomial, or one of our own if y has the trials; torch has none."""
         if self.trials is None or not hasattr(backend.distributions, "BetaBinomial"):
             return super().distribution(probs=probs, precision=precision)
@@ -65,7 +72,7 @@ class BetaBinomial(OfTrials):
             0.0 * probs + float(self.trials), probs * precision, (1.0 - probs) * precision
         )
 
-    def frozen(self, probs, precision, trials=None):
+    def frozen(self, probs: Tensor, precision: Tensor, trials: ArrayLike | None = None) -> Any:
         """Return SciPy-like functions, given the trials of each row if the family has none."""
         return FrozenBetaBinomial(self._trials(trials), probs, precision)
 

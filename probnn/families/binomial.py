@@ -1,5 +1,9 @@
 """The binomial distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -9,6 +13,13 @@ from probnn.families._params import Param
 from probnn.families.base import Family, from_end
 from probnn.families.bernoulli import Bernoulli
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import ArrayLike, Floats, Tensor
+    from probnn.links import Link
 
 
 class OfTrials(Family):
@@ -24,7 +35,12 @@ class OfTrials(Family):
 
     discrete = True
 
-    def __init__(self, trials=None, link=None, links=None):
+    def __init__(
+        self,
+        trials: ArrayLike | None = None,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         if trials is not None and (int(trials) != trials or trials < 1):
             raise ValueError(
                 f"Expected `trials` to be a whole number >= 1, or None if y has a second column of "
@@ -43,15 +59,15 @@ class OfTrials(Family):
         trials = self.trials if self.trials is not None else trials
         return (y[..., 0], y[..., 1]) if trials is None else (y, trials)
 
-    def observed_mean(self, y):
+    def observed_mean(self, y: Any) -> Any:
         """Return the successes; if y has the trials, their proportion."""
         return y if self.trials is not None else y[..., 0] / y[..., 1]
 
-    def conditioned(self, y):
+    def conditioned(self, y: Any) -> tuple[Any, dict[str, Any]]:
         """Return y as the numbers that are random, and what the rest gives."""
         return y[..., 0], {"trials": y[..., 1]}
 
-    def check_seen(self, y, trials=None):
+    def check_seen(self, y: Any, trials: ArrayLike | None = None) -> None:
         """Raise ValueError if successes are impossible, among the trials that are given."""
         self.check(y if self.trials is not None else np.stack([y, self._trials(trials)], axis=-1))
 
@@ -66,7 +82,7 @@ class OfTrials(Family):
             )
         return trials
 
-    def log_density(self, y, trials=None, **params):
+    def log_density(self, y: Any, trials: ArrayLike | None = None, **params: Any) -> Floats:
         """Return the log-mass of successes given natural parameters and trials, in NumPy."""
         found = self.frozen(trials=trials, **params).logpmf(y)
         lost = np.isnan(found) & ~np.isnan(np.asarray(y, dtype="float64"))
@@ -75,7 +91,7 @@ class OfTrials(Family):
             found = np.where(lost, self.frozen(trials=trials, **inner).logpmf(y), found)
         return found
 
-    def mean(self, trials=None, **params):
+    def mean(self, trials: ArrayLike | None = None, **params: Any) -> Any:
         """Return the expected successes; if the trials are unknown, their expected proportion."""
         trials, probs = self.trials if trials is None else trials, params["probs"]
         return probs if trials is None else probs * trials
@@ -157,18 +173,18 @@ class Binomial(OfTrials):
     overdispersed = "beta_binomial"
     parameters = {"probs": Param("logit", domains.PROBABILITY)}
 
-    def distribution(self, probs):
+    def distribution(self, probs: Tensor) -> Any:
         """Return the backend's Binomial, or one of our own if y has the trials."""
         if self.trials is None:
             return super().distribution(probs=probs)
         trials = 0.0 * probs + float(self.trials)
         return backend.distributions.Binomial(trials, probs=probs)
 
-    def frozen(self, probs, trials=None):
+    def frozen(self, probs: Tensor, trials: ArrayLike | None = None) -> Any:
         """Return SciPy-like functions, given the trials of each row if the family has none."""
         return FrozenBinomial(self._trials(trials), probs)
 
-    def per_trial(self):
+    def per_trial(self) -> Family | None:
         """Return the Bernoulli family of each trial."""
         return Bernoulli(links={"probs": self.links["probs"]})
 

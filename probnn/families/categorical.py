@@ -1,5 +1,9 @@
 """The categorical distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -9,6 +13,12 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 from probnn.links import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 
 class MultinomialLogit(Link):
@@ -65,7 +75,7 @@ class Categorical(Family):
     canonical_link = "multinomial_logit"
     closed_under_mixing = True
 
-    def __init__(self, classes=2):
+    def __init__(self, classes: int = 2) -> None:
         if int(classes) != classes or classes < 2:
             raise ValueError(f"Expected `classes` to be a whole number >= 2. Received: {classes}.")
         self.classes = int(classes)
@@ -73,7 +83,7 @@ class Categorical(Family):
         super().__init__()
 
     @classmethod
-    def sizes(cls, params):
+    def sizes(cls, params: dict[str, Any]) -> dict[str, int]:
         """Return the number of classes, that of their probabilities."""
         shape = np.shape(params.get("probs", ()))
         return {"classes": shape[-1]} if shape and shape[-1] > 1 else {}
@@ -82,11 +92,11 @@ class Categorical(Family):
         size, length = self.classes - 1, self.classes
         return {"probs": Param(MultinomialLogit(), domains.NEAR_SIMPLEX, size, length)}
 
-    def distribution(self, probs):
+    def distribution(self, probs: Tensor) -> Any:
         """Return the backend's Categorical."""
         return backend.distributions.Categorical(probs=probs)
 
-    def frozen(self, probs):
+    def frozen(self, probs: Tensor) -> Any:
         """Return SciPy-like functions of the probabilities (..., C)."""
         return FrozenCategorical(self, probs, {"probs": probs})
 
@@ -96,7 +106,9 @@ class Categorical(Family):
     def _log_prob(self, y, probs):
         return backend.math(probs.raw).pick(probs.log, y)
 
-    def derivatives(self, y, raw, second=True, columns=None):
+    def derivatives(
+        self, y: Any, raw: Tensor, second: bool = True, columns: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return what `Family.derivatives` does, in closed form: Hessians only where wanted."""
         code, rows = y.astype(int), np.arange(len(y))
         probs = np.concatenate([np.zeros((len(y), 1)), raw], axis=1)

@@ -1,11 +1,23 @@
 """Responses of which only bounds are known."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
 from probnn.families._wrapper import Wrapper
 from probnn.families.discretized import check_tails
 from probnn.families.registry import get, register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import ArrayLike, Floats
+    from probnn.families.base import Family
+    from probnn.links import Link
 
 
 @register
@@ -55,14 +67,19 @@ class Censored(Wrapper):
     y_columns = 2
     y_meaning = "the lower and the upper bound"
 
-    def __init__(self, family, link=None, links=None):
+    def __init__(
+        self,
+        family: str | dict[str, Any] | Family,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         base = get(family)
         check_tails(base)
         super().__init__(base, link, links)
         self.support = domains.Bounds.of(self.family.support)
 
     @staticmethod
-    def bounds(time, observed):
+    def bounds(time: ArrayLike, observed: ArrayLike) -> Floats:
         """Return the two columns of y from times and whether they are those of an event.
 
         Parameters
@@ -92,18 +109,18 @@ class Censored(Wrapper):
         return np.column_stack([time, np.where(observed == 1.0, time, np.inf)])
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """What a response is that was seen."""
         return self.family.kind
 
-    def distribution(self, **params):
+    def distribution(self, **params: Any) -> Any:
         """Return the backend's distribution of what is censored."""
         return self.family.distribution(**params)
 
     def _distribution(self, **linked):
         return self.family._distribution(**linked)
 
-    def frozen(self, **params):
+    def frozen(self, **params: Any) -> Any:
         """Return the frozen distribution of what is censored."""
         return self.family.frozen(**params)
 
@@ -122,20 +139,20 @@ class Censored(Wrapper):
         known = m.where(right, above, m.where(left, below, within))
         return m.where(exact, density, m.where(left & right, 0.0 * known, known))
 
-    def check_seen(self, y, **given):
+    def check_seen(self, y: Any, **given: Any) -> None:
         """Raise ValueError if numbers, seen without censoring, are impossible."""
         self.family.check_seen(y, **given)
 
-    def conditioned(self, y):
+    def conditioned(self, y: Any) -> tuple[Any, dict[str, Any]]:
         """Return y as the numbers that are random, and what the rest gives."""
         exact = (y[..., 0] == y[..., 1]).all()
         return (y[..., 0] if exact else y), {}
 
-    def log_density(self, y, **params):
+    def log_density(self, y: Any, **params: Any) -> Floats:
         """Return the log-density of numbers, or the log-probability of bounds (..., 2)."""
         return self.frozen_log_prob(self.frozen(**params), np.asarray(y, dtype="float64"))
 
-    def frozen_log_prob(self, frozen, y):
+    def frozen_log_prob(self, frozen: Any, y: Any) -> Floats:
         """Return the log-density, or log-mass, of y under a frozen distribution."""
         if y.ndim == np.ndim(frozen.mean()):
             return self.family.frozen_log_prob(frozen, y)
@@ -147,7 +164,7 @@ class Censored(Wrapper):
             known = np.where(lower <= self.family.support.low, frozen.logcdf(upper), known)
             return np.where(lower == upper, frozen.logpdf(lower), known)
 
-    def cdf_range(self, frozen, y):
+    def cdf_range(self, frozen: Any, y: Any) -> tuple[Floats, Floats]:
         """Return P(Y < y) and P(Y <= y) under a frozen distribution."""
         if y.ndim == np.ndim(frozen.mean()):
             return self.family.cdf_range(frozen, y)
@@ -169,7 +186,7 @@ class Censored(Wrapper):
             middle = np.where(right, lower, np.where(left, upper, 0.5 * lower + 0.5 * upper))
         return middle[~(left & right)]
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return self.family.raw_spread(self._stand_ins(y))
 

@@ -1,6 +1,9 @@
 """The Dirichlet distribution."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,13 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.categorical import MultinomialLogit
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import Tensor
+    from probnn.links import Link
 
 _SMALL = 0.1  # a shape whose gamma variables may underflow
 
@@ -64,7 +74,7 @@ class Dirichlet(Family):
     vector = True
     y_meaning = "shares that sum to 1"
 
-    def __init__(self, units=3, links=None):
+    def __init__(self, units: int = 3, links: Mapping[str, str | Link] | None = None) -> None:
         if int(units) != units or units < 2:
             raise ValueError(f"Expected `units` to be a whole number >= 2. Received: {units}.")
         self.units = self.y_columns = int(units)
@@ -77,11 +87,11 @@ class Dirichlet(Family):
             "precision": Param("log", domains.NON_NEGATIVE),
         }
 
-    def distribution(self, mean, precision):
+    def distribution(self, mean: Tensor, precision: Tensor) -> Any:
         """Return the backend's Dirichlet."""
         return backend.distributions.Dirichlet(mean * precision[..., None])
 
-    def frozen(self, mean, precision):
+    def frozen(self, mean: Tensor, precision: Tensor) -> Any:
         """Return SciPy-like functions: joint densities and draws, marginal cdf and quantiles."""
         return FrozenDirichlet(self, mean, precision)
 

@@ -1,7 +1,10 @@
 """A continuous distribution, rounded to whole numbers."""
 
+from __future__ import annotations
+
 from functools import cached_property
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,13 @@ from probnn.families._frozen.counts import sum_over_counts
 from probnn.families._frozen.tables import streams
 from probnn.families._wrapper import Wrapper
 from probnn.families.registry import get, register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn.families.base import Family
+    from probnn.links import Link
 
 _LEVELS = 65_536  # the most whole numbers, those of 16 bits
 _REST = 1e-30  # probability beyond either end of a sum
@@ -58,7 +68,14 @@ class Discretized(Wrapper):
     name = "discretized"
     discrete = True
 
-    def __init__(self, family, low=0, high=255, link=None, links=None):
+    def __init__(
+        self,
+        family: str | dict[str, Any] | Family,
+        low: float = 0,
+        high: float = 255,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         whole = all(isinstance(bound, Integral) for bound in (low, high))
         if not whole or not 0 < high - low < _LEVELS:
             raise ValueError(
@@ -77,11 +94,11 @@ class Discretized(Wrapper):
         self.discrete = self.smooth = True
         self.support = domains.whole_numbers(self.low, self.high)
 
-    def frozen(self, **params):
+    def frozen(self, **params: Any) -> Any:
         """Return SciPy-like functions of the whole numbers."""
         return FrozenDiscretized(self, params)
 
-    def mean(self, **params):
+    def mean(self, **params: Any) -> Any:
         """Return the mean, from arrays or tensors of parameters."""
         if isinstance(params[self.location], np.ndarray):
             return self.frozen(**params).mean()

@@ -1,5 +1,9 @@
 """The exponential distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -9,6 +13,11 @@ from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -38,11 +47,11 @@ class Exponential(LogLocationScale):
     of_mean = True
     canonical_link = "inverse"
 
-    def distribution(self, mean):
+    def distribution(self, mean: Tensor) -> Any:
         """Return the backend's Exponential."""
         return backend.distributions.Exponential(1.0 / mean)
 
-    def frozen(self, mean):
+    def frozen(self, mean: Tensor) -> Any:
         """Return `scipy.stats.expon`."""
         from scipy import stats
 
@@ -69,7 +78,7 @@ class Exponential(LogLocationScale):
     def _start(self, y):
         return {"mean": float(np.mean(y))}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return self._start(y)["mean"]
 

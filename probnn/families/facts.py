@@ -1,15 +1,25 @@
 """What a family says of itself: its parameters and their links, and the kind of its response."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from abc import ABC
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from probnn import domains
 from probnn.families._params import Linked, Param
 from probnn.links import get as get_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
+    from probnn.families.base import Family
+    from probnn.links import Link
 
 
 class Facts(ABC):
@@ -49,7 +59,9 @@ class Facts(ABC):
     # Parameter without an intercept -> the one whose first raw value falls as it would rise.
     no_intercept: ClassVar[dict] = {}
 
-    def __init__(self, link=None, links=None):
+    def __init__(
+        self, link: str | Link | None = None, links: Mapping[str, str | Link] | None = None
+    ) -> None:
         self.params = self._parameters()
         self.location = next(iter(self.params))
         chosen = dict(links or {})
@@ -66,7 +78,7 @@ class Facts(ABC):
         self.size = sum(param.columns for param in self.params.values())
 
     @classmethod
-    def sizes(cls, params):
+    def sizes(cls, params: dict[str, Any]) -> dict[str, int]:
         """Return the arguments that the sizes of natural parameters, arrays by name, tell."""
         return {}
 
@@ -77,12 +89,12 @@ class Facts(ABC):
     # ---- the response ------------------------------------------------------------------------
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name, and those of families that this one is made of."""
         return self.name
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """What a response is, in one word: what others ask in place of the name.
 
         "real", "positive", "proportion", "counts", "binary", "categorical", "ordinal", "circular",
@@ -99,21 +111,21 @@ class Facts(ABC):
         return "real"
 
     @property
-    def has_classes(self):
+    def has_classes(self) -> bool:
         """Whether a response is the code of a class; 0 and 1 are too."""
         return self.kind in ("binary", "categorical", "ordinal")
 
     @property
-    def is_canonical(self):
+    def is_canonical(self) -> bool:
         """Whether the location has the canonical link: observed and expected information agree."""
         return self.links[self.location].name == self.canonical_link
 
     @property
-    def raw_columns(self):
+    def raw_columns(self) -> list[tuple[str, str]]:
         """The raw columns in order: pairs of a parameter, and what tells its columns apart."""
         return self.columns_of(())
 
-    def columns_of(self, classes):
+    def columns_of(self, classes: Sequence[Any]) -> list[tuple[str, str]]:
         """Return `raw_columns`, with the labels of classes where there are any, not their codes."""
         return [
             (name, self.links[name].raw_label(param, j, *([classes] if len(classes) else [])))
@@ -121,26 +133,26 @@ class Facts(ABC):
             for j in range(param.columns)
         ]
 
-    def like(self, other):
+    def like(self, other: Facts) -> bool:
         """Return whether another family is this one, perhaps with other links."""
         alike = _without_links(self.get_config()) == _without_links(other.get_config())
         return type(self) is type(other) and alike
 
-    def reduces_to(self, other):
+    def reduces_to(self, other: Facts) -> bool:
         """Return whether a limit of this family is another one, or what that was made of."""
         names = {getattr(cls, "name", None) for cls in type(other).__mro__}
         return any(simpler in names for _, simpler in self.limits.values())
 
-    def per_trial(self):
+    def per_trial(self) -> Family | None:
         """Return the family of each single trial, where y counts independent ones; else None."""
         return None
 
     @property
-    def y_shape(self):
+    def y_shape(self) -> tuple[int, ...]:
         """The shape of one y: () of a number, (y_columns,) of several."""
         return () if self.y_columns is None else (self.y_columns,)
 
-    def by_response(self, raw):
+    def by_response(self, raw: Tensor) -> Tensor:
         """Return raw outputs (..., d * size) of d > 1 responses as (..., d, size)."""
         units = raw.shape[-1] // self.size
         if units == 1:
@@ -153,7 +165,7 @@ class Facts(ABC):
 
     # ---- raw values and parameters ------------------------------------------------------------
 
-    def linked(self, raw):
+    def linked(self, raw: Tensor) -> dict[str, Linked]:
         """Split raw outputs (..., size) by parameter: name -> `Linked`."""
         linked, start = {}, 0
         for name, param in self.params.items():
@@ -162,16 +174,16 @@ class Facts(ABC):
             start += param.columns
         return linked
 
-    def linked_to(self, params):
+    def linked_to(self, params: dict[str, Any]) -> dict[str, Linked]:
         """Return the parameters as `Linked`: name -> value and raw value."""
         links = self.links
         return {name: Linked(links[name].forward(v), links[name]) for name, v in params.items()}
 
-    def to_params(self, raw):
+    def to_params(self, raw: Tensor) -> dict[str, Tensor]:
         """Return the parameters, by name, that raw outputs (..., size) stand for."""
         return {name: linked.value for name, linked in self.linked(raw).items()}
 
-    def to_raw(self, params):
+    def to_raw(self, params: dict[str, Any]) -> Floats:
         """Return the raw values, shape (..., size), of parameters by name: NumPy arrays."""
         columns = []
         for name, param in self.params.items():
@@ -179,7 +191,7 @@ class Facts(ABC):
             columns.append(raw[..., None] if param.size is None else raw)
         return np.concatenate(columns, axis=-1)
 
-    def inside(self):
+    def inside(self) -> Floats:
         """Return raw parameters, shape (size,), that stand for values well inside their domains."""
         raw = []
         for name, param in self.params.items():
@@ -191,7 +203,7 @@ class Facts(ABC):
 
     # ---- identity ------------------------------------------------------------------------------
 
-    def check_names(self, names, what):
+    def check_names(self, names: Iterable[str], what: str) -> None:
         """Raise ValueError if any of these is not the name of a parameter."""
         unknown = [name for name in names if name not in self.params]
         if unknown:
@@ -200,7 +212,7 @@ class Facts(ABC):
                 f"{', '.join(self.params)}. Received: {', '.join(map(repr, unknown))}."
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this family again, as JSON types, with its name.
 
         The arguments of a subclass's own `__init__` are read from attributes of the same names.

@@ -1,5 +1,9 @@
 """The gamma distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -17,6 +21,11 @@ from probnn.families._numerics import (
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 
 @register
@@ -49,11 +58,11 @@ class Gamma(Family):
     of_mean = True
     canonical_link = "inverse"
 
-    def distribution(self, mean, shape):
+    def distribution(self, mean: Tensor, shape: tuple[int, ...]) -> Any:
         """Return the backend's Gamma."""
         return backend.distributions.Gamma(shape, shape / mean)
 
-    def frozen(self, mean, shape):
+    def frozen(self, mean: Tensor, shape: tuple[int, ...]) -> Any:
         """Return `scipy.stats.gamma`."""
         from scipy import stats
 
@@ -88,7 +97,7 @@ class Gamma(Family):
         hessian = np.stack([shape * ratio, cross, cross, last], axis=-1).reshape(-1, 2, 2)
         return value, np.stack([cross, slope], axis=-1), hessian
 
-    def with_dispersion(self, phi):
+    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the shape that a GLM's dispersion phi stands for."""
         return {"shape": 1.0 / phi}
 

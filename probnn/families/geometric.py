@@ -1,5 +1,9 @@
 """The geometric distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -7,6 +11,11 @@ from probnn.families._frozen.base import Frozen, nearest_count
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -36,12 +45,12 @@ class Geometric(Family):
     discrete = True
     of_mean = True
 
-    def distribution(self, mean):
+    def distribution(self, mean: Tensor) -> Any:
         """Return the backend's Geometric."""
         # As log-odds, because 1 / (1 + mean) may round to 1.
         return backend.distributions.Geometric(logits=-backend.math(mean).log(mean))
 
-    def frozen(self, mean):
+    def frozen(self, mean: Tensor) -> Any:
         """Return SciPy-like functions; those of `scipy.stats.geom` lose means near 0."""
         return FrozenGeometric(self, mean)
 

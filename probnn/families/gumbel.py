@@ -1,7 +1,10 @@
 """The Gumbel distribution."""
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,11 @@ from probnn.families._numerics import spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardGumbel
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -45,15 +53,15 @@ class Gumbel(LocationScale):
     standard = StandardGumbel()
     scale_parameter = "scale"
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return the backend's Gumbel."""
         return backend.distributions.Gumbel(loc, scale)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.gumbel_r`, silent in its lower tail."""
         return FrozenScipy(self, _quiet()(loc, scale), loc=loc, scale=scale)
 
-    def mean(self, loc, scale):
+    def mean(self, loc: Tensor, scale: Tensor) -> Any:
         """Return loc + 0.5772 scale."""
         return loc + np.euler_gamma * scale
 

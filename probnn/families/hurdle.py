@@ -1,5 +1,9 @@
 """Counts whose zeros have a probability of their own."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend
@@ -7,6 +11,11 @@ from probnn.families._numerics import by_precision
 from probnn.families._zero_adjusted import ZeroAdjusted
 from probnn.families.registry import register
 from probnn.links import log1mexp
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -46,7 +55,7 @@ class Hurdle(ZeroAdjusted):
     name = "hurdle"
     zero = "zero_probs"
 
-    def mean(self, zero_probs, **params):
+    def mean(self, zero_probs: Tensor, **params: Any) -> Any:
         """Return (1 - zero_probs) / (1 - f(0)) times the mean of the base."""
         linked = self.family.linked_to(params)
         at_zero = self._log_zero_of_base(zero_probs, linked)

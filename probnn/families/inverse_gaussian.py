@@ -1,5 +1,9 @@
 """The inverse Gaussian distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -10,6 +14,11 @@ from probnn.families._numerics import HALF_LOG_2PI, by_precision, either, satura
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 _ROOT_HALF, _ROOT_PI = np.sqrt(0.5), np.sqrt(np.pi)
 
@@ -47,13 +56,13 @@ class InverseGaussian(Family):
     of_mean = True
     canonical_link = "inverse_squared"
 
-    def distribution(self, mean, shape):
+    def distribution(self, mean: Tensor, shape: tuple[int, ...]) -> Any:
         """Return TFP's InverseGaussian; torch has none."""
         if not hasattr(backend.distributions, "InverseGaussian"):
             return super().distribution(mean=mean, shape=shape)
         return backend.distributions.InverseGaussian(mean, shape)
 
-    def frozen(self, mean, shape):
+    def frozen(self, mean: Tensor, shape: tuple[int, ...]) -> Any:
         """Return SciPy-like functions; those of `scipy.stats.invgauss` lose the upper tail."""
         return FrozenInverseGaussian(self, mean, shape)
 
@@ -66,7 +75,7 @@ class InverseGaussian(Family):
         held = m.exp(saturate(log_rate, high=2.0 * bound))
         return 0.5 * (log_rate - held * m.square(ratio)) - log_y - HALF_LOG_2PI
 
-    def with_dispersion(self, phi):
+    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the shape that a GLM's dispersion phi stands for."""
         return {"shape": 1.0 / phi}
 

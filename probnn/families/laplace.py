@@ -1,6 +1,9 @@
 """The Laplace distribution."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,11 @@ from probnn.families._numerics import spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardLaplace
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -46,11 +54,11 @@ class Laplace(LocationScale):
     smooth = False
     loss = "absolute_error"
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return the backend's Laplace."""
         return backend.distributions.Laplace(loc, scale)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.laplace`, with the logarithms of its tails."""
         return FrozenScipy(self, _corrected()(loc, scale), loc=loc, scale=scale)
 

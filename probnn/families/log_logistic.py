@@ -1,7 +1,10 @@
 """The log-logistic distribution."""
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,11 @@ from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import StandardLogistic
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -46,17 +54,17 @@ class LogLogistic(LogLocationScale):
     standard = StandardLogistic()
     heavier = ()
 
-    def distribution(self, scale, shape):
+    def distribution(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return TFP's LogLogistic; torch has none."""
         if not hasattr(backend.distributions, "LogLogistic"):
             return super().distribution(scale=scale, shape=shape)
         return backend.distributions.LogLogistic(backend.math(scale).log(scale), 1.0 / shape)
 
-    def frozen(self, scale, shape):
+    def frozen(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return `scipy.stats.fisk`, by way of the logistic distribution of log(y)."""
         return FrozenScipy(self, _corrected()(shape, scale=scale), scale=scale, shape=shape)
 
-    def mean(self, scale, shape):
+    def mean(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return scale (pi / shape) / sin(pi / shape), infinite for a shape of at most 1."""
         m = backend.math(shape)
         exists = shape > 1.0

@@ -1,7 +1,10 @@
 """The log-normal distribution."""
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,11 @@ from probnn.families._numerics import kernel_score, spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardNormal
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -46,15 +54,15 @@ class LogNormal(LogLocationScale):
     scale_parameter = "scale"
     heavier = ("log_logistic",)
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return the backend's LogNormal."""
         return backend.distributions.LogNormal(loc, scale)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.lognorm`, with all digits of its variance."""
         return FrozenScipy(self, _corrected()(scale, scale=np.exp(loc)), loc=loc, scale=scale)
 
-    def mean(self, loc, scale):
+    def mean(self, loc: Tensor, scale: Tensor) -> Any:
         """Return exp(loc + scale^2 / 2)."""
         m = backend.math(scale)
         return m.exp(loc + 0.5 * m.square(scale))

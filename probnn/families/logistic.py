@@ -1,6 +1,9 @@
 """The logistic distribution."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,11 @@ from probnn.families._numerics import spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardLogistic
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -42,13 +50,13 @@ class Logistic(LocationScale):
     standard = StandardLogistic()
     scale_parameter = "scale"
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return TFP's Logistic; torch has none."""
         if not hasattr(backend.distributions, "Logistic"):
             return super().distribution(loc=loc, scale=scale)
         return backend.distributions.Logistic(loc, scale)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.logistic`."""
         from scipy import stats
 

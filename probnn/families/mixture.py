@@ -1,7 +1,10 @@
 """Finite mixtures of distributions of one family."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,14 @@ from probnn.families._params import Param
 from probnn.families._wrapper import Wrapper, with_links
 from probnn.families.categorical import MultinomialLogit
 from probnn.families.registry import get, register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
+    from probnn.families.base import Family
+    from probnn.links import Link
 
 
 @register
@@ -62,7 +73,13 @@ class Mixture(Wrapper):
 
     name = "mixture"
 
-    def __init__(self, family, components=2, link=None, links=None):
+    def __init__(
+        self,
+        family: str | dict[str, Any] | Family,
+        components: int = 2,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         if not isinstance(components, Integral) or components < 1:
             raise ValueError(
                 f"Expected `components` to be a whole number >= 1. Received: {components!r}."
@@ -78,7 +95,7 @@ class Mixture(Wrapper):
         weights = Param(MultinomialLogit(), domains.SIMPLEX, size, length)
         return {**of_components, "weights": weights}
 
-    def distribution(self, weights, **params):
+    def distribution(self, weights: Tensor, **params: Any) -> Any:
         """Return the backend's MixtureSameFamily, or our own of what the backend lacks."""
         return self._of(self.family.distribution(**params), weights, probs=weights)
 
@@ -91,11 +108,11 @@ class Mixture(Wrapper):
         mixing = backend.distributions.Categorical(**mixing)
         return backend.distributions.MixtureSameFamily(mixing, components)
 
-    def frozen(self, weights, **params):
+    def frozen(self, weights: Tensor, **params: Any) -> Any:
         """Return SciPy-like functions of the mixture."""
         return FrozenMixture(self.family, weights, params)
 
-    def mean(self, weights, **params):
+    def mean(self, weights: Tensor, **params: Any) -> Any:
         """Return the mean, from arrays or tensors of parameters."""
         terms = weights * self.family.mean(**params)
         return backend.math(terms).total(terms)
@@ -142,7 +159,7 @@ class Mixture(Wrapper):
         params[location] = located if apart else self._apart(located, width)
         return {**params, "weights": np.full(k, 1.0 / k)}
 
-    def inside(self):
+    def inside(self) -> Floats:
         """Return raw parameters well inside their domains, the components apart."""
         location = self.family.location
         middle = np.full(self.components, self.params[location].domain.inside)

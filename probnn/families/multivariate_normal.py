@@ -1,5 +1,9 @@
 """The multivariate normal distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -10,6 +14,12 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 from probnn.links import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 _ROWS = 4096  # whose lengths are integrated at once
 
@@ -133,7 +143,12 @@ class MultivariateNormal(Family):
     support = domains.REAL
     vector = True
 
-    def __init__(self, units=2, link=None, links=None):
+    def __init__(
+        self,
+        units: int = 2,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         if int(units) != units or units < 1:
             raise ValueError(f"Expected `units` to be a whole number >= 1. Received: {units}.")
         self.units = self.y_columns = int(units)
@@ -149,18 +164,18 @@ class MultivariateNormal(Family):
         triangle = Param(CholeskyFactor(d), CholeskyFactor.domain, size=d * (d + 1) // 2)
         return {"loc": Param("identity", domains.REAL, size=d), "scale_tril": triangle}
 
-    def distribution(self, loc, scale_tril):
+    def distribution(self, loc: Tensor, scale_tril: Tensor) -> Any:
         """Return TFP's MultivariateNormalTriL, or torch's MultivariateNormal."""
         matrix = unpacked(scale_tril, self.units)
         if hasattr(backend.distributions, "MultivariateNormalTriL"):
             return backend.distributions.MultivariateNormalTriL(loc=loc, scale_tril=matrix)
         return backend.distributions.MultivariateNormal(loc, scale_tril=matrix)
 
-    def frozen(self, loc, scale_tril):
+    def frozen(self, loc: Tensor, scale_tril: Tensor) -> Any:
         """Return SciPy-like functions: joint densities and draws, marginal cdf and quantiles."""
         return FrozenMultivariateNormal(loc, scale_tril)
 
-    def covariance(self, scale_tril):
+    def covariance(self, scale_tril: Tensor) -> Floats:
         """Return the covariance matrices (..., d, d) of packed triangles (..., d (d + 1) / 2)."""
         matrix = unpacked(scale_tril, self.units)
         if isinstance(matrix, np.ndarray):
@@ -184,7 +199,7 @@ class MultivariateNormal(Family):
             place += i + 1
         return total
 
-    def log_density(self, y, **params):
+    def log_density(self, y: Any, **params: Any) -> Floats:
         """Return the log-density of vectors given natural parameters, in NumPy."""
         return self.frozen(**params).logpdf(y)
 
@@ -199,7 +214,7 @@ class MultivariateNormal(Family):
         triangle = scale[:, None] * np.linalg.cholesky(correlation)
         return {"loc": loc, "scale_tril": triangle[_rows(self.units)]}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return np.array([spread(column, np.mean(column)) for column in y.T])
 

@@ -1,7 +1,9 @@
 """The negative binomial distribution."""
 
+from __future__ import annotations
+
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -19,6 +21,11 @@ from probnn.families._numerics import (
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 _TABLE = 400  # the largest count whose sums are looked up
 
@@ -55,13 +62,13 @@ class NegativeBinomial(Family):
     of_mean = True
     limits: ClassVar[dict] = {"dispersion": (0.0, "poisson")}
 
-    def distribution(self, mean, dispersion):
+    def distribution(self, mean: Tensor, dispersion: Tensor) -> Any:
         """Return the backend's NegativeBinomial."""
         # As log-odds, because 1 / (1 + dispersion * mean) may round to 1.
         log_odds = backend.math(mean).log(dispersion * mean)
         return backend.distributions.NegativeBinomial(1.0 / dispersion, logits=log_odds)
 
-    def frozen(self, mean, dispersion):
+    def frozen(self, mean: Tensor, dispersion: Tensor) -> Any:
         """Return SciPy-like functions, with tails and quantiles of any dispersion."""
         return FrozenNegativeBinomial(self, mean=mean, dispersion=dispersion)
 

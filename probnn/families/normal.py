@@ -1,5 +1,9 @@
 """The normal distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -9,6 +13,11 @@ from probnn.families._numerics import HALF_LOG_2PI, spread
 from probnn.families._params import Param
 from probnn.families._standard import StandardNormal
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
 
 
 @register
@@ -45,11 +54,11 @@ class Normal(LocationScale):
     canonical_link = "identity"
     loss = "squared_error"
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return the backend's Normal."""
         return backend.distributions.Normal(loc, scale)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.norm`."""
         from scipy import stats
 
@@ -69,7 +78,7 @@ class Normal(LocationScale):
         hessian = np.stack([precision**2, cross, cross, 2.0 * z**2], axis=-1)
         return value, np.stack([-z * precision, 1.0 - z**2], -1), hessian.reshape(-1, 2, 2)
 
-    def with_dispersion(self, phi):
+    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the scale that a GLM's dispersion phi stands for."""
         return {"scale": np.sqrt(phi)}
 

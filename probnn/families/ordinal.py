@@ -1,7 +1,9 @@
 """Ordered classes: cumulative links."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -13,6 +15,11 @@ from probnn.families.base import Family
 from probnn.families.categorical import FrozenCategorical
 from probnn.families.registry import register
 from probnn.links import CLogLog, Link, Logit, Probit
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 # Cumulative link -> the distribution whose cdf is its inverse, and the link itself.
 _LINKS = {
@@ -107,7 +114,7 @@ class Ordinal(Family):
     no_intercept: ClassVar[dict] = {"loc": "cutpoints"}
     constant_by_default: ClassVar[tuple] = ("cutpoints",)
 
-    def __init__(self, classes=3, link="logit"):
+    def __init__(self, classes: int = 3, link: str | Link = "logit") -> None:
         if int(classes) != classes or classes < 2:
             raise ValueError(f"Expected `classes` to be a whole number >= 2. Received: {classes}.")
         if link not in _LINKS:
@@ -121,7 +128,7 @@ class Ordinal(Family):
         super().__init__()
 
     @classmethod
-    def sizes(cls, params):
+    def sizes(cls, params: dict[str, Any]) -> dict[str, int]:
         """Return the number of classes, one more than that of cutpoints."""
         shape = np.shape(params.get("cutpoints", ()))
         return {"classes": shape[-1] + 1} if shape and shape[-1] else {}
@@ -132,7 +139,7 @@ class Ordinal(Family):
             "cutpoints": Param(Ordered(), Ordered.domain, size=self.classes - 1),
         }
 
-    def frozen(self, loc, cutpoints):
+    def frozen(self, loc: Tensor, cutpoints: Tensor) -> Any:
         """Return SciPy-like functions of the class probabilities."""
         loc, cutpoints = np.asarray(loc), np.asarray(cutpoints)
         params = {"loc": loc, "cutpoints": cutpoints}
@@ -141,7 +148,7 @@ class Ordinal(Family):
     def _natural(self, params):
         return self.linked_to(params)  # gaps of cutpoints are raw values
 
-    def mean(self, loc, cutpoints):
+    def mean(self, loc: Tensor, cutpoints: Tensor) -> Any:
         """Return the class probabilities (..., C), from arrays or tensors of parameters."""
         m = backend.math(loc)
         z = cutpoints - loc[..., None]
@@ -170,7 +177,7 @@ class Ordinal(Family):
         below = np.cumsum(counts)[:-1] / counts.sum()
         return {"loc": 0.0, "cutpoints": self._cumulative.forward(below)}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return 1.0
 
@@ -188,7 +195,7 @@ class Ordinal(Family):
             f"number: probnn.families.Ordinal(classes=...), now {self.classes}."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this family again, as JSON types, with its name."""
         return {"name": self.name, "classes": self.classes, "link": self.link}
 

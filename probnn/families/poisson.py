@@ -1,5 +1,9 @@
 """The Poisson distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -15,6 +19,11 @@ from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
 from probnn.links import get as get_link
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -45,11 +54,11 @@ class Poisson(Family):
     canonical_link = "log"
     overdispersed = "negative_binomial"
 
-    def distribution(self, rate):
+    def distribution(self, rate: Tensor) -> Any:
         """Return the backend's Poisson."""
         return backend.distributions.Poisson(rate)
 
-    def frozen(self, rate):
+    def frozen(self, rate: Tensor) -> Any:
         """Return SciPy-like functions, with quantiles of any rate."""
         return FrozenPoisson(self, rate=rate)
 

@@ -1,16 +1,24 @@
 """The families by their names."""
 
+from __future__ import annotations
+
 import difflib
+from typing import TYPE_CHECKING, TypeVar
 
 from probnn.families.base import Family
 from probnn.families.facts import arguments_of
 from probnn.links import same_class
 
+if TYPE_CHECKING:
+    from typing import Any
+
+_Class = TypeVar("_Class", bound=type)
+
 FAMILIES = {}
 ALIASES = {}  # other names of the field -> names
 
 
-def register(cls):
+def register(cls: _Class) -> _Class:
     """Make a family known by its name: a class decorator.
 
     Parameters
@@ -45,7 +53,7 @@ def register(cls):
     return cls
 
 
-def get(identifier, **options):
+def get(identifier: str | dict[str, Any] | Family, **options: Any) -> Family:
     """Return a family by its name, its configuration, or itself.
 
     Parameters

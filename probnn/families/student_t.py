@@ -1,8 +1,10 @@
 """Student's t distribution."""
 
+from __future__ import annotations
+
 import functools
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -19,6 +21,11 @@ from probnn.families._numerics import (
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 _SERIES_FROM = 8.0
 # log(Gamma(x + 1/2) / Gamma(x)) = log(x) / 2 + sum of (B_2n(1/2) - B_2n) / (2n (2n-1)) x^(1-2n), by
@@ -73,15 +80,15 @@ class StudentT(Family):
     scale_parameter = "scale"
     heavier = ()
 
-    def distribution(self, loc, scale, df):
+    def distribution(self, loc: Tensor, scale: Tensor, df: Tensor) -> Any:
         """Return the backend's StudentT."""
         return backend.distributions.StudentT(df, loc, scale)
 
-    def frozen(self, loc, scale, df):
+    def frozen(self, loc: Tensor, scale: Tensor, df: Tensor) -> Any:
         """Return `scipy.stats.t`, with a log-density and an entropy for any df."""
         return FrozenStudentT(self, _corrected()(df, loc, scale), loc=loc, scale=scale, df=df)
 
-    def mean(self, loc, scale, df):
+    def mean(self, loc: Tensor, scale: Tensor, df: Tensor) -> Any:
         """Return loc where df > 1, else NaN."""
         return backend.math(df).where(df > 1.0, loc, 0.0 * loc + math.nan)
 
@@ -103,7 +110,7 @@ class StudentT(Family):
             return guess
         return {**found, "df": min(found["df"], _MOST)}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return self._start(y)["scale"]
 

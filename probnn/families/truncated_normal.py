@@ -1,6 +1,9 @@
 """The truncated normal distribution."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,13 @@ from probnn.families._params import Param
 from probnn.families._truncation import Truncation
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from probnn._types import Tensor
+    from probnn.links import Link
 
 
 @register
@@ -51,7 +61,13 @@ class TruncatedNormal(Family):
         "scale": Param("log", domains.NON_NEGATIVE),
     }
 
-    def __init__(self, low=0.0, high=None, link=None, links=None):
+    def __init__(
+        self,
+        low: float = 0.0,
+        high: float | None = None,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         first = -math.inf if low is None else float(low)
         last = math.inf if high is None else float(high)
         if not first < last:
@@ -69,7 +85,7 @@ class TruncatedNormal(Family):
         self.support = _between(self.low, self.high)
         super().__init__(link, links)
 
-    def distribution(self, loc, scale):
+    def distribution(self, loc: Tensor, scale: Tensor) -> Any:
         """Return TFP's TruncatedNormal; torch has none."""
         if (
             self.low is None
@@ -79,11 +95,11 @@ class TruncatedNormal(Family):
             return super().distribution(loc=loc, scale=scale)
         return backend.distributions.TruncatedNormal(loc, scale, self.low, self.high)
 
-    def frozen(self, loc, scale):
+    def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return SciPy-like functions: `scipy.stats.truncnorm` has no digits far from loc."""
         return FrozenTruncatedNormal(self, loc, scale)
 
-    def mean(self, loc, scale):
+    def mean(self, loc: Tensor, scale: Tensor) -> Any:
         """Return the mean, between the bounds."""
         m = backend.math(loc)
         line = self.line(loc, m.log(scale))
@@ -94,7 +110,7 @@ class TruncatedNormal(Family):
             loc + line.back(first),
         )
 
-    def line(self, loc, log_scale):
+    def line(self, loc: Tensor, log_scale: Tensor) -> Any:
         """Return the standardised normal between the standardised bounds, a `Truncation`."""
         m = backend.math(loc)
         log_rate = -saturate(log_scale, low=least_log_scale(loc))
@@ -123,7 +139,7 @@ class TruncatedNormal(Family):
             return guess
         return self._maximised(y, guess)
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return spread(y, np.mean(y))
 

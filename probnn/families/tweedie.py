@@ -1,6 +1,9 @@
 """The Tweedie distribution of nonnegative responses, some of them 0."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,13 @@ from probnn.families._numerics import (
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from probnn._types import Floats, Tensor
+    from probnn.links import Link
 
 _ROWS = 20_000  # whose sums are held at once
 _FEW = 1_000  # whose terms stay in cache
@@ -64,7 +74,12 @@ class Tweedie(Family):
     of_mean = True
     atom = True
 
-    def __init__(self, power=1.5, link=None, links=None):
+    def __init__(
+        self,
+        power: float = 1.5,
+        link: str | Link | None = None,
+        links: Mapping[str, str | Link] | None = None,
+    ) -> None:
         if not 1.0 < power < 2.0:
             raise ValueError(
                 f"Expected `power` between 1 and 2, without these. Received: {power}. The Poisson "
@@ -74,7 +89,7 @@ class Tweedie(Family):
         self.power = float(power)
         super().__init__(link, links)
 
-    def frozen(self, mean, dispersion):
+    def frozen(self, mean: Tensor, dispersion: Tensor) -> Any:
         """Return SciPy-like functions; `pdf` and `logpdf` at 0 are of its probability."""
         return FrozenTweedie(self, mean, dispersion)
 
@@ -96,7 +111,7 @@ class Tweedie(Family):
         density = self._log_series(log_m) - m.exp(log_m) / w * gap - log_y
         return m.where(some, density, -m.exp(log_rate))
 
-    def log_density(self, y, **params):
+    def log_density(self, y: Any, **params: Any) -> Floats:
         """Return the log-density, some rows at once: each is a sum of many terms."""
         y, *values = np.broadcast_arrays(np.asarray(y, dtype="float64"), *params.values())
         found = np.empty(y.size)
@@ -107,7 +122,9 @@ class Tweedie(Family):
             found[part] = super().log_density(y.ravel()[part], **each)
         return found.reshape(y.shape)[()]
 
-    def derivatives(self, y, raw, second=True, columns=None):
+    def derivatives(
+        self, y: Any, raw: Tensor, second: bool = True, columns: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return what `Family.derivatives` does: of the mean alone, without the series."""
         known = None if columns is None or 1 in columns else self._slopes(y, raw, False)
         return super().derivatives(y, raw, second) if known is None else known
@@ -206,7 +223,7 @@ class Tweedie(Family):
         )
         return terms, delta
 
-    def with_dispersion(self, phi):
+    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the dispersion, which is a GLM's."""
         return {"dispersion": phi}
 

@@ -1,6 +1,9 @@
 """The von Mises distribution."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,11 @@ from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 _LOG_2PI = math.log(2.0 * math.pi)
 _TURN = 2.0 * math.pi
@@ -67,7 +75,7 @@ class VonMises(Family):
     # No distribution of a library: torch's log-density has seven digits, and what TFP and torch
     # call its variance is another thing.
 
-    def frozen(self, loc, concentration):
+    def frozen(self, loc: Tensor, concentration: Tensor) -> Any:
         """Return SciPy-like functions: SciPy's own cdf is a normal one from concentration 50 on."""
         return FrozenVonMises(loc, concentration, self)
 
@@ -88,7 +96,7 @@ class VonMises(Family):
             return {"loc": loc, "concentration": 1e6}
         return {"loc": loc, "concentration": _concentration(short)}
 
-    def raw_spread(self, y):
+    def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         loc = self._start(y)["loc"]
         found = float(np.sqrt(np.mean(_nearest_turn(y, loc) ** 2)))

@@ -1,5 +1,9 @@
 """The Weibull distribution."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend, domains
@@ -8,6 +12,11 @@ from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -44,17 +53,17 @@ class Weibull(LogLocationScale):
     support = domains.POSITIVE
     standard = Mirrored(StandardGumbel())
 
-    def distribution(self, scale, shape):
+    def distribution(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return the backend's Weibull."""
         return backend.distributions.Weibull(concentration=shape, scale=scale)
 
-    def frozen(self, scale, shape):
+    def frozen(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return `scipy.stats.weibull_min`."""
         from scipy import stats
 
         return FrozenWeibull(self, stats.weibull_min(shape, scale=scale), scale=scale, shape=shape)
 
-    def mean(self, scale, shape):
+    def mean(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return scale Gamma(1 + 1 / shape)."""
         m = backend.math(scale)
         return scale * m.exp(m.lgamma(1.0 + 1.0 / shape))

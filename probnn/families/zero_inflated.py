@@ -1,11 +1,20 @@
 """Counts with more zeros than their family has."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import backend
 from probnn.families._numerics import logaddexp
 from probnn.families._zero_adjusted import ZeroAdjusted
 from probnn.families.registry import register
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @register
@@ -47,11 +56,11 @@ class ZeroInflated(ZeroAdjusted):
     zero = "inflation"
 
     @property
-    def limits(self):
+    def limits(self) -> dict[str, tuple[float, str]]:
         """Where this family is simpler: at no inflation."""
         return {"inflation": (0.0, self.family.label), **self.family.limits}
 
-    def mean(self, inflation, **params):
+    def mean(self, inflation: Tensor, **params: Any) -> Any:
         """Return (1 - inflation) times the mean of the base."""
         return (1.0 - inflation) * self.family.mean(**params)
 

@@ -4,8 +4,15 @@ Estimates do not exist where a direction of the parameters makes no row less lik
 more so: one constraint per row, of which a small subset nearly always decides.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NUMBERS = 50_000  # of x, taken at once: a block and its products stay in cache
 _TOLERANCE = 1e-9  # of a row's margin, relative to the row and to the direction
@@ -25,7 +32,7 @@ class PerfectSeparationError(ValueError):
         boundary.
     """
 
-    def __init__(self, message, columns=(), complete=False):
+    def __init__(self, message: str, columns: Sequence[str] = (), complete: bool = False) -> None:
         super().__init__(message)
         self.columns, self.complete = list(columns), complete
 

@@ -1,12 +1,19 @@
 """The line on which a binary model of two columns is undecided."""
 
+from __future__ import annotations
+
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from probnn import links
 from probnn.glm.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
 
 
 class DecisionLine(NamedTuple):
@@ -16,7 +23,11 @@ class DecisionLine(NamedTuple):
     slope: float
 
 
-def decision_line(model, x_names=None, level=0.5):
+def decision_line(
+    model: Results | keras.Model | Sequence[float],
+    x_names: Sequence[str] | None = None,
+    level: float = 0.5,
+) -> DecisionLine:
     """Return the line in the plane of two columns on which P(Y = 1) is a level.
 
     Parameters

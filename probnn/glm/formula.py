@@ -1,8 +1,11 @@
 """Formulas: models from data frames, with categories, interactions and splines (formulaic)."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,20 +21,28 @@ from probnn.glm.linear import OLS, Logit
 from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from probnn._types import Rows
+    from probnn.families.base import Family
+    from probnn.links import Link
+
 _BY_ROW = ("offset", "exposure", "freq_weights", "var_weights", "weights")
 
 
 def glm(
-    formula,
-    data,
-    family="normal",
-    link=None,
+    formula: str,
+    data: Rows,
+    family: str | Family = "normal",
+    link: str | Link | None = None,
     *,
-    formulas=None,
-    missing="drop",
-    context=None,
-    **kwargs,
-):
+    formulas: Mapping[str, str] | None = None,
+    missing: Literal["none", "drop"] = "drop",
+    context: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> GLM:
     """Make a generalized linear model from a formula and a data frame.
 
     Parameters
@@ -76,7 +87,9 @@ def glm(
     return _make(GLM, formula, data, family, link, formulas, missing, kwargs, context)
 
 
-def ols(formula, data, *, missing="drop", **kwargs):
+def ols(
+    formula: str, data: Rows, *, missing: Literal["none", "drop"] = "drop", **kwargs: Any
+) -> OLS:
     """Make a linear regression from a formula and a data frame.
 
     Parameters
@@ -104,7 +117,9 @@ def ols(formula, data, *, missing="drop", **kwargs):
     return _make(OLS, formula, data, "normal", None, None, missing, kwargs)
 
 
-def logit(formula, data, *, missing="drop", **kwargs):
+def logit(
+    formula: str, data: Rows, *, missing: Literal["none", "drop"] = "drop", **kwargs: Any
+) -> Logit:
     """Make a logistic regression from a formula and a data frame.
 
     Parameters

@@ -1,12 +1,21 @@
 """Linear and logistic regression: models, and results with their own names in statsmodels."""
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probnn.glm.model import GLM
 from probnn.glm.results import SCALARS, Results
 from probnn.glm.results.nested import check_nested, warn_if_robust
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import ArrayLike, Rows
+    from probnn.families.base import Family
 
 
 class OLSResults(Results):
@@ -184,7 +193,9 @@ class OLS(GLM):
 
     results_class = OLSResults
 
-    def __init__(self, y, X, *, family="normal", **kwargs):
+    def __init__(
+        self, y: ArrayLike, X: Rows, *, family: str | Family = "normal", **kwargs: Any
+    ) -> None:
         super().__init__(y, X, family, **kwargs)
         if self.family.loss != "squared_error":
             raise ValueError(f"Expected a normal family, for OLS. Received: {self.family!r}.")
@@ -225,7 +236,9 @@ class Logit(GLM):
 
     results_class = LogitResults
 
-    def __init__(self, y, X, *, family="bernoulli", **kwargs):
+    def __init__(
+        self, y: ArrayLike, X: Rows, *, family: str | Family = "bernoulli", **kwargs: Any
+    ) -> None:
         super().__init__(y, X, family, **kwargs)
         if self.family.kind != "binary":
             raise ValueError(f"Expected a family of 0 and 1, for Logit. Received: {self.family!r}.")

@@ -1,6 +1,9 @@
 """Models: data and a family, ready to be fitted."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +25,15 @@ from probnn.glm.observations import as_bernoulli
 from probnn.glm.results import Results, covariance
 from probnn.glm.specification import Origin, Specification
 from probnn.predictive.parameters import read_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Literal, Self
+
+    from probnn._types import ArrayLike, Rows
+    from probnn.families.base import Family
+    from probnn.fitting.objective import Objective
+    from probnn.links import Link
 
 
 class GLM(Specification):
@@ -105,22 +117,22 @@ class GLM(Specification):
 
     def __init__(
         self,
-        y,
-        X,
-        family="normal",
-        link=None,
+        y: Rows,
+        X: Rows,
+        family: str | Family = "normal",
+        link: str | Link | None = None,
         *,
-        offset=None,
-        exposure=None,
-        freq_weights=None,
-        var_weights=None,
-        weights=None,
-        fixed=None,
-        designs=None,
-        classes=None,
-        missing="none",
-        _origin=None,
-    ):
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        freq_weights: ArrayLike | None = None,
+        var_weights: ArrayLike | None = None,
+        weights: Any = None,
+        fixed: Mapping[str, ArrayLike] | None = None,
+        designs: Mapping[str, Rows] | None = None,
+        classes: ArrayLike | None = None,
+        missing: Literal["none", "drop"] = "none",
+        _origin: Any = None,
+    ) -> None:
         if weights is not None and var_weights is not None:
             raise ValueError("`weights` is another name of `var_weights`: give it once.")
         options = {} if link is None else {"link": link}
@@ -157,19 +169,19 @@ class GLM(Specification):
     @classmethod
     def from_batches(
         cls,
-        batches,
-        family="normal",
-        link=None,
+        batches: Rows,
+        family: str | Family = "normal",
+        link: str | Link | None = None,
         *,
-        response=None,
-        columns=None,
-        constant=True,
-        offset=None,
-        exposure=None,
-        freq_weights=None,
-        var_weights=None,
-        fixed=None,
-    ):
+        response: str | None = None,
+        columns: Sequence[str] | None = None,
+        constant: bool = True,
+        offset: str | None = None,
+        exposure: str | None = None,
+        freq_weights: str | None = None,
+        var_weights: str | None = None,
+        fixed: Mapping[str, ArrayLike] | None = None,
+    ) -> Self:
         """Make a model of data that do not fit in memory: each pass visits one batch at a time.
 
         Parameters
@@ -235,19 +247,19 @@ class GLM(Specification):
 
     def fit(
         self,
-        start_params=None,
+        start_params: ArrayLike | None = None,
         *,
-        method="newton",
-        maxiter=100,
-        tol=1e-9,
-        cov_type="nonrobust",
-        cov_kwds=None,
-        use_t=None,
-        scale=None,
-        information=None,
-        engine="auto",
-        verbose="auto",
-    ):
+        method: Literal["newton", "firth"] = "newton",
+        maxiter: int = 100,
+        tol: float = 1e-9,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        use_t: bool | None = None,
+        scale: Literal["X2", "dev", "ml"] | float | None = None,
+        information: Literal["expected", "observed"] | None = None,
+        engine: Literal["auto", "host", "device"] = "auto",
+        verbose: int | str = "auto",
+    ) -> Results:
         """Find the maximum-likelihood estimates.
 
         Parameters
@@ -360,12 +372,12 @@ class GLM(Specification):
                 )
 
     @property
-    def is_linear(self):
+    def is_linear(self) -> bool:
         """Whether the estimates solve a linear least-squares problem."""
         least_squares = self.family.loss == "squared_error" and self.family.is_canonical
         return least_squares and self.dispersion is not None
 
-    def likelihood(self):
+    def likelihood(self) -> Objective:
         """Return the `Objective` of the rows, at dispersion 1 where there is one."""
 
         def of(rows):
@@ -375,7 +387,7 @@ class GLM(Specification):
             return of(self.data.rows.used)
         return Sum(lambda: map(of, self.data.parts()), len(self), of(self.data.sample()))
 
-    def check_identified(self, separated=True):
+    def check_identified(self, separated: bool = True) -> None:
         """Raise if columns are dependent or, where that is asked, classes are separated."""
         most = max(width for width in self.widths if width)
         if self.nobs < most <= len(self):
@@ -440,7 +452,14 @@ class GLM(Specification):
                 start[where] = Curvature(x.gram).solve(x.tdot(np.full(len(x), target)))
         return start
 
-    def fit_regularized(self, alpha=0.0, L1_wt=0.0, start_params=None, maxiter=200, tol=1e-9):
+    def fit_regularized(
+        self,
+        alpha: float | ArrayLike = 0.0,
+        L1_wt: float = 0.0,
+        start_params: ArrayLike | None = None,
+        maxiter: int = 200,
+        tol: float = 1e-9,
+    ) -> Results:
         """Minimise -llf / n + alpha (L1_wt sum(abs(b)) + (1 - L1_wt) sum(b^2) / 2).
 
         The log-likelihood is that at dispersion 1, and n the number of rows that count, of a weight

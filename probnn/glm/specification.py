@@ -1,7 +1,10 @@
 """What the arguments of a model mean: which columns make which parameters of the family."""
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +25,12 @@ from probnn.data.tables import (
 )
 from probnn.design.matrix import Dense, ones
 from probnn.glm.observations import Observations, read_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Self
+
+    from probnn._types import ArrayLike, Floats, Rows
 
 
 @dataclass(frozen=True)
@@ -228,7 +237,14 @@ class Specification:
         size = self.family.params[self.family.location].size or 1
         return {} if offset is None else dict.fromkeys(range(size), offset)
 
-    def new_rows(self, exog, offset=None, exposure=None, designs=None, rows=None):
+    def new_rows(
+        self,
+        exog: Rows,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        designs: Mapping[str, Rows] | None = None,
+        rows: RowIndex | None = None,
+    ) -> Observations:
         """Return `Observations` of new rows, whose y is not known: NaN.
 
         Parameters
@@ -260,7 +276,7 @@ class Specification:
         offsets = self._offsets(**given, n=len(x))
         return Observations(np.full(len(x), np.nan), self._designs(x, others), offsets)
 
-    def fitted_rows(self, exog):
+    def fitted_rows(self, exog: Rows) -> RowIndex | None:
         """Return the `RowIndex` of the frame whose rows a formula left out; None of any other."""
         rows = RowIndex.of(exog, "exog")
         if self.formula is None or not self.n_missing or self.data.rows is None:
@@ -278,7 +294,7 @@ class Specification:
         x = self.location_design(self.new_rows(frame.iloc[kept]))
         return rows.take(kept) if np.array_equal(x, self.X) else None
 
-    def rows_of(self, exog):
+    def rows_of(self, exog: Rows) -> RowIndex:
         """Return the `RowIndex` of rows; of the fitted frame, if it has gaps, the fitted ones."""
         if exog is None:
             return self.rows
@@ -308,37 +324,37 @@ class Specification:
         return x
 
     @property
-    def y(self):
+    def y(self) -> Floats:
         """The response (n,); proportions, where it was given as successes and failures."""
         return self.data.whole().y
 
     @property
-    def X(self):
+    def X(self) -> Floats:
         """The design of the location, (n, p)."""
         return self.design.toarray()
 
     @property
-    def design(self):
+    def design(self) -> Any:
         """The `Design` of the location."""
         return self.location_design(self.data.whole())
 
-    def location_design(self, rows):
+    def location_design(self, rows: Observations) -> Any:
         """Return the `Design` of the location, of some `Observations`."""
         return rows.designs[self.raw_names.index(self.family.location)]
 
-    def columns_of(self, name):
+    def columns_of(self, name: str) -> list[str]:
         """Return the names of the columns of a parameter's design, as coefficients have them."""
         if name == self.family.location:
             return self.x_names
         return [f"{name}: {column}" for column in self.modelled[name]]
 
     @property
-    def p(self):
+    def p(self) -> int:
         """The number of columns of X."""
         return len(self.x_names)
 
     @property
-    def natural(self):
+    def natural(self) -> dict[int, str]:
         """The constants that are told in natural units: log-odds of several classes are not."""
         links = self.family.links
         return {j: name for j, name in self.constants.items() if links[name].elementwise}
@@ -348,7 +364,7 @@ class Specification:
         return [] if self.classes is None else [*self.classes]
 
     @property
-    def labels_of_predictors(self):
+    def labels_of_predictors(self) -> list[Any] | None:
         """The labels of the classes that have a linear predictor each; None where there is one.
 
         Of ordered classes there is one, of others one for each class but the first.
@@ -359,34 +375,34 @@ class Specification:
         return [*(range(family.classes) if self.classes is None else self.classes)][1:]
 
     @property
-    def class_ends(self):
+    def class_ends(self) -> list[tuple[Any, Any]]:
         """The ends of the coefficients' names that tell classes: pairs, by code and by label."""
         by_label = self.family.columns_of(self._labels)
         pairs = zip(self.family.raw_columns, by_label, self.widths, strict=True)
         return [(code, label) for (_, code), (_, label), n in pairs for _ in range(n or 0)]
 
     @property
-    def predicted(self):
+    def predicted(self) -> list[str]:
         """The names of the parameters that coefficients make, in order."""
         pairs = zip(self.raw_names, self.widths, strict=True)
         return [name for name, width in pairs if width is not None]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def terms(self):
+    def terms(self) -> dict[str, list[int]]:
         """Return name -> indices of coefficients that belong together."""
         if self.formula is not None:
             return self.formula.terms(self)
         return {name: [j] for j, name in enumerate(self.parameter_names)}
 
-    def resampled(self, freq_weights):
+    def resampled(self, freq_weights: ArrayLike) -> Self:
         """Return the model with other numbers of observations that its used rows stand for."""
         other = copy.copy(self)
         other.data = replace(self.data.whole().used, freq_weights=freq_weights)
         return other
 
-    def null_model(self):
+    def null_model(self) -> Self:
         """Return the model with a constant in place of every design."""
         null, family = copy.copy(self), self.family
         pairs = list(zip(self.raw_names, self.widths, strict=True))
@@ -402,7 +418,7 @@ class Specification:
         null.parameter_names, null.constants = null.predicted, {}
         return null
 
-    def without_data(self):
+    def without_data(self) -> Self:
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)
         light.data, light.index = Gone(len(self)), None

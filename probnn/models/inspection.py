@@ -1,7 +1,10 @@
 """Looks inside a network: what layers put out, which of them are one, whether gradients hold."""
 
+from __future__ import annotations
+
 import itertools
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -20,10 +23,17 @@ from probnn.networks.inputs import (
 from probnn.networks.losses import NegativeLogLikelihood
 from probnn.training.copies import give_weights
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pandas as pd
+
+    from probnn._types import NDArray, Rows
+
 ops, _tree = keras.ops, keras.tree
 
 
-def layer_outputs(model, x):
+def layer_outputs(model: keras.Model, x: Rows) -> dict[str, NDArray[Any]]:
     """Return what each layer of a network puts out: the forward pass, layer by layer.
 
     Parameters
@@ -67,7 +77,7 @@ def layer_outputs(model, x):
     return {name: _tree.map_structure(ops.convert_to_numpy, found[name]) for name in names}
 
 
-def collapse_linear(model):
+def collapse_linear(model: keras.Model) -> keras.Model:
     """Return the network with linear layers that follow each other made one layer.
 
     Parameters
@@ -126,7 +136,15 @@ def collapse_linear(model):
     return _rebuilt(model, [*made, *_merged(run)])
 
 
-def check_gradients(model, x, y, *, step=None, sample=200, seed=0):
+def check_gradients(
+    model: keras.Model,
+    x: Rows,
+    y: Rows,
+    *,
+    step: float | None = None,
+    sample: int = 200,
+    seed: int | np.random.Generator = 0,
+) -> pd.DataFrame:
     """Compare the gradients of back-propagation with finite differences of the likelihood.
 
     Parameters

@@ -1,11 +1,18 @@
 """Keras models that know their head: fitted by likelihood, they predict distributions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from probnn.backend.keras_private import Functional, inner_layers, makes_functional, node_of
 from probnn.models.probabilistic import Probabilistic, check_no_inner
 from probnn.networks.graph import head_of
 from probnn.networks.heads import Head
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
@@ -42,7 +49,7 @@ class Model(Probabilistic, keras.Model):
             cls = FunctionalModel
         return super().__new__(cls)
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if makes_functional(args, kwargs):
             # Keras would put Functional among the bases of Model itself, for every other subclass.
             raise ValueError(
@@ -53,7 +60,7 @@ class Model(Probabilistic, keras.Model):
         super().__init__(*args, **kwargs)
 
     @property
-    def heads(self):
+    def heads(self) -> Any:
         """The model's Head, or a dict of its heads by name."""
         heads = [layer for layer in inner_layers(self) if isinstance(layer, Head)]
         if not heads:
@@ -125,7 +132,7 @@ class Sequential(Probabilistic, keras.Sequential):
     [0.820538]
     """
 
-    def add(self, layer, rebuild=True):
+    def add(self, layer: keras.Layer, rebuild: bool = True) -> None:
         """Add a layer on top of the stack; nothing goes on top of a head."""
         if self.layers and isinstance(self.layers[-1], Head):
             raise ValueError(
@@ -137,7 +144,7 @@ class Sequential(Probabilistic, keras.Sequential):
         super().add(layer, rebuild=rebuild)
 
     @property
-    def heads(self):
+    def heads(self) -> Any:
         """The model's Head."""
         last = self.layers[-1] if self.layers else None
         head = head_of(last)

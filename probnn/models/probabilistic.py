@@ -1,7 +1,10 @@
 """What makes a Keras model probabilistic: it knows its heads, and predicts distributions."""
 
+from __future__ import annotations
+
 import functools
 import itertools
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -30,6 +33,13 @@ from probnn.training.fitting import (
 )
 from probnn.training.new_heads import adapt_to_arrays, adapt_to_stream, first_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from probnn._types import NDArray, Rows, Tensor
+    from probnn.predictive import Predictive
+
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 
@@ -45,13 +55,19 @@ class Probabilistic(RawOutputs, Saved):
     """
 
     @property
-    def heads(self):
+    def heads(self) -> Any:
         """The model's Head; or a list or dict of heads, in the structure of its outputs."""
         raise NotImplementedError
 
     # ---- training ---------------------------------------------------------------------------
 
-    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.Optimizer = "rmsprop",
+        loss: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         """Prepare for training: the loss is the head's negative log-likelihood.
 
         Parameters
@@ -98,13 +114,20 @@ class Probabilistic(RawOutputs, Saved):
                 )
         super().compile(optimizer, loss, *args, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as a saved model was, which Keras leaves to a class that overrides `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Rows = None,
+        y: Rows = None,
+        y_pred: Tensor = None,
+        sample_weight: Rows = None,
+        training: bool = True,
+    ) -> Tensor:
         """Return the loss, as Keras does; the masks of the outputs are kept for the metrics."""
         # JAX's gradients return other tensors for the outputs, which do not carry their masks.
         masks = [keras_private.mask_of(each) for each in _flatten(y_pred)]
@@ -112,7 +135,9 @@ class Probabilistic(RawOutputs, Saved):
             self.__dict__["_masks"] = masks  # unseen by what Keras tracks and saves
         return super().compute_loss(x, y, y_pred, sample_weight, training=training)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Rows, y: Rows, y_pred: Tensor, sample_weight: Rows = None
+    ) -> dict[str, Any]:
         """Update the metrics with the means that raw outputs stand for.
 
         Masked time steps are left out, and a y that is not finite, for its sample weight is 0.
@@ -134,7 +159,7 @@ class Probabilistic(RawOutputs, Saved):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     @with_arguments_of(fit)
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Fit the weights by minimising the negative log-likelihood.
 
         Takes what `keras.Model.fit` takes, and pandas and polars objects, and returns its History.
@@ -195,16 +220,16 @@ class Probabilistic(RawOutputs, Saved):
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
+        x: Rows = None,
+        y: Rows = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Rows = None,
+        steps: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """Return the mean negative log-likelihood, and the metrics, as `keras.Model.evaluate` does.
 
         Raises
@@ -233,7 +258,14 @@ class Probabilistic(RawOutputs, Saved):
                 **kwargs,
             )
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self,
+        x: Rows,
+        y: Rows = None,
+        sample_weight: Rows = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Check a batch of arrays, and run one step as `keras.Model.train_on_batch` does."""
         columns = learnt_columns(self, x, y)
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight, columns=columns)
@@ -243,7 +275,9 @@ class Probabilistic(RawOutputs, Saved):
             know_columns(self, *columns)
             return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self, x: Rows, y: Rows = None, sample_weight: Rows = None, return_dict: bool = False
+    ) -> Any:
         """Check a batch of arrays, and return its loss as `keras.Model.test_on_batch` does."""
         x, y, sample_weight = checked_arrays(self, x, y, sample_weight)
         with entered(self):
@@ -251,7 +285,14 @@ class Probabilistic(RawOutputs, Saved):
 
     # ---- prediction -------------------------------------------------------------------------
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Rows,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    ) -> NDArray[Any] | Any:
         """Return the mean of every row's distribution.
 
         Parameters
@@ -276,12 +317,12 @@ class Probabilistic(RawOutputs, Saved):
         )
         return _map(lambda head, values: head.mean(values), self.heads, raw)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Rows) -> NDArray[Any] | Any:
         """Return the mean of every row's distribution, for one batch."""
         raw = self._predict_raw(x, batch_size=ALL, verbose=0)
         return _map(lambda head, values: head.mean(values), self.heads, raw)
 
-    def predict_params(self, x, **kwargs):
+    def predict_params(self, x: Rows, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters of every row's distribution.
 
         Parameters
@@ -301,7 +342,9 @@ class Probabilistic(RawOutputs, Saved):
             lambda head, raw: head.to_params(raw), self.heads, self._predict_raw(x, **kwargs)
         )
 
-    def predict_distribution(self, x, *, passes=None, **kwargs):
+    def predict_distribution(
+        self, x: Rows, *, passes: int | None = None, **kwargs: Any
+    ) -> Predictive | Any:
         """Return what the model believes about the y of every row.
 
         Parameters
@@ -346,7 +389,7 @@ class Probabilistic(RawOutputs, Saved):
             each = [believed() for _ in range(passes)]
         return _map(lambda *members: PooledPredictive(members), *each)
 
-    def predict_distribution_on_batch(self, x):
+    def predict_distribution_on_batch(self, x: Rows) -> Predictive | Any:
         """Return what the model believes about the y of every row, for one batch: without delay.
 
         Parameters
@@ -380,7 +423,7 @@ class Probabilistic(RawOutputs, Saved):
         """
         return self.predict_distribution(x, batch_size=ALL, verbose=0)
 
-    def distribution(self, x, **kwargs):
+    def distribution(self, x: Rows, **kwargs: Any) -> Any:
         """Return the backend's own distribution object for the rows of x.
 
         Parameters

@@ -1,13 +1,20 @@
 """Files of models: Keras's, written in one step, with the names of columns in them."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from probnn import _files, data
 from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5, without_tensorflow
 from probnn.networks.inputs import know_columns
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
 
 _COLUMNS = "columns.json"
 _MODELS, _WEIGHTS = (".keras",), (".weights.h5",)  # endings of single files
@@ -19,7 +26,13 @@ class Saved:
 
     input_columns, responses = data.Columns(), data.Responses()
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+    def save(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Save the model as `keras.Model.save` does, but in one step.
 
         Parameters
@@ -48,7 +61,12 @@ class Saved:
                 with without_tensorflow():
                     super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+    def save_weights(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+    ) -> None:
         """Save the weights as `keras.Model.save_weights` does, but in one step.
 
         Parameters
@@ -65,13 +83,13 @@ class Saved:
             elif path is not None:
                 path.write_bytes(weights_as_hdf5(self))
 
-    def save_assets(self, dir_path):
+    def save_assets(self, dir_path: str) -> None:
         """Save the names of columns and of classes, where Keras saves what are no weights."""
         known = {"x": self.input_columns.names, "y": self.responses.to_json()}
         if (self.input_columns, self.responses) != (data.Columns(), data.Responses()):
             (Path(dir_path) / _COLUMNS).write_text(json.dumps(known))
 
-    def load_assets(self, dir_path):
+    def load_assets(self, dir_path: str) -> None:
         """Load what `save_assets` saved."""
         if dir_path and (path := Path(dir_path) / _COLUMNS).exists():
             known = json.loads(path.read_text())

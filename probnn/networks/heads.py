@@ -1,11 +1,21 @@
 """The last layer: from features to the raw parameters of a distribution."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from probnn import backend, data, families, links
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from probnn._types import ArrayLike, Tensor
+    from probnn.families.base import Family
 
 # What `keras.layers.Layer` itself takes; other keywords are options of the family.
 _OF_LAYER = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
@@ -82,15 +92,15 @@ class Head(keras.layers.Layer):
 
     def __init__(
         self,
-        family=None,
+        family: str | dict[str, Any] | Family | None = None,
         /,
-        units=1,
-        constant=None,
-        fixed=None,
-        use_bias=True,
-        kernel_regularizer=None,
-        **kwargs,
-    ):
+        units: int = 1,
+        constant: Sequence[str] | None = None,
+        fixed: Mapping[str, ArrayLike] | None = None,
+        use_bias: bool = True,
+        kernel_regularizer: str | dict[str, Any] | keras.Regularizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         options = {name: kwargs.pop(name) for name in [*kwargs] if name not in _OF_LAYER}
         super().__init__(**{"autocast": False, **kwargs})
         if family is None:  # positional, since a mixture's option has that name too
@@ -164,7 +174,7 @@ class Head(keras.layers.Layer):
             )
         return family
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights for input of shape (..., p)."""
         p = input_shape[-1]
         if p is None:
@@ -234,16 +244,16 @@ class Head(keras.layers.Layer):
             for kind, has_bias in zip(kinds, biased, strict=True)
         ]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (..., units * k)."""
         return (*input_shape[:-1], self.responses * len(self.kinds))
 
-    def compute_output_spec(self, features):
+    def compute_output_spec(self, features: Any) -> keras.KerasTensor:
         """Return a symbolic tensor of that shape, in the variable dtype."""
         shape = self.compute_output_shape(features.shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         """Return raw parameters (..., units * k) of features (..., p)."""
         features = keras.ops.cast(features, self.variable_dtype)
         kernel, bias = self.coefficients()
@@ -251,7 +261,7 @@ class Head(keras.layers.Layer):
         raw = features @ kernel
         return raw if bias is None else raw + bias
 
-    def coefficients(self):
+    def coefficients(self) -> tuple[Tensor, Tensor | None]:
         """Return the kernel and the bias that make raw output of features, in the data's units.
 
         Returns
@@ -277,7 +287,7 @@ class Head(keras.layers.Layer):
             bias = shift if bias is None else bias * scale + shift
         return kernel, bias
 
-    def assign_coefficients(self, kernel, bias):
+    def assign_coefficients(self, kernel: ArrayLike, bias: ArrayLike) -> None:
         """Set the weights from what `coefficients` returns: in the data's units, as raw values.
 
         Parameters
@@ -301,7 +311,7 @@ class Head(keras.layers.Layer):
         if self.constant is not None:
             self.constant.assign(bias[kinds == "constant"])
 
-    def to_params(self, raw):
+    def to_params(self, raw: Tensor) -> dict[str, Tensor]:
         """Return name -> parameter, shape (...) or (..., units), of raw output (..., units * k).
 
         Parameters
@@ -311,11 +321,11 @@ class Head(keras.layers.Layer):
         """
         return self.family.to_params(self.family.by_response(raw))
 
-    def mean(self, raw):
+    def mean(self, raw: Tensor) -> Tensor:
         """Return the mean, shape (...) or (..., units), that raw output stands for."""
         return self.family.mean(**self.to_params(raw))
 
-    def adapt(self, y, sample_weight=None):
+    def adapt(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Make the head predict the marginal distribution of y for every row.
 
         The kernel becomes zero, and the intercepts and constants the maximum-likelihood estimates
@@ -386,7 +396,7 @@ class Head(keras.layers.Layer):
             )
 
     @property
-    def is_new(self):
+    def is_new(self) -> bool:
         """Whether the weights are as `build` makes them: not adapted, set, loaded or trained."""
         if not self.built:
             return self._start is None
@@ -399,7 +409,7 @@ class Head(keras.layers.Layer):
             if getattr(self, name, None) is not None
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again, as JSON types."""
         return {
             **super().get_config(),

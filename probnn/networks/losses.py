@@ -1,10 +1,20 @@
 """Negative log-likelihood, as a Keras loss."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from probnn import backend, families
 from probnn.backend import keras_private
 from probnn.data import shape_text
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
+    from probnn.families.base import Family
 
 
 @keras.saving.register_keras_serializable(package="probnn")
@@ -52,21 +62,21 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def __init__(
         self,
-        family=None,
+        family: str | dict[str, Any] | Family | None = None,
         /,
-        check=True,
-        reduction="sum_over_batch_size",
-        name="negative_log_likelihood",
-        dtype=None,
-        **options,
-    ):
+        check: bool = True,
+        reduction: str = "sum_over_batch_size",
+        name: str = "negative_log_likelihood",
+        dtype: Any = None,
+        **options: Any,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if family is None:  # positional, since a mixture's option has that name too
             family = options.pop("family", None)
         self.family = families.get(family, **options)
         self.check = check
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
         """Return the reduced loss of rows, each times its weight."""
         mask = keras_private.mask_of(y_pred)
         if mask is not None:
@@ -76,7 +86,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
                 y_true = self._observed(*self._read(y_true, y_pred), weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the negative log-likelihood of each row."""
         y, y_pred, units = self._read(y_true, y_pred)
         raw = self.family.by_response(y_pred)
@@ -165,7 +175,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
             return y
         return keras.ops.reshape(y, (*lead, *tail))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this loss again, as JSON types."""
         return {
             **super().get_config(),

@@ -180,7 +180,7 @@ def coverage(
     y: ArrayLike,
     d: Predictive,
     *,
-    levels: Sequence[float] | None = None,
+    levels: ArrayLike | None = None,
     level: float = 0.95,
     ax: Axes | None = None,
 ) -> Axes:

@@ -30,7 +30,7 @@ def predictive(
     y: ArrayLike | None = None,
     *,
     feature: str | int | None = None,
-    levels: Sequence[float] = (0.5, 0.9),
+    levels: ArrayLike = (0.5, 0.9),
     grid: int = 200,
     ax: Axes | None = None,
 ) -> Axes:

@@ -16,8 +16,6 @@ from probnn.glm.model import GLM
 from probnn.plots._axes import COLORS, MARKERS, axes, on_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
     from probnn._types import ArrayLike
@@ -29,7 +27,7 @@ def descent(
     y: ArrayLike,
     *,
     family: str | Family = "bernoulli",
-    learning_rates: Sequence[float] | None = None,
+    learning_rates: ArrayLike | None = None,
     steps: int = 15,
     start: float | None = None,
 ) -> pd.DataFrame:
@@ -100,7 +98,7 @@ def gradient_descent(
     y: ArrayLike,
     *,
     family: str | Family = "bernoulli",
-    learning_rates: Sequence[float] | None = None,
+    learning_rates: ArrayLike | None = None,
     steps: int = 15,
     start: float | None = None,
     ax: Axes | None = None,

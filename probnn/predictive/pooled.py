@@ -1,10 +1,19 @@
 """The mixture of what several models believe, and how far they disagree."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from probnn import families
 from probnn.data.classes import Classes
 from probnn.predictive.predictive import Predictive, check_same_responses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from probnn._types import Floats
 
 
 class PooledPredictive(Predictive):
@@ -37,7 +46,7 @@ class PooledPredictive(Predictive):
     [0.5]
     """
 
-    def __init__(self, members):
+    def __init__(self, members: Sequence[Predictive]) -> None:
         self.members = list(members)
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
@@ -62,11 +71,11 @@ class PooledPredictive(Predictive):
         each = [member.params for member in self.members]
         super().__init__(*_mixture(first.family, each, first.shape), classes=coding)
 
-    def aleatoric_variance(self):
+    def aleatoric_variance(self) -> Floats:
         """Return the mean of the members' variances, shape (n,)."""
         return np.mean([member.variance() for member in self.members], axis=0)
 
-    def epistemic_variance(self):
+    def epistemic_variance(self) -> Floats:
         """Return the variance of the members' means, shape (n,)."""
         return np.var([member.mean() for member in self.members], axis=0)
 

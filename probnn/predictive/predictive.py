@@ -1,6 +1,9 @@
 """What a model believes about y: the distribution of every row, in NumPy."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,15 @@ from probnn.families.registry import of_params
 from probnn.predictive.integrals import most_probable, numeric_crps
 from probnn.predictive.parameters import numbers, read, read_classes
 from probnn.predictive.table import to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Self
+
+    import pandas as pd
+
+    from probnn._types import ArrayLike, Floats, NDArray
+    from probnn.families.base import Family
 
 
 class Predictive:
@@ -64,7 +76,12 @@ class Predictive:
     members = ()  # those of a pool of models
     labels = ResponseLabels()  # of rows, where x had some, and of the columns of y, by which y goes
 
-    def __init__(self, family, params, classes=None):
+    def __init__(
+        self,
+        family: str | dict[str, Any] | Family,
+        params: Mapping[str, ArrayLike],
+        classes: Sequence[Any] | NDArray[Any] | None = None,
+    ) -> None:
         self.family = of_params(family, params)
         self.params, self.given, self.shape = read(self.family, params)
         self._coding = read_classes(self.family, classes)
@@ -72,21 +89,21 @@ class Predictive:
         self._frozen = None
 
     @property
-    def classes(self):
+    def classes(self) -> NDArray[Any]:
         """The labels of classes, an array (C,) in the order of their codes; None of numbers."""
         if self._coding is not None:
             return self._coding.labels
         return np.arange(self.family.classes or 2) if self.family.has_classes else None
 
     @property
-    def ordered(self):
+    def ordered(self) -> bool:
         """Whether some y are greater than others: not those of classes without an order."""
         if self._coding is not None:
             return self._coding.ordered
         return self.family.kind != "categorical"
 
     @property
-    def frozen(self):
+    def frozen(self) -> Any:
         """The frozen SciPy distribution of all rows."""
         if self._frozen is None:
             frozen = self.family.frozen(**self.params, **self.given)
@@ -96,23 +113,23 @@ class Predictive:
 
     # ---- moments and quantiles --------------------------------------------------------------
 
-    def mean(self):
+    def mean(self) -> Floats:
         """Return the mean of each row, shape (n,); (n, classes) probabilities if categorical."""
         return np.array(self.family.mean(**self.params, **self.given), dtype="float64")
 
-    def variance(self):
+    def variance(self) -> Floats:
         """Return the variance of each row, shape (n,); of the class indicators if categorical."""
         return np.asarray(self.frozen.var())
 
-    def stddev(self):
+    def stddev(self) -> Floats:
         """Return the standard deviation of each row, shape (n,)."""
         return np.sqrt(self.variance())
 
-    def entropy(self):
+    def entropy(self) -> Floats:
         """Return the (differential) entropy of each row in nats, shape (n,)."""
         return np.asarray(self.frozen.entropy())
 
-    def mode(self):
+    def mode(self) -> NDArray[Any]:
         """Return the most probable class, or count, of each row; of several, the first.
 
         Returns
@@ -142,7 +159,7 @@ class Predictive:
             )
         return most_probable(self)
 
-    def quantile(self, p):
+    def quantile(self, p: ArrayLike) -> NDArray[Any]:
         """Return quantiles.
 
         Parameters
@@ -192,7 +209,7 @@ class Predictive:
                 "probabilities, or calibration.conformal for sets of classes."
             )
 
-    def interval(self, level=0.9):
+    def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
         """Return the central interval.
 
         Parameters
@@ -219,7 +236,7 @@ class Predictive:
 
     # ---- densities and scores ---------------------------------------------------------------
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> Floats:
         """Return P(Y <= y) of each row.
 
         Parameters
@@ -235,7 +252,7 @@ class Predictive:
         d, y = self.conditioned(y, exact=True)
         return np.asarray(d.frozen.cdf(y))
 
-    def log_prob(self, y):
+    def log_prob(self, y: ArrayLike) -> Floats:
         """Return the log-density, or log-probability, of y in each row; -inf outside the support.
 
         Parameters
@@ -253,7 +270,7 @@ class Predictive:
     def _log_prob(self, y):
         return self.family.log_density(y, **self.params, **self.given)
 
-    def pit(self, y, seed=None):
+    def pit(self, y: ArrayLike, seed: int | np.random.Generator | None = None) -> Floats:
         """Return the probability integral transform of y: uniform if the model is right.
 
         Parameters
@@ -278,7 +295,7 @@ class Predictive:
         lower, upper = (np.asarray(end) for end in self.family.cdf_range(d.frozen, y))
         return lower + np.random.default_rng(seed).random(upper.shape) * (upper - lower)
 
-    def crps(self, y):
+    def crps(self, y: ArrayLike) -> Floats:
         """Return the continuous ranked probability score of y in each row: smaller is better.
 
         Parameters
@@ -314,7 +331,7 @@ class Predictive:
             score[rest] = numeric_crps(part, y[rest])
         return score
 
-    def sample(self, size=1, seed=None):
+    def sample(self, size: int = 1, seed: int | np.random.Generator | None = None) -> NDArray[Any]:
         """Return random draws.
 
         Parameters
@@ -332,7 +349,7 @@ class Predictive:
         drawn = self.frozen.rvs(size=(size, *self.shape), random_state=rng)
         return self._labels(np.asarray(drawn, dtype=float))
 
-    def coded(self, y):
+    def coded(self, y: ArrayLike) -> tuple[Predictive, NDArray[Any]]:
         """Return the distributions of the codes of classes, and labels as codes, a row for each.
 
         A series goes by its labels where those of the rows are known, and a frame by the names of
@@ -379,7 +396,9 @@ class Predictive:
         other._coding = Classes(range(len(self.classes)), self.ordered)
         return other
 
-    def conditioned(self, y, *, check=False, exact=False):
+    def conditioned(
+        self, y: ArrayLike, *, check: bool = False, exact: bool = False
+    ) -> tuple[Predictive, Floats]:
         """Return the distributions given what y tells of them, and what of y is random.
 
         Parameters
@@ -451,10 +470,10 @@ class Predictive:
 
     # ---- a container of rows ----------------------------------------------------------------
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Self:
         """Return the distributions of some rows: an int, a slice, or an array, as NumPy takes."""
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
@@ -462,22 +481,22 @@ class Predictive:
         return found.labelled(self.labels.part(rows))
 
     @property
-    def rows(self):
+    def rows(self) -> RowIndex | None:
         """The `RowIndex` by whose labels y goes; None where x had none."""
         return self.labels.rows
 
-    def labelled(self, labels):
+    def labelled(self, labels: ResponseLabels) -> Self:
         """Return the distributions as those of rows and columns with these `ResponseLabels`."""
         other = copy.copy(self)
         other.labels = labels
         return other
 
-    def aligned(self, labels):
+    def aligned(self, labels: ResponseLabels) -> Self:
         """Return the distributions in the order of the rows of `ResponseLabels`, if both know."""
         order = labels.order_in(self.labels)
         return self if order is None else self[order]
 
-    def flatten(self, where=None):
+    def flatten(self, where: ArrayLike | None = None) -> Self:
         """Return the distributions of all responses, or time steps, one after the other: (m,).
 
         Scores, calibration and plots then pool them, with y.ravel(), or with y[where].
@@ -511,7 +530,7 @@ class Predictive:
     def __getstate__(self):
         return {**self.__dict__, "_frozen": None}
 
-    def to_frame(self, level=0.9):
+    def to_frame(self, level: float = 0.9) -> pd.DataFrame:
         """Return a pandas DataFrame of the parameters, mean, standard deviation and interval.
 
         Its index is that of x; where x had none, rows are numbered from 0.

@@ -1,11 +1,20 @@
 """Distributions whose cdf has been recalibrated by a piecewise-linear map."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit
 
 from probnn._quadrature import gauss_legendre
 from probnn.families._frozen import Frozen, parts_of
 from probnn.predictive.predictive import Predictive
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import ArrayLike, Floats
 
 _CHUNK = 1_000_000  # numbers held at once in an integral
 # Log-odds of levels between which a quantile is as smooth as a polynomial.
@@ -37,27 +46,27 @@ class RecalibratedPredictive(Predictive):
     [0.2]
     """
 
-    def __init__(self, base, levels, targets):
+    def __init__(self, base: Predictive, levels: ArrayLike, targets: ArrayLike) -> None:
         super().__init__(base.family, {**base.params, **base.given})
         self.base, self.levels, self.targets = base, levels, targets
         self.labels = base.labels
 
     @property
-    def frozen(self):
+    def frozen(self) -> Any:
         """SciPy-like functions of the recalibrated distributions of all rows."""
         if self._frozen is None:
             self._frozen = FrozenRecalibrated(self.base.frozen, self.levels, self.targets)
         return self._frozen
 
-    def mean(self):
+    def mean(self) -> Floats:
         """Return the mean of each row, shape (n,)."""
         return self._of_parts(FrozenRecalibrated.mean)
 
-    def variance(self):
+    def variance(self) -> Floats:
         """Return the variance of each row, shape (n,)."""
         return self._of_parts(FrozenRecalibrated.var)
 
-    def entropy(self):
+    def entropy(self) -> Floats:
         """Return the differential entropy of each row in nats, shape (n,)."""
         return self._of_parts(FrozenRecalibrated.entropy)
 

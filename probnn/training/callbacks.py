@@ -1,11 +1,21 @@
 """What watches a training: the path of a linear network's coefficients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import flat
 from probnn.networks.graph import split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from probnn._types import Floats
 
 
 class WeightPath(keras.callbacks.Callback):
@@ -46,17 +56,17 @@ class WeightPath(keras.callbacks.Callback):
     (['const', 'x1'], [[0.0, 0.0], [0.0, 0.2]])
     """
 
-    def __init__(self, names=None):
+    def __init__(self, names: Sequence[str] | None = None) -> None:
         super().__init__()
         self._given = None if names is None else [str(name) for name in names]
         self.names, self._path, self._parts = [], [], None
 
     @property
-    def path(self):
+    def path(self) -> Floats:
         """The coefficients so far."""
         return np.array(self._path).reshape(len(self._path), len(self.names))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check the network, and record where it starts; a second fit begins a new path."""
         head, layers, _ = split(self.model)
         width = self.model.input_shape[-1]
@@ -74,7 +84,7 @@ class WeightPath(keras.callbacks.Callback):
         self._path, self.names = [], _names(head, x_names)
         self._record()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the coefficients after an epoch."""
         self._record()
 

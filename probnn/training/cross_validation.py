@@ -1,5 +1,9 @@
 """Cross-validation: fresh copies of a model, each trained without the rows it is scored on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
@@ -11,25 +15,32 @@ from probnn.training.ensemble import check_probabilistic, train_on_rows
 from probnn.training.fitting import check_choice
 from probnn.training.trees import count, take
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
+
+    from probnn._types import ArrayLike, Floats, Rows
+    from probnn.predictive import Predictive
+
 _flatten = keras.tree.flatten
 
 
 def cross_val_score(
-    model,
-    x,
-    y,
-    cv=5,
+    model: keras.Model,
+    x: Rows,
+    y: Rows,
+    cv: Any = 5,
     *,
-    scoring=None,
-    sample_weight=None,
-    batch_size=32,
-    epochs=1,
-    callbacks=None,
-    verbose=0,
-    shuffle=True,
-    seed=0,
-    at_once="auto",
-):
+    scoring: Callable[[ArrayLike, Predictive], Any] | None = None,
+    sample_weight: ArrayLike | None = None,
+    batch_size: int = 32,
+    epochs: int = 1,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    verbose: int | str = 0,
+    shuffle: bool = True,
+    seed: int | np.random.Generator = 0,
+    at_once: bool | Literal["auto"] = "auto",
+) -> Floats:
     """Return the held-out score of each fold; folds of one size are trained at once.
 
     Parameters

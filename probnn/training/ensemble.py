@@ -1,10 +1,13 @@
 """Deep ensembles: several networks that start apart, and the mixture of what they believe."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -21,6 +24,14 @@ from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt, build_heads, row_weights
 from probnn.training.trees import count, take
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from typing import Any, Literal, Self
+
+    from probnn._types import ArrayLike, NDArray, Rows
+    from probnn.predictive import PooledPredictive
 
 _KIND, _FORMAT, _INDEX = "a deep ensemble", 1, "ensemble.json"
 
@@ -66,7 +77,13 @@ class DeepEnsemble:
     True
     """
 
-    def __init__(self, model, members=5, seed=0, bootstrap=False):
+    def __init__(
+        self,
+        model: keras.Model,
+        members: int = 5,
+        seed: int | np.random.Generator = 0,
+        bootstrap: bool = False,
+    ) -> None:
         check_probabilistic(model)
         if not (isinstance(members, (int, np.integer)) and members >= 2):
             raise ValueError(f"Expected at least 2 members. Received: members={members!r}.")
@@ -74,7 +91,7 @@ class DeepEnsemble:
         self.bootstrap = bootstrap
         self.members = [copies.fresh(model, [seed, i]) for i in range(members)]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.members)
 
     def __repr__(self):
@@ -84,19 +101,19 @@ class DeepEnsemble:
 
     def fit(
         self,
-        x,
-        y,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        sample_weight=None,
-        at_once="auto",
-        on_divergence="raise",
-    ):
+        x: Rows,
+        y: Rows,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Rows = None,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        at_once: bool | Literal["auto"] = "auto",
+        on_divergence: Literal["raise", "warn"] = "raise",
+    ) -> list[keras.callbacks.History]:
         """Train all members, where possible at once in one compiled program.
 
         Parameters
@@ -156,12 +173,12 @@ class DeepEnsemble:
 
     # ---- prediction -------------------------------------------------------------------------
 
-    def predict(self, x, **kwargs):
+    def predict(self, x: Rows, **kwargs: Any) -> NDArray[Any] | Any:
         """Return the mean of every row's mixture, in the shape of `probnn.Model.predict`."""
         means = [member.predict(x, **kwargs) for member in self.members]
         return keras.tree.map_structure(lambda *each: np.mean(each, axis=0), *means)
 
-    def predict_distribution(self, x, **kwargs):
+    def predict_distribution(self, x: Rows, **kwargs: Any) -> PooledPredictive | Any:
         """Return the mixture of the members' distributions, for every row of x.
 
         Parameters
@@ -182,7 +199,7 @@ class DeepEnsemble:
 
     # ---- files ------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """Save the ensemble: a zip file with one `.keras` file for each member.
 
         Parameters
@@ -200,7 +217,7 @@ class DeepEnsemble:
             _files.write_archive(path, _KIND, _FORMAT, members)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Return the ensemble that `save` wrote.
 
         Parameters

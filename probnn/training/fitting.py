@@ -1,5 +1,7 @@
 """`fit`: Keras's, with each epoch as one compiled program where that is possible."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import math
@@ -7,7 +9,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import keras
 import numpy as np
@@ -25,7 +27,14 @@ from probnn.training.new_heads import adapt_any, split_rows
 from probnn.training.shared import program_of
 from probnn.training.trees import count, map_arrays
 
-_P, _R = ParamSpec("_P"), TypeVar("_R")
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from probnn._types import Rows
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _SECONDS = 0.2  # between two returns to Python: for Ctrl-C and the progress bar
 
@@ -38,26 +47,26 @@ _LOGS_ONLY = (
 
 
 def fit(
-    model,
-    x=None,
-    y=None,
-    batch_size=None,
-    epochs=1,
-    verbose="auto",
-    callbacks=None,
-    validation_split=0.0,
-    validation_data=None,
-    shuffle=True,
-    class_weight=None,
-    sample_weight=None,
-    initial_epoch=0,
-    steps_per_epoch=None,
-    validation_steps=None,
-    validation_batch_size=None,
-    validation_freq=1,
-    whole_epoch="auto",
-    on_divergence="raise",
-):
+    model: keras.Model,
+    x: Rows = None,
+    y: Rows = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: int | str = "auto",
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    validation_split: float = 0.0,
+    validation_data: Rows = None,
+    shuffle: bool = True,
+    class_weight: Mapping[int, float] | None = None,
+    sample_weight: Rows = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int = 1,
+    whole_epoch: bool | Literal["auto"] = "auto",
+    on_divergence: Literal["raise", "warn"] = "raise",
+) -> keras.callbacks.History:
     """Fit any compiled Keras model, each epoch as one compiled program where that is possible.
 
     `probnn.Model.fit` and `probnn.Sequential.fit` do the same for their own models. In other models
@@ -135,7 +144,9 @@ def arguments(*args, **kwargs):
     return types.SimpleNamespace(**bound.arguments)
 
 
-def with_arguments_of(function: Callable[_P, _R]) -> Callable[[Callable], Callable[_P, _R]]:
+def with_arguments_of(
+    function: Callable[Concatenate[Any, _P], _R],
+) -> Callable[[Callable[..., Any]], Callable[Concatenate[Any, _P], _R]]:
     """Show the arguments of a function of a model as those of a method."""
     _, *rest = inspect.signature(function).parameters.values()
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,7 +1,9 @@
 """Which learning rate to begin with."""
 
+from __future__ import annotations
+
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +13,9 @@ from probnn.networks.inputs import read_inputs
 from probnn.training import copies, divergence
 from probnn.training.fitting import fit
 from probnn.training.trees import count, map_arrays
+
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike, Rows
 
 
 class LearningRateSweep(NamedTuple):
@@ -29,8 +34,15 @@ class LearningRateSweep(NamedTuple):
 
 
 def suggest_learning_rate(
-    model, x, y, sample_weight=None, batch_size=32, rates=None, steps=200, verbose=0
-):
+    model: keras.Model,
+    x: Rows,
+    y: Rows,
+    sample_weight: ArrayLike | None = None,
+    batch_size: int = 32,
+    rates: ArrayLike | None = None,
+    steps: int = 200,
+    verbose: int | str = 0,
+) -> LearningRateSweep:
     """Try learning rates on a copy of a model, each from the weights of now.
 
     Parameters

@@ -1,6 +1,9 @@
 """Goodness of fit: what sums over rows say of a model."""
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +11,9 @@ from probnn.fitting import dispersion
 from probnn.fitting.solve import solve
 from probnn.glm.results import rows
 from probnn.glm.results.nested import warn_if_robust
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 class GoodnessOfFit:
@@ -32,14 +38,14 @@ class GoodnessOfFit:
         return self._total(deviance)
 
     @cached_property
-    def deviance(self):
+    def deviance(self) -> float:
         """Twice the log-likelihood lacking to a perfect fit, at dispersion 1."""
         if self.optimum.ssr is not None:
             return self.optimum.ssr
         return self._sum_of_deviances()
 
     @cached_property
-    def condition_number(self):
+    def condition_number(self) -> float:
         """The ratio of the largest to the smallest singular value of X; not of batches: NaN."""
         if self.model.data.rows is None:
             return float("nan")
@@ -48,14 +54,14 @@ class GoodnessOfFit:
         return float(singular[0] / singular[-1])
 
     @cached_property
-    def pearson_chi2(self):
+    def pearson_chi2(self) -> float:
         """The sum of squared Pearson residuals."""
         if self.optimum.ssr is not None:
             return self.optimum.ssr
         return self._total(lambda data, raw: rows.residuals("pearson", self.family, data, raw) ** 2)
 
     @cached_property
-    def scale(self):
+    def scale(self) -> float:
         """The dispersion: Pearson's chi-squared over n - p unless `fit(scale=...)` says other.
 
         Of a penalised fit of as many columns as rows or more, p is what its estimates are worth.
@@ -80,7 +86,7 @@ class GoodnessOfFit:
         return self.model.nobs - penalty.degrees_of_freedom(optimum.coef, optimum.hessian)
 
     @cached_property
-    def scale_ml(self):
+    def scale_ml(self) -> float:
         """The maximum-likelihood estimate of the dispersion."""
         if not self.model.dispersion:
             return 1.0
@@ -114,7 +120,7 @@ class GoodnessOfFit:
         return self.scale if self.model.dispersion is None else 1.0
 
     @cached_property
-    def llf(self):
+    def llf(self) -> float:
         """The log-likelihood, at its maximum over the dispersion unless that is given.
 
         Models of different families are compared by it, and so it is not at `scale`, which is
@@ -122,7 +128,7 @@ class GoodnessOfFit:
         """
         return self._llf_at(self.scale if self._is_given else self.scale_ml)
 
-    def llf_scaled(self, scale=None):
+    def llf_scaled(self, scale: float | None = None) -> float:
         """Return the log-likelihood at a dispersion, by default at `scale`: statsmodels' `llf`.
 
         Of a linear model the default is the maximum over the dispersion, there too.
@@ -138,12 +144,12 @@ class GoodnessOfFit:
         return type(self)(model, solve(model.likelihood(), model._start), scale=self.scale_type)
 
     @cached_property
-    def llnull(self):
+    def llnull(self) -> float:
         """The log-likelihood with a constant alone, at its own maximum over the dispersion."""
         return self._null.llf
 
     @cached_property
-    def null_deviance(self):
+    def null_deviance(self) -> float:
         """The deviance with a constant alone."""
         return self._null._sum_of_deviances()
 
@@ -156,7 +162,7 @@ class GoodnessOfFit:
             )
 
     @property
-    def llr(self):
+    def llr(self) -> float:
         """The likelihood-ratio statistic against a constant alone.
 
         It is divided by `scale` where that is estimated of a family without a dispersion.
@@ -165,7 +171,7 @@ class GoodnessOfFit:
         return -2.0 * (self.llnull - self.llf) / self._quasi
 
     @property
-    def llr_pvalue(self):
+    def llr_pvalue(self) -> float:
         """The p-value of `llr`, by its chi-squared distribution.
 
         There is a warning, statsmodels' InvalidTestWarning, if the covariance is robust.
@@ -176,7 +182,7 @@ class GoodnessOfFit:
         return float(stats.chi2.sf(self.llr, self.df_model))
 
     @property
-    def prsquared(self):
+    def prsquared(self) -> float:
         """McFadden's pseudo R-squared, 1 - llf / llnull, of probabilities; NaN of densities.
 
         A density may be above 1 and changes with the units of y: the ratio of its logarithms has
@@ -184,7 +190,7 @@ class GoodnessOfFit:
         """
         return 1.0 - self.llf / self.llnull if self.family.discrete else float("nan")
 
-    def pseudo_rsquared(self, kind="cs"):
+    def pseudo_rsquared(self, kind: Literal["cs", "mcf"] = "cs") -> float:
         """Return a pseudo R-squared: "cs" (Cox and Snell) or "mcf" (McFadden, `prsquared`)."""
         if str(kind).lower() in ("cs", "lr", "cox"):
             return 1.0 - np.exp((self.llnull - self.llf) * 2.0 / self.model.nobs)
@@ -193,7 +199,7 @@ class GoodnessOfFit:
         raise ValueError(f"Expected kind 'cs' or 'mcf'. Received: {kind!r}.")
 
     @property
-    def k_params(self):
+    def k_params(self) -> int:
         """The number of estimates that `aic` and `bic` count.
 
         A dispersion is one of them, as in R, but the variance of a linear model is not, as in
@@ -202,13 +208,13 @@ class GoodnessOfFit:
         return len(self.coef) + (0 if self.model.is_linear else self._dispersions)
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """-2 llf + 2 p, with p as `k_params`."""
         self._check_maximum("aic")
         return -2.0 * self.llf + 2.0 * self.k_params
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """-2 llf + log(n) p, with p as `k_params`."""
         self._check_maximum("bic")
         return -2.0 * self.llf + np.log(self.model.nobs) * self.k_params
@@ -216,6 +222,6 @@ class GoodnessOfFit:
     bic_llf = bic
 
     @property
-    def bic_deviance(self):
+    def bic_deviance(self) -> float:
         """The deviance less log(n) times the residual degrees of freedom."""
         return self.deviance - self.df_resid * np.log(self.model.nobs)

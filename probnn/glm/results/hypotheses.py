@@ -1,12 +1,21 @@
 """Tests of hypotheses about the coefficients of a model."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probnn.glm.by_name import of_hypotheses
 from probnn.glm.results.nested import check_nested, warn_if_robust
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import ArrayLike
+    from probnn.glm.results import Results
 
 
 class Hypotheses:
@@ -25,25 +34,25 @@ class Hypotheses:
         found.df_resid_inference = self.df_resid_inference
         return found
 
-    def t_test(self, r_matrix, **kwargs):
+    def t_test(self, r_matrix: Any, **kwargs: Any) -> Any:
         """Test linear hypotheses one by one: "x1 = x2", or a matrix (m, p); as statsmodels.
 
         The columns of a frame, and a Series of one hypothesis, go by the names of coefficients.
         """
         return self._statsmodels().t_test(self._by_name(r_matrix), **kwargs)
 
-    def wald_test(self, r_matrix, scalar=True, **kwargs):
+    def wald_test(self, r_matrix: Any, scalar: bool = True, **kwargs: Any) -> Any:
         """Test linear hypotheses, as `t_test`, together: by chi-squared; `use_f=True` by F."""
         return self._statsmodels().wald_test(self._by_name(r_matrix), scalar=scalar, **kwargs)
 
-    def f_test(self, r_matrix, **kwargs):
+    def f_test(self, r_matrix: Any, **kwargs: Any) -> Any:
         """Test linear hypotheses together, by F: as `t_test`."""
         return self._statsmodels().f_test(self._by_name(r_matrix), **kwargs)
 
     def _by_name(self, r_matrix):
         return of_hypotheses(self.model, r_matrix, "r_matrix")
 
-    def wald_test_terms(self, skip_single=False):
+    def wald_test_terms(self, skip_single: bool = False) -> Any:
         """Test each term of the formula, or each column: a table with `summary_frame()`.
 
         Constant parameters, as a dispersion or cutpoints, are left out: 0 is no hypothesis of them.
@@ -63,7 +72,7 @@ class Hypotheses:
         frame = pd.DataFrame.from_dict(table, orient="index")
         return WaldTestResults(None, "F" if self.use_t else "chi2", None, table=frame)
 
-    def compare_lr_test(self, restricted):
+    def compare_lr_test(self, restricted: Results) -> tuple[float, float, int]:
         """Test a restricted model against this one by their likelihoods.
 
         Parameters
@@ -116,7 +125,7 @@ class Hypotheses:
         statistic = max(statistic, 0.0) / self._quasi
         return float(statistic), float(stats.chi2.sf(statistic, df)), df
 
-    def score_test(self, exog_extra):
+    def score_test(self, exog_extra: ArrayLike) -> tuple[float, float, int]:
         """Test whether further columns (n, q) belong in the model, without fitting it.
 
         Parameters

@@ -1,9 +1,12 @@
 """Results from files, whose content is checked and never run."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +22,20 @@ from probnn.glm.results.saving import FORMAT, KIND, PENALTIES, STATE, array_name
 from probnn.glm.results.wrap import Labels
 from probnn.glm.specification import Specification
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from typing import Any
 
-def load(path, *, trust=False, functions=None):
+    from probnn.glm.results import Results
+
+
+def load(
+    path: str | PathLike[str],
+    *,
+    trust: bool = False,
+    functions: dict[str, Any] | Sequence[Any] | None = None,
+) -> Results:
     """Return results from a file that `Results.save` wrote.
 
     Parameters

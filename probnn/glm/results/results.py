@@ -1,7 +1,10 @@
 """What a fitted model says: estimates and their uncertainty, and the doors to all the rest."""
 
+from __future__ import annotations
+
 import contextlib
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,23 @@ from probnn.glm.results.goodness import GoodnessOfFit
 from probnn.glm.results.hypotheses import Hypotheses
 from probnn.glm.results.reference import Reference
 from probnn.glm.results.wrap import Labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+    from typing import Any
+
+    import keras
+
+    from probnn._types import ArrayLike, Floats, Labelled, Rows
+    from probnn.fitting.certificate import Certificate
+    from probnn.fitting.optimum import Optimum
+    from probnn.glm.model import GLM
+    from probnn.glm.results.bootstrap import Bootstrap
+    from probnn.glm.results.influence import Influence
+    from probnn.glm.results.margins import Margins
+    from probnn.glm.results.prediction import Prediction
+    from probnn.predictive import Predictive
 
 SCALARS = (
     *("llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "scale", "scale_ml"),
@@ -71,17 +91,17 @@ class Results(GoodnessOfFit, Hypotheses):
 
     def __init__(
         self,
-        model,
-        optimum,
+        model: GLM,
+        optimum: Optimum,
         *,
-        cov_type="nonrobust",
-        cov_kwds=None,
-        use_t=None,
-        scale=None,
-        information=None,
-        method="newton",
-        certificate=None,
-    ):
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        use_t: bool | None = None,
+        scale: Any = None,
+        information: Any = None,
+        method: str = "newton",
+        certificate: Certificate | None = None,
+    ) -> None:
         cov_kwds = covariance.options(model, cov_type, cov_kwds)
         if information not in (None, "expected", "observed"):
             raise ValueError(
@@ -127,7 +147,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return 1
 
     @property
-    def penalty(self):
+    def penalty(self) -> Any:
         """The arguments of the penalty, name -> value, if it has some; else None."""
         return None if self.optimum.penalty is None else self.optimum.penalty.given
 
@@ -143,12 +163,12 @@ class Results(GoodnessOfFit, Hypotheses):
         return params, slope
 
     @property
-    def params(self):
+    def params(self) -> Labelled:
         """The estimates."""
         return self._labels.params(self._natural[0])
 
     @property
-    def normalized_cov_params(self):
+    def normalized_cov_params(self) -> Floats:
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
         known = self.optimum.inverse
         return self._root @ self._root.T if known is None else known
@@ -189,7 +209,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return slope[:, None] * cov * slope
 
     @property
-    def cov_raw(self):
+    def cov_raw(self) -> Floats:
         """The covariance of the coefficients, (p, p), all on the raw scale."""
         slope = self._natural[1]
         return self._cov / np.outer(slope, slope)
@@ -225,7 +245,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return total
 
     @cached_property
-    def hat_matrix_diag(self):
+    def hat_matrix_diag(self) -> Floats:
         """The leverage of each row: the diagonal of the hat matrix, for models of the mean."""
         if not self._is_mean or self.family.params[self.family.location].size is not None:
             raise ValueError(
@@ -238,22 +258,22 @@ class Results(GoodnessOfFit, Hypotheses):
         x = self.model.location_design(used)
         return self._data.filled(weights * (x.dot(self._root) ** 2).sum(axis=1))
 
-    def cov_params(self):
+    def cov_params(self) -> Labelled:
         """Return the covariance matrix of the estimates, (p, p)."""
         return self._labels.matrix(self._cov)
 
     @property
-    def bse(self):
+    def bse(self) -> Labelled:
         """Standard errors of the estimates."""
         return self._labels.params(np.sqrt(self._cov.diagonal()))
 
     @property
-    def tvalues(self):
+    def tvalues(self) -> Labelled:
         """Estimates over their standard errors."""
         return self.params / self.bse
 
     @property
-    def pvalues(self):
+    def pvalues(self) -> Labelled:
         """Two-sided p-values of the estimates being 0."""
         t = np.abs(self._natural[0]) / np.sqrt(np.diag(self._cov))
         return self._labels.params(2.0 * self._reference.sf(t))
@@ -262,7 +282,7 @@ class Results(GoodnessOfFit, Hypotheses):
     def _reference(self):
         return Reference(self.df_resid_inference if self.use_t else None)
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: float = 0.05) -> Labelled:
         """Return confidence intervals of the estimates at level 1 - alpha, (p, 2).
 
         Those of constants in natural units, as a dispersion, are sent through the inverse link from
@@ -288,12 +308,12 @@ class Results(GoodnessOfFit, Hypotheses):
         return self._data.likelihood(self.family, self.model.known).raw(self.coef)
 
     @cached_property
-    def mu(self):
+    def mu(self) -> Labelled:
         """Fitted means, (n,), or (n, C) probabilities."""
         return self._labels.rows(rows.means(self.family, self._raw))
 
     @property
-    def fittedvalues(self):
+    def fittedvalues(self) -> Labelled:
         """Fitted means: `mu`."""
         return self.mu
 
@@ -301,33 +321,33 @@ class Results(GoodnessOfFit, Hypotheses):
         return self._labels.rows(rows.residuals(kind, self.family, self._data, self._raw))
 
     @cached_property
-    def resid_response(self):
+    def resid_response(self) -> Labelled:
         """The responses less their means; of several trials, in numbers of successes."""
         return self._residual("response")
 
     @cached_property
-    def resid_pearson(self):
+    def resid_pearson(self) -> Labelled:
         """Response residuals over the square root of their variance at dispersion 1."""
         return self._residual("pearson")
 
     @cached_property
-    def resid_deviance(self):
+    def resid_deviance(self) -> Labelled:
         """The square roots of the rows' deviances, with the signs of response residuals."""
         return self._residual("deviance")
 
     @cached_property
-    def resid_working(self):
+    def resid_working(self) -> Labelled:
         """Response residuals on the scale of the linear predictor."""
         return self._residual("working")
 
     @cached_property
-    def resid_anscombe(self):
+    def resid_anscombe(self) -> Labelled:
         """Anscombe's residuals, the nearest to normal ones, over the square root of `scale`."""
         return self._residual("anscombe") / np.sqrt(self.scale)
 
     # ---- rooms of their own -----------------------------------------------------------------
 
-    def predict(self, exog=None, **kwargs):
+    def predict(self, exog: Rows = None, **kwargs: Any) -> Labelled:
         """Return means for rows of a design or, after a formula, of a data frame.
 
         Parameters
@@ -347,7 +367,7 @@ class Results(GoodnessOfFit, Hypotheses):
 
         return predict(self, exog, **kwargs)
 
-    def predict_distribution(self, exog=None, **kwargs):
+    def predict_distribution(self, exog: Rows = None, **kwargs: Any) -> Predictive:
         """Return a `probnn.Predictive` of new rows, at the estimates and `scale`.
 
         Rows with a missing value raise, as in `predict`; of the frame that was fitted, those that
@@ -357,7 +377,7 @@ class Results(GoodnessOfFit, Hypotheses):
 
         return predict_distribution(self, exog, **kwargs)
 
-    def get_prediction(self, exog=None, **kwargs):
+    def get_prediction(self, exog: Rows = None, **kwargs: Any) -> Prediction:
         """Return means with confidence intervals, and prediction intervals: a `Prediction`.
 
         Rows with a missing value raise, as in `predict`.
@@ -366,13 +386,15 @@ class Results(GoodnessOfFit, Hypotheses):
 
         return Prediction(self, exog, **kwargs)
 
-    def get_margeff(self, at="overall", method="dydx", dummy=False, count=False):
+    def get_margeff(
+        self, at: str = "overall", method: str = "dydx", dummy: bool = False, count: bool = False
+    ) -> Margins:
         """Return effects of the variables on the mean: a `probnn.glm.results.margins.Margins`."""
         from probnn.glm.results.margins import Margins
 
         return Margins(self, at, method, dummy, count)
 
-    def get_influence(self, observed=True):
+    def get_influence(self, observed: ArrayLike = True) -> Influence:
         """Return leverage, Cook's distance, dfbetas: a `probnn.glm.results.influence.Influence`.
 
         Parameters
@@ -385,20 +407,25 @@ class Results(GoodnessOfFit, Hypotheses):
 
         return Influence(self, observed)
 
-    def bootstrap(self, nrep=1000, seed=None, verbose="auto"):
+    def bootstrap(
+        self,
+        nrep: int = 1000,
+        seed: int | np.random.Generator | None = None,
+        verbose: int | str = "auto",
+    ) -> Bootstrap:
         """Return estimates from resampled rows: a `probnn.glm.results.bootstrap.Bootstrap`."""
         from probnn.glm.results.bootstrap import Bootstrap
 
         return Bootstrap(self, nrep, seed, verbose)
 
-    def summary(self, alpha=0.05, title=None):
+    def summary(self, alpha: float = 0.05, title: str | None = None) -> Any:
         """Return the table as statsmodels' `Summary`: text, `as_html()`, `as_latex()`."""
         from probnn.glm.results.summary import summary
 
         return summary(self, alpha, title, self._summary)
 
     @property
-    def network(self):
+    def network(self) -> keras.Model:
         """A Keras model with these coefficients, whose `predict(X)` gives the same means.
 
         It knows the columns of a frame by name, those of further designs as "scale: x", and classes
@@ -410,7 +437,7 @@ class Results(GoodnessOfFit, Hypotheses):
 
     # ---- files ------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """Save the results to a file, without the rows of the training data.
 
         Parameters
