@@ -325,6 +325,13 @@ class GLM(Specification):
         late = late and likelihood.sample() is None
         self.check_identified(separated=method != "firth" and not late)
         progress = Progress(verbose)
+
+        def watch(history):
+            decrements = history["decrement"]
+            progress(len(decrements), nll=history["nll"][-1], decrement=decrements[-1])
+            if late and overlap.is_doubtful(history):
+                self._check_overlap()
+
         try:
             optimum = solve(
                 likelihood,
@@ -333,9 +340,7 @@ class GLM(Specification):
                 max_iterations=maxiter,
                 tol=tol,
                 engine=engine,
-                on_iteration=lambda history: progress(
-                    len(history["nll"]), nll=history["nll"][-1], decrement=history["decrement"][-1]
-                ),
+                on_iteration=watch,
             )
         except FloatingPointError:
             if late:

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 
 import probnn as pn
 from probnn.fitting import separation as module
+from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.overlap import is_proven
 from probnn.fitting.separation import PerfectSeparationError, check
 from probnn.fitting.solve import solve
@@ -468,3 +469,14 @@ def test_overlap_needs_no_programme(kind, rng, monkeypatch):
     assert brute_force(y, x, name) == (False, False)
     monkeypatch.setattr(module, "_System", None)
     assert found(y, x, name) is None
+
+
+def test_steps_to_infinity_are_soon_ended(rng, monkeypatch):
+    calls, evaluate = [], Likelihood.__call__
+    monkeypatch.setattr(
+        Likelihood, "__call__", lambda self, *args: calls.append(1) or evaluate(self, *args)
+    )
+    x = design(*rng.normal(size=(3, 500)))
+    with pytest.raises(PerfectSeparationError):
+        pn.glm.Logit((x[:, 1] > 0).astype(float), x).fit()
+    assert len(calls) < 12  # 40 of steps that go on until they gain nothing
