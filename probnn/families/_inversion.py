@@ -53,3 +53,24 @@ def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200):
         last, x, low, high = abs(new - x)[left], new[left], low[left], high[left]
         step, rows = step[left], rows[left]
     return found
+
+
+def by_spline(function, x, fine):
+    """Return function(x), nearly, by a cubic spline through its values on a grid; None of few x.
+
+    Parameters
+    ----------
+    function : callable
+        Of a grid, from the least x to the largest.
+    x : numpy.ndarray, shape (n,)
+    fine : int
+        Points of the grid on each unit of x.
+    """
+    low, high = x.min(), x.max()
+    count = fine * (high - low) + 8.0
+    if low == high or not 10.0 * count < len(x):
+        return None
+    from scipy.interpolate import CubicSpline
+
+    grid = np.linspace(low, high, int(count))
+    return CubicSpline(grid, function(grid))(x)

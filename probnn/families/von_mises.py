@@ -10,7 +10,7 @@ import numpy as np
 from probnn import backend, domains
 from probnn._quadrature import integral
 from probnn.families._frozen.base import Frozen
-from probnn.families._inversion import solve_tail
+from probnn.families._inversion import by_spline, solve_tail
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -32,6 +32,7 @@ for _j in range(1, 16):
     _SERIES.append(_SERIES[-1] * (2 * _j - 1) ** 2 / (8 * _j))
 
 _NODES = 40  # of Gauss's rule
+_FINE = 64  # points on each unit of log(concentration) of a table where Newton's steps begin
 
 
 @register
@@ -191,20 +192,14 @@ class FrozenVonMises(Frozen):
         return self._quantile(q, upper=True)
 
     def _solve(self, rows, level, upper, other):
-        from scipy.special import ndtri
+        k, start = self.concentration.ravel()[rows], None
+        if (level == level[0]).all() and (k > 0).all():
 
-        k = self.concentration.ravel()[rows]
+            def exact(log_k):
+                return _angles(np.exp(log_k), np.full(len(log_k), level[0]))
 
-        def log_tail(x, rows):
-            part = FrozenVonMises(0.0, k[rows])
-            tail = part._tail(x)
-            return np.log(tail), -part._at(x) / tail
-
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            sine = -ndtri(level) / (2.0 * np.sqrt(k))
-        uniform = np.pi * (1.0 - 2.0 * level)
-        x = np.where(sine < 0.7, 2.0 * np.arcsin(np.minimum(sine, 1.0)), uniform)
-        x = solve_tail(log_tail, np.log(level), x, np.ones_like(x), ends=(0.0, np.pi))
+            start = by_spline(exact, np.log(k), _FINE)
+        x = _angles(k, level, start)
         return self.loc.ravel()[rows] + (x if upper else -x)
 
     # ---- moments ----------------------------------------------------------------------------
@@ -250,6 +245,24 @@ class FrozenVonMises(Frozen):
 
     def _draw(self, rng, size):
         return self.loc + rng.vonmises(0.0, self.concentration, size=size)
+
+
+def _angles(k, level, start=None):
+    """Return the angles from `loc` beyond which there is a probability, of at most 1/2."""
+    from scipy.special import ndtri
+
+    def log_tail(x, rows):
+        part = FrozenVonMises(0.0, k[rows])
+        tail = part._tail(x)
+        return np.log(tail), -part._at(x) / tail
+
+    if start is None:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            sine = -ndtri(level) / (2.0 * np.sqrt(k))
+        uniform = np.pi * (1.0 - 2.0 * level)
+        start = np.where(sine < 0.7, 2.0 * np.arcsin(np.minimum(sine, 1.0)), uniform)
+    start = np.clip(start, 0.0, np.pi)
+    return solve_tail(log_tail, np.log(level), start, np.ones_like(k), ends=(0.0, np.pi))
 
 
 def _nearest_turn(y, loc):

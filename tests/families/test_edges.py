@@ -211,11 +211,19 @@ def test_tails_and_scores_of_a_tweedie_distribution_of_many_jumps():
 
 
 @pytest.mark.parametrize("p", [0.4, 0.999])
-def test_quantiles_of_many_tweedie_distributions_are_those_of_each(p):
-    mean = np.linspace(1.0, 2.0, 2000)  # so many that Newton's steps begin at interpolated ones
-    d = f.Tweedie(power=1.5).frozen(mean=mean, dispersion=np.ones(2000))
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        (f.Tweedie(power=1.5), ("mean", {"dispersion": 1.0})),
+        (f.VonMises(), ("concentration", {"loc": 0.0})),
+    ],
+)
+def test_quantiles_of_many_rows_are_those_of_each(family, params, p):
+    name, other = params
+    values = np.linspace(1.0, 2.0, 2000)  # so many that Newton's steps begin at interpolated ones
+    d = family.frozen(**{name: values}, **other)
     found = d.ppf(np.full(2000, p))
-    alone = [f.Tweedie(power=1.5).frozen(mean=each, dispersion=1.0).ppf(p) for each in mean[::500]]
+    alone = [family.frozen(**{name: each}, **other).ppf(p) for each in values[::500]]
     np.testing.assert_allclose(found[::500], alone, rtol=1e-14)
     np.testing.assert_allclose(d.cdf(found), p, rtol=1e-13)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from probnn._quadrature import gauss_legendre, tanh_sinh
 from probnn.families._frozen.base import Frozen
-from probnn.families._inversion import solve_tail
+from probnn.families._inversion import by_spline, solve_tail
 from probnn.families._numerics import gamma_tail, log1p_minus, log_factorial_excess
 
 _CHUNK = 1_000_000  # terms held at once in a sum
@@ -163,21 +163,16 @@ class FrozenTweedie(Frozen):
 
     def _interpolated(self, above, upper):
         """Return the logarithms of `_ratio`, nearly, if many rows have P(Y > y) in common."""
-        log_rate = np.log(self.rate)
-        low, high = log_rate.min(), log_rate.max()
-        count = int(np.ceil((high - low) * _FINE)) + 8
-        if low == high or 10 * count > len(above) or (above != above[0]).any():
+        if (above != above[0]).any():
             return None
-        from scipy.interpolate import CubicSpline
 
-        grid = np.linspace(low, high, count)
-        rate = np.exp(grid)
-        rate[[0, -1]] = self.rate.min(), self.rate.max()
-        one = FrozenTweedie(self.family, np.ones(count), 1.0 / (rate * (2.0 - self.family.power)))
-        level = above[0] + 0.0 * rate if upper else 1.0 - above[0] - np.exp(-rate)
-        if not (level > 0).all():
-            return None
-        return CubicSpline(grid, np.log(one._ratio(level, upper)))(log_rate)
+        def exact(log_rate):
+            rate, rest = np.exp(log_rate), 2.0 - self.family.power
+            one = FrozenTweedie(self.family, np.ones(len(rate)), 1.0 / (rate * rest))
+            level = above[0] + 0.0 * rate if upper else 1.0 - above[0] - np.exp(-rate)
+            return np.log(one._ratio(np.maximum(level, 1e-300), upper))
+
+        return by_spline(exact, np.log(self.rate), _FINE)
 
     def _ratio(self, level, upper, start=None):
         """Return the quotients of y and the mean at which a tail has these probabilities."""
