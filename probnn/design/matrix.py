@@ -65,6 +65,23 @@ class Design:
     def _gram(self, rows):
         return self.sandwich(np.ones(rows.stop - rows.start), rows=rows)
 
+    @cached_property
+    def glimpse(self):
+        """How many rows, a few of many, and their X'X: it tells most of what all rows would."""
+        n, few = self.shape[0], 2 * self.shape[1] + 500
+        if few >= n // 4:
+            return n, self.gram
+        return few, self.take(np.sort(np.random.default_rng(0).integers(0, n, few))).gram
+
+    @cached_property
+    def squares(self):
+        """The sums of squares of the columns, (p,): the diagonal of X'X, without its cost."""
+        return sum(share(self._squares, *self.shape))
+
+    def _squares(self, rows):
+        x = self.toarray(rows)
+        return np.einsum("ij,ij->j", x, x)
+
     def take(self, rows):
         """Return the design of some rows, copied."""
         raise NotImplementedError

@@ -96,7 +96,7 @@ class Bernoulli(Family):
         eta = raw[:, 0]
         tail = np.exp(-np.abs(eta))
         odds = 1.0 / (1.0 + tail)
-        mu = np.exp(np.minimum(eta, 0.0)) * odds
+        mu = np.where(eta < 0.0, tail, 1.0) * odds
         value = np.log1p(tail) + np.maximum(eta, 0.0) - y * eta
         return value, (mu - y)[:, None], (tail * odds * odds)[:, None, None]
 

@@ -111,7 +111,8 @@ class Categorical(Family):
     ) -> tuple[Floats, Floats, Floats | None]:
         """Return what `Family.derivatives` does, in closed form: Hessians only where wanted."""
         code, rows = y.astype(int), np.arange(len(y))
-        probs = np.concatenate([np.zeros((len(y), 1)), raw], axis=1)
+        probs = np.zeros((len(y), self.classes))
+        probs[:, 1:] = raw
         top = probs.argmax(axis=1)
         probs -= probs[rows, top, None]
         value = -probs[rows, code]
@@ -120,14 +121,13 @@ class Categorical(Family):
         others = probs.sum(axis=1)
         value += np.log1p(others)
         probs[rows, top] = 1.0
-        probs = probs[:, 1:] / (1.0 + others)[:, None]
-        slope, later = probs.copy(), code > 0
-        slope[rows[later], code[later] - 1] -= 1.0
-        if not second:
-            return value, slope, None
-        hessian = -probs[:, :, None] * probs[:, None, :]
-        np.einsum("ijj->ij", hessian)[...] += probs
-        return value, slope, hessian
+        probs /= (1.0 + others)[:, None]
+        hessian, later = None, probs[:, 1:]
+        if second:
+            hessian = np.einsum("ni,nj->nij", -later, later)
+            np.einsum("ijj->ij", hessian)[...] += later
+        probs[rows, code] -= 1.0
+        return value, later, hessian
 
     def _start(self, y):
         counts = np.bincount(y.astype(int), minlength=self.classes).astype(float)

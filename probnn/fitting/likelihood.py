@@ -10,7 +10,7 @@ import numpy as np
 from probnn._parallel import share
 from probnn.design.matrix import as_designs, take_rows
 from probnn.fitting.objective import Objective, added
-from probnn.fitting.products import groups_of, products_of, span
+from probnn.fitting.products import groups_of, products_of, shrunk, span
 
 _NUMBERS = 200_000  # of a design taken at once: a block and its products stay in cache
 _LARGE = 2_000_000  # numbers in a design above which a sample of its rows is fitted first
@@ -66,9 +66,10 @@ class Likelihood(Objective):
 
     def blocks(self, rows=None, second=True) -> Iterator[slice]:
         """Yield slices of rows, of all or of a share, that are computed with at once."""
-        width = max(self.family.size ** (1 + second), *(x.shape[1] for x, _ in self.groups))
+        widest = max(x.shape[1] for x, _ in self.groups)
         # A block's product is added to a Hessian, which should cost little beside it.
-        step = max(256, _NUMBERS // width, self.size // 2 if second else 0)
+        least = min(max(256, widest), 1_000) if second else 256
+        step = max(least, _NUMBERS // max(self.family.size ** (1 + second), widest))
         rows = slice(0, len(self)) if rows is None else rows
         for start in range(rows.start, rows.stop, step * self.every):
             yield slice(start, min(start + step, rows.stop))
@@ -119,7 +120,7 @@ class Likelihood(Objective):
     def mean_hessian(self, coef):
         """Return a Hessian as if all rows had their mean curvature; None of few coefficients.
 
-        It costs products of the columns alone, which each design keeps.
+        It costs products of the columns of a few rows, and has none of different designs.
         """
         if self.size < _MANY or len(self) * self.size**2 < _COSTLY:
             return None
@@ -128,14 +129,27 @@ class Likelihood(Objective):
         mean = few.curvatures(coef).mean(axis=0)
         if self.weights is not None:
             mean *= self.weights.mean() / few.weights.mean()
-        hessian = np.empty((self.size, self.size))
+        hessian = np.zeros((self.size, self.size))
         for x, columns in self.groups:
-            for z, others in self.groups:
-                product = x.gram if x is z else x.sandwich(np.ones(len(self)), z)
-                for a in columns:
-                    for b in others:
-                        hessian[self.slices[a], self.slices[b]] = mean[a, b] * product
+            rows, gram = x.glimpse
+            gram = gram if rows == len(self) else shrunk(gram, rows) * (len(self) / rows)
+            for a in columns:
+                for b in columns:
+                    hessian[self.slices[a], self.slices[b]] = mean[a, b] * gram
         return hessian
+
+    @property
+    def cost(self):
+        """How many gradients take about the time of a Hessian: it is bound by products of rows."""
+        return 2.0 + self.size / 30.0
+
+    def rough_hessian(self, coef):
+        """Return the Hessian that a few of the rows tell; None where few are many of them."""
+        few = 100 * max(x.shape[1] for x, _ in self.groups)
+        if self.size < _MANY or few > len(self) // 5:
+            return None
+        some = np.random.default_rng(0).integers(0, len(self), few)
+        return len(self) / few * self.rows(np.sort(some))(coef)[2]
 
     def linear(self, coef, rows=slice(None)):
         """Yield each design's raw columns and what coefficients make of it in some rows, (n, k)."""
@@ -149,7 +163,10 @@ class Likelihood(Objective):
         raw = np.empty((n, self.family.size))
         raw[:] = self.known
         for columns, values in self.linear(coef, rows):
-            raw[:, span(columns)] = values
+            if len(columns) == raw.shape[1]:
+                raw = values
+            else:
+                raw[:, span(columns)] = values
         for a, offset in self.offsets.items():
             raw[:, a] += offset[rows]
         return raw

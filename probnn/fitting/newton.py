@@ -53,6 +53,11 @@ class Newton:
     near : numpy.ndarray, shape (p, p), optional
         The Hessian of a similar function. Steps are then made with it, and cost one gradient each,
         until they gain little, or the Hessian at the optimum is due: it then takes its place.
+    cost : float
+        How many gradients take the time of a Hessian: while fewer are left, none is formed.
+    rough : callable, optional
+        Takes coefficients, and returns a matrix like the Hessian there at a part of its cost, or
+        None. It takes the place of `near` where that gains little.
     on_iteration : callable, optional
         Called with the history after every iteration.
 
@@ -66,6 +71,8 @@ class Newton:
     max_iterations: int = 100
     tol: float = 1e-9
     near: np.ndarray | None = None
+    cost: float = 2.0
+    rough: Callable | None = None
     on_iteration: Callable | None = None
 
     @np.errstate(invalid="ignore", over="ignore")  # where a step goes too far
@@ -94,6 +101,7 @@ class Newton:
         far = 0.02 * size  # where a true Hessian is soon as wrong as a borrowed one
         # The true Hessian's own last step squares what is left.
         tol = tol if self.near is None else 10.0 * tol
+        patience = min(self.cost + 12.0, self.max_iterations / 2)  # steps with one borrowed Hessian
         history = no_iterations()
         curvature = None if self.near is None else _Borrowed(Curvature(self.near))
         value, gradient, hessian = objective(coef, curvature is None)
@@ -102,25 +110,33 @@ class Newton:
                 "Expected a finite log-likelihood at the starting values. Received: "
                 f"{-value}. Choose others, fit(start_params=...), or another link."
             )
-        last, converged = np.inf, False
+        gained, rough, converged = [], self.rough, False  # decrements since the last new Hessian
         while True:
             if hessian is not None:
-                curvature = Curvature(hessian)
+                curvature, rough = Curvature(hessian), None
             direction = -curvature.solve(gradient)
             slope = float(gradient @ direction)
             decrement = math.sqrt(max(-slope, 0.0))
             score_norm = float((np.abs(gradient) / curvature.scale).max())
             near = max(decrement, score_norm) <= tol
             exact = hessian is not None
+            last = gained[-1] if gained else np.inf
+            left = _left([*gained, decrement], tol)
+            slow = decrement > 0.9 * last if decrement > far else left + len(gained) > patience
             stalled = decrement <= 1e-5 and decrement > 0.5 * last  # all that is left is rounding
             if exact and not curvature.damped and (near or stalled):
                 converged, step = True, 1.0
                 coef = coef + direction  # the last step costs nothing
             elif len(history["nll"]) >= self.max_iterations:
                 break
-            elif not exact and (near or decrement > (0.9 if decrement > far else 0.5) * last):
+            elif rough and not near and decrement <= far and left > 6.0:
+                found, rough = rough(coef), None
+                if found is not None:
+                    curvature, gained = _Borrowed(Curvature(found)), []
+                continue
+            elif not exact and (near or slow):
                 value, gradient, hessian = objective(coef, True)
-                last = np.inf
+                gained = []
                 continue
             else:
                 # A borrowed Hessian gains a steady factor: the step before the last sees the true
@@ -130,7 +146,7 @@ class Newton:
                 moved = _search(objective, coef, value, slope, direction, want)
                 if moved is None and not exact:
                     value, gradient, hessian = objective(coef, True)
-                    last = np.inf
+                    gained = []
                     continue
                 if moved is None:
                     converged, step = decrement <= 1e-5 and not curvature.damped, 0.0
@@ -146,10 +162,19 @@ class Newton:
                 self.on_iteration(history)
             if converged or step == 0.0:
                 break
-            last = decrement
+            gained.append(decrement)
         if hessian is None:
             value, gradient, hessian = objective(coef, True)
         return Optimum(coef, value, gradient, hessian, decrement, score_norm, converged, history)
+
+
+def _left(decrements, tol):
+    """Return how many more steps reach the tolerance at the rate of the last two."""
+    few = decrements[-3:]
+    if len(few) == 1 or few[-1] <= tol:
+        return 0.0
+    rate = math.log(few[0] / few[-1]) / (len(few) - 1)
+    return math.log(few[-1] / tol) / rate if rate > 0.0 else math.inf
 
 
 def _search(objective, coef, value, slope, direction, second):

@@ -22,6 +22,8 @@ class Objective:
         Whether second derivatives exist everywhere.
     is_quadratic : bool
         Whether it is half the sum of squared residuals of a linear model, but for a constant.
+    cost : float
+        How many gradients take about the time of a Hessian.
     in_memory : bool
         Whether the rows are at hand, as those of a `probnn.fitting.likelihood.Likelihood` are.
     """
@@ -29,6 +31,7 @@ class Objective:
     size: int
     smooth = True
     is_quadratic = False
+    cost = 2.0
     in_memory = False
 
     def __len__(self):
@@ -48,6 +51,10 @@ class Objective:
 
     def mean_hessian(self, coef):
         """Return a matrix like the Hessian, where that spares its cost; else None."""
+        return None
+
+    def rough_hessian(self, coef):
+        """Return a matrix more like the Hessian, where that still spares its cost; else None."""
         return None
 
 

@@ -38,7 +38,7 @@ def is_proven(likelihood, optimum):
     if not optimum.converged:
         return False
     designs = [likelihood.designs[a] for a in likelihood.predicted]
-    size = np.concatenate([np.sqrt(np.diag(x.gram)) for x in designs])
+    size = np.sqrt(np.concatenate([x.squares for x in designs]))
     factor, failed = dpotrf(optimum.hessian / (size * size[:, None]), lower=1)
     pivots = np.diag(factor)
     if failed or not pivots.min() > 1e-4 * pivots.max():

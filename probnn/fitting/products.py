@@ -23,6 +23,21 @@ def span(columns):
     return together if len(columns) == together.stop - together.start else columns
 
 
+def shrunk(gram, rows):
+    """Return the X'X of some rows, its correlations shrunk by what chance makes of them.
+
+    Ledoit and Wolf (2004), doi:10.1016/S0047-259X(03)00096-4, with the diagonal as the target.
+    """
+    diagonal = gram.diagonal()
+    size = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    correlations = gram / (size * size[:, None])
+    others = np.vdot(correlations, correlations) - len(gram)
+    chance = len(gram) * (len(gram) - 1) / rows
+    found = gram * max(0.0, 1.0 - chance / others) if others > 0.0 else gram.copy()
+    np.fill_diagonal(found, diagonal)
+    return found
+
+
 def products_of(groups, slices):
     """Return what adds up the Hessian of raw columns with these designs."""
     if len(groups) == 1:

@@ -79,7 +79,8 @@ def solve(
         near = objective.mean_hessian(start) if near is None else near
     elif objective.is_quadratic:
         near = None  # its own Hessian arrives in one step
-    return Newton(near=near, **options).solve(objective, start)
+    borrowed = {"near": near, "cost": objective.cost, "rough": objective.rough_hessian}
+    return Newton(**borrowed, **options).solve(objective, start)
 
 
 def _on_device(objective, engine):

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from scipy import linalg
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 
 import probnn as pn
+from probnn.design.matrix import Dense
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.newton import Newton
 from probnn.fitting.objective import Objective
+from probnn.fitting.products import shrunk
 from probnn.glm.results.covariance import SingularInformationError, inverse_root
 
 
@@ -137,10 +140,11 @@ def test_hessian_of_classes(classes, rng, monkeypatch):
 def test_hessian_of_the_mean_curvature_is_that_of_a_constant(rng, monkeypatch):
     from probnn.fitting import likelihood as module
 
-    x, y = rng.normal(size=(3000, 3)), rng.negative_binomial(2, 0.6, 3000).astype(float)
+    n = 2000  # the products of their columns are those of all rows
+    x, y = rng.normal(size=(n, 3)), rng.negative_binomial(2, 0.6, n).astype(float)
     x[:, 0] = 1.0
     family = pn.families.NegativeBinomial()
-    likelihood = Likelihood(family, y, [x, np.ones((3000, 1))], np.full(2, np.nan))
+    likelihood = Likelihood(family, y, [x, np.ones((n, 1))], np.full(2, np.nan))
     start = np.array([0.3, 0.0, 0.0, 0.5])
     assert likelihood.mean_hessian(start) is None  # its own costs little
     monkeypatch.setattr(module, "_MANY", 1)
@@ -152,6 +156,53 @@ def test_hessian_of_the_mean_curvature_is_that_of_a_constant(rng, monkeypatch):
     near = Newton(near=found).solve(likelihood, start)
     np.testing.assert_allclose(near.coef, Newton().solve(likelihood, start).coef, rtol=1e-9)
     assert near.converged
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.95])
+def test_few_rows_tell_the_products_of_columns(correlation, rng):
+    """The eigenvalues of what they miss are within (1 -+ sqrt(p / m))^2, and near 1 by chance."""
+    n, p = 8000, 200
+    x = rng.normal(size=(n, p))
+    for j in range(1, p):
+        x[:, j] = correlation * x[:, j - 1] + np.sqrt(1 - correlation**2) * x[:, j]
+    rows, gram = Dense(x).glimpse
+    assert rows == 900
+    eigenvalues = linalg.eigh(shrunk(gram, rows) / rows, x.T @ x / n, eigvals_only=True)
+    least, most = (1.0 - np.sqrt(p / rows)) ** 2, (1.0 + np.sqrt(p / rows)) ** 2
+    assert eigenvalues[0] > least / 1.25
+    assert eigenvalues[-1] < most * 1.25
+    if not correlation:
+        np.testing.assert_allclose(eigenvalues, 1.0, atol=0.5)
+
+
+def test_many_classes_take_one_whole_hessian(rng):
+    x, classes = np.column_stack([np.ones(5000), rng.normal(size=(5000, 9))]), 12
+    raw = x @ rng.normal(size=(10, classes)) / 3.0
+    y = (raw + rng.gumbel(size=raw.shape)).argmax(axis=1).astype(float)
+    likelihood = Likelihood(
+        pn.families.Categorical(classes), y, [x] * (classes - 1), np.full(classes - 1, np.nan)
+    )
+    start, calls = np.zeros(likelihood.size), []
+    near, rough = np.kron(np.eye(11) / 12 - 1 / 144, x.T @ x), likelihood.rough_hessian(start)
+    want = likelihood(start)[2]
+    np.testing.assert_allclose(near, want, rtol=1e-9, atol=1e-9 * want.max())
+    size = np.sqrt(want.diagonal())
+    assert 0.0 < np.abs(rough - want).max() / size.max() ** 2 < 0.2
+
+    class Counted(Objective):
+        def __len__(self):
+            return len(likelihood)
+
+        def __call__(self, coef, second=True):
+            calls.append(second)
+            return likelihood(coef, second)
+
+    found = Newton(near=near, cost=8.0, rough=likelihood.rough_hessian).solve(Counted(), start)
+    assert found.converged
+    assert sum(calls) == 1
+    best = Newton().solve(likelihood, start)
+    np.testing.assert_allclose(found.coef, best.coef, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found.hessian, best.hessian, atol=1e-7 * best.hessian.max())
 
 
 def test_likelihood_is_the_sum_of_its_parts():
