@@ -34,13 +34,15 @@ class Progress:
 
     def __init__(self, verbose="auto", unit="iteration", target=None):
         self._next = time.monotonic() + (_PATIENCE if verbose == "auto" else 0.0)
-        self._wanted = watched() if verbose == "auto" else bool(verbose)
-        self._unit, self._target, self._width = unit, target, 0
+        self._verbose, self._width = verbose, 0
+        self._unit, self._target = unit, target
 
     def __call__(self, count, **values):
         """Show that so many are done, and the latest values of what is watched."""
         is_last = self._width and count == self._target
-        if not self._wanted or (time.monotonic() < self._next and not is_last):
+        if not self._verbose or (time.monotonic() < self._next and not is_last):
+            return
+        if self._verbose == "auto" and not watched():  # a question that short work never asks
             return
         self._next = time.monotonic() + _PAUSE
         of = "" if self._target is None else f"/{self._target}"

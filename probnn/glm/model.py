@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from probnn.fitting.objective import Objective
     from probnn.links import Link
 
+_ARRAYS = Origin()
+
 
 class GLM(Specification):
     """A generalized linear model: a family whose raw parameters are linear in the columns.
@@ -146,7 +148,7 @@ class GLM(Specification):
         }
         if missing not in ("none", "drop"):
             raise ValueError(f"Expected missing to be 'none' or 'drop'. Received: {missing!r}.")
-        origin = Origin() if _origin is None else _origin
+        origin = _ARRAYS if _origin is None else _origin
         tables = {"y": y, "X": X, **columns}
         tables |= {f"designs[{name!r}]": z for name, z in (designs or {}).items()}
         tables = self._together(tables, origin.rows, missing == "drop")

@@ -130,7 +130,7 @@ class Prediction:
         for a in likelihood.predicted:
             for b in likelihood.predicted:
                 block = cov[likelihood.slices[a], likelihood.slices[b]]
-                found[:, a, b] = ((x[a] @ block) * x[b]).sum(axis=1)
+                found[:, a, b] = np.einsum("np,np->n", np.dot(x[a], block), x[b])
         return found
 
     def conf_int(self, alpha=0.05, obs=False):
