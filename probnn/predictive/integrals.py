@@ -85,15 +85,10 @@ def most_probable(d):
 
 def _highest(frozen, low, count):
     """Return the count with the largest probability, of those from one of each row on."""
-    best, at = np.zeros(low.shape), low
+    best, at, k = np.zeros(low.shape), low, low
     for mass in islice(frozen._masses(low), count):
-        np.maximum(best, mass, out=best)
-    there = np.zeros(low.shape, bool)
-    for mass in islice(frozen._masses(low), count):
-        there |= mass >= (1.0 - _SAME) * best
-        if there.all():
-            break
-        at = np.where(there, at, at + 1.0)
+        more = mass * (1.0 - _SAME) > best
+        best, at, k = np.where(more, mass, best), np.where(more, k, at), k + 1.0
     return at
 
 

@@ -1,12 +1,13 @@
-"""Seconds of every call after a fit, for every family: those that take long, the slowest first.
+"""CPU seconds of every call after a fit, for every family: those that take long, the slowest first.
 
     python tests/benchmarks/after_fit.py [--rows N] [--families NAME ...] [--over SECONDS]
-        [--record]
+        [--aim SECONDS] [--all] [--record]
 
 Parameters vary by row: random averages of those of `tests/tables/families.py`. A call runs on a
-hundredth of the rows, then on a tenth, then on all; once ten times as many might take more than 10
-seconds, the seconds of all rows are those of the tenth, or of the hundredth, in proportion, marked
-with a ~.
+tenth of the rows; where these in proportion are over the limit, and all rows may be waited for, it
+runs on all, as some of its work may not depend on their number. Seconds in proportion are marked
+with a ~, those over the aim with a !. With --all every family has a row, and every kind of call a
+column: the seconds of the kind's longest.
 """
 
 import os
@@ -26,7 +27,20 @@ from tables.families import FAMILIES, SEVERAL, FamilyCase
 import probnn as pn
 from probnn import calibration, scores
 
-LONG = 10.0  # seconds that a call may take
+LONG = 5.0  # seconds that a call may take
+
+# What --all shows: kinds of calls.
+KINDS = {
+    "log score": ("log_prob", "log_score"),
+    "CRPS": ("crps", "ranked_probability", "energy"),
+    "entropy": ("entropy",),
+    "interval": ("interval", "to_frame"),
+    "quantile": ("quantile(0.05)", "quantile(0.999)", "pinball"),
+    "PIT": ("pit", "calibration.pit", "uniformity_test", "quantile_residuals"),
+    "coverage": ("coverage",),
+    "report": ("report", "sharpness", "decompose"),
+    "moments": ("mean", "variance", "mode", "dawid_sebastiani"),
+}
 
 # Families made of another, beyond those of the tables.
 MORE = [
@@ -105,17 +119,26 @@ def drawn(case, n, rng):
     return d, y
 
 
-def seconds(call, inputs):
-    """Return the seconds of the last inputs, and whether they are in proportion to others'."""
+def seconds(call, inputs, over):
+    """Return the CPU seconds of the last inputs, and whether they are in proportion to others'."""
     last = len(inputs[-1][0])
     for d, y in inputs:
         fresh = pn.Predictive(d.family, {**d.params, **d.given})
-        start = time.perf_counter()
+        start = time.process_time()
         call(fresh, y)
-        took = time.perf_counter() - start
-        if 10.0 * took > LONG:
+        took = (time.process_time() - start) * last / len(d)
+        if took < over or took > LONG:
             break
-    return took * last / len(d), len(d) < last
+    return took, len(d) < last
+
+
+def kinds(rows):
+    """Return a frame of the longest of each kind of call, in seconds, for each family."""
+    table = pd.DataFrame(rows, columns=["family", "call", "took", "seconds"])
+    kind = {call: kind for kind, calls in KINDS.items() for call in calls}
+    table["kind"] = table["call"].map(kind)
+    table = table.dropna(subset="kind").sort_values("took").groupby(["family", "kind"]).last()
+    return table["seconds"].unstack()[list(KINDS)].fillna("")
 
 
 def main():
@@ -124,6 +147,8 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000, help="of each call")
     parser.add_argument("--families", nargs="*", default=None, help="starts of their names")
     parser.add_argument("--over", type=float, default=1.0, help="seconds of what is printed")
+    parser.add_argument("--aim", type=float, default=1.0, help="seconds that are enough")
+    parser.add_argument("--all", action="store_true", help="print a row for every family")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
@@ -131,22 +156,25 @@ def main():
         if given.families and not label.startswith(tuple(given.families)):
             continue
         rng = np.random.default_rng(0)
-        inputs = [drawn(case, given.rows // part, rng) for part in (100, 10, 1)]
+        inputs = [drawn(case, given.rows // part, rng) for part in (10, 1)]
         CALLS["mean"](*inputs[0])
         for name, call in CALLS.items():
             try:
-                took, guessed = seconds(call, inputs)
+                took, guessed = seconds(call, inputs, given.over)
             except ValueError:  # a call that is none of this family
                 continue
-            rows.append((label, name, took, f"{'~' if guessed else ''}{took:.2f}"))
+            shown = f"{'~' if guessed else ''}{took:.2f}{'!' if took > given.aim else ''}"
+            rows.append((label, name, took, shown))
         own = [each for each in rows if each[0] == label and each[2] > given.over]
         long = [f"{name} {shown}" for _, name, _, shown in own]
         print(label, *long, sep="\n  ", file=sys.stderr, flush=True)
     table = pd.DataFrame(rows, columns=["family", "call", "took", "seconds"])
     table = table[table.took > given.over].sort_values("took", ascending=False)
     table = table.set_index("family")[["call", "seconds"]]
-    caption = f"Calls of over {given.over} s on {given.rows:,} rows"
-    show("after_fit", {caption: table}, given.record)
+    tables = {f"Calls of over {given.over} CPU s on {given.rows:,} rows": table}
+    if given.all:
+        tables[f"CPU s of the longest call of each kind, {given.rows:,} rows"] = kinds(rows)
+    show("after_fit", tables, given.record)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,16 @@ def test_coverage_of_a_right_model_of_counts_is_in_its_band(rng):
     np.testing.assert_allclose(np.mean(inside, axis=0), 0.9, atol=4 * np.sqrt(0.09 / 300))
 
 
+def test_coverage_of_numbers_of_16_bits_expects_what_their_intervals_hold():
+    family = pn.families.Discretized("logistic", low=0, high=65_535)
+    d = pn.Predictive(family, {"loc": [3e4] * 5, "scale": [5e3] * 5})
+    found = calibration.coverage([3e4] * 5, d, levels=[0.5, 0.9])
+    base = stats.logistic(3e4, 5e3)
+    ends = np.ceil(base.ppf([[0.25, 0.75], [0.05, 0.95]]) - 0.5) + np.array([-0.5, 0.5])
+    expected = np.diff(base.cdf(ends), axis=1)[:, 0]
+    np.testing.assert_allclose(found.expected, expected, rtol=1e-12)
+
+
 def test_coverage_tells_a_model_that_is_too_narrow(rng):
     found = calibration.coverage(rng.normal(size=1000), normal(np.zeros(1000), 0.7))
     assert (found.coverage < found.lower).all()

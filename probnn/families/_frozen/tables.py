@@ -106,6 +106,9 @@ def from_tables(frozen, level, upper):
 
 def around_quantiles(frozen, p):
     """Return P(Y < k) and P(Y <= k) of the quantiles k of counts at levels p."""
+    if not hasattr(frozen, "_search"):  # its quantiles are had without tables
+        k = frozen.ppf(p)
+        return frozen.cdf(k - 1.0), frozen.cdf(k)
     return _from_tables(frozen, p, False, around=True)[1:]
 
 
