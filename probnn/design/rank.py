@@ -13,11 +13,8 @@ class DependentColumnsError(ValueError):
 
 def _far_from_dependent(gram):
     """Return whether columns with these products are independent, and no rounding is part of it."""
-    size = np.sqrt(gram.diagonal())
-    if not size.all():
-        return False
-    factor, failed = dpotrf(gram / (size * size[:, None]), lower=1)
-    return not failed and factor.diagonal().min() > 1e-4
+    factor, failed = dpotrf(gram, lower=1)  # whose rounding is in proportion to each column's size
+    return not failed and (factor.diagonal() > 1e-4 * np.sqrt(gram.diagonal())).all()
 
 
 def check_rank(design, names, what="X", seed=0):
