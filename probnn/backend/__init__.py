@@ -26,6 +26,7 @@ the library are imported when something of theirs is first used, as by a network
 `window(...)`       a range of the last axis, of a size known when it is compiled
 `host_value(v)`     the value of a variable as a NumPy array
 `copied(values)`    copies of tensors
+`give(old, new)`    assigns the values of variables to others
 `free_memory()`     the bytes free where tensors live
 `many_programs()`   a context in which several models predict without a warning of the backend
 `members(f)`        a function over the first axis of its arguments, all at once
@@ -53,6 +54,7 @@ _OF_MODULE = {
     "float64",
     "free_memory",
     "gather",
+    "give",
     "has_rank",
     "is_concrete",
     "loop",

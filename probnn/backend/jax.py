@@ -336,6 +336,12 @@ def copied(values):
     return jax.device_put(values, may_alias=False)
 
 
+def give(sources, targets):
+    """Assign the values of variables to others."""
+    for source, target in zip(sources, targets, strict=True):
+        target.assign(source.value)
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     stats = jax.local_devices()[0].memory_stats() or {}

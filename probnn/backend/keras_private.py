@@ -201,6 +201,12 @@ def spares_weights(optimizer):
     )
 
 
+def public_class(optimizer):
+    """Return the class of an optimizer by its public name: on torch Keras makes one beneath it."""
+    mro = type(optimizer).__mro__
+    return next(each for each in mro if not each.__module__.startswith(_TORCH))
+
+
 @contextlib.contextmanager
 def plain_update(optimizer):
     """Let the optimizer update variable by variable: its fused torch form reads values."""

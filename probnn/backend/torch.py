@@ -208,6 +208,12 @@ def copied(values):
     return [value.detach().clone() for value in values]
 
 
+def give(sources, targets):
+    """Assign the values of variables to others."""
+    for source, target in zip(sources, targets, strict=True):
+        target.assign(source.value)
+
+
 def free_memory():
     """Return the bytes free on the device that holds tensors, or None where it does not tell."""
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None

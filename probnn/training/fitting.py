@@ -270,10 +270,10 @@ class WholeEpochFit:
         keras_private.build(self.model, batch)
         self._rows, self._size = count(arrays), size
         self._program = self._program_of(batch, given.validation_batch_size or size)
-        # A callback may want to act before a validation: it runs apart, from one epoch to the next.
         together = self._many_at_once()
         self._most = self._program.most if together else 1
-        self._epochs = Epochs(self._program, arrays, held_out, apart=not together)
+        self._apart = not together and self._acts_before_validation()
+        self._epochs = Epochs(self._program, arrays, held_out, self._apart)
         self._has_validation = held_out is not None
 
     def _program_of(self, batch, validation_batch_size):
@@ -296,11 +296,16 @@ class WholeEpochFit:
         """Compile, and run no step."""
         nothing = np.empty((0, self._rows), "int32")
         self._epochs.run(nothing, 0, self._program.steps, [], self._most)
-        if self._most == 1 and self._has_validation:
+        if self._apart and self._has_validation:
             self._epochs.validate()  # of which a first epoch forgets the metrics
 
     def _many_at_once(self):
         return all(type(callback) in _LOGS_ONLY for callback in _flat(self.given.callbacks))
+
+    def _acts_before_validation(self):
+        """Return whether a callback may act between an epoch and its validation."""
+        callbacks = _flat(self.given.callbacks)
+        return any(keras_private.is_overridden(each, "on_test_begin") for each in callbacks)
 
     # ---- the loop ---------------------------------------------------------------------------
 

@@ -114,15 +114,10 @@ class _Lent:
     def _exchanged(self, function, arguments):
         with self._twin.lock:
             ours, theirs = self.trainee.variables, self._twin.program.trainee.variables
-            _give(ours, theirs)
+            backend.give(ours, theirs)
             found = function(*arguments)
-            _give(theirs, ours)
+            backend.give(theirs, ours)
         return found
-
-
-def _give(old, new):
-    for source, variable in zip(old, new, strict=True):
-        variable.assign(source.value)
 
 
 # ---- which models are equal ---------------------------------------------------------------------
@@ -136,13 +131,12 @@ def _key(model, sizes):
     """Return what equal models have in common; None where their configuration may not tell all."""
     layers, optimizer = keras_private.inner_layers(model), model.optimizer
     if (
-        backend.name == "torch"  # which compiles nothing
-        or not type(model).__module__.startswith("probnn.")  # a subclass's steps are its own
+        not type(model).__module__.startswith("probnn.")  # a subclass's steps are its own
         or not isinstance(model.heads, Head)
         or len(model.inputs) != 1  # of several, x may go by their names
         or model.count_params() > _LARGEST
         or not {*map(type, layers)} <= _LAYERS
-        or type(optimizer) not in ELEMENTWISE
+        or keras_private.public_class(optimizer) not in ELEMENTWISE
         or keras_private.spares_weights(optimizer)  # by a list that no configuration has
         or any(name in vars(model) for name in _STEPS)
         or any(map(_has_function, (*layers, *model.metrics, optimizer)))

@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 import probnn as pn
-from probnn import backend
-
-pytestmark = pytest.mark.skipif(backend.name == "torch", reason="nothing is compiled on torch")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 3)).astype("float32")
