@@ -1,6 +1,6 @@
 """Estimators by scikit-learn's contract, whose predictions are distributions.
 
-scikit-learn is needed where this is imported: `pip install scikit-learn`.
+scikit-learn is needed where this is imported: `pip install "probnn[sklearn]"`.
 """
 
 try:
@@ -8,7 +8,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "Expected scikit-learn, whose contract probnn.estimators keeps. Received: none installed. "
-        "Install it: pip install scikit-learn."
+        "Install it: pip install 'probnn[sklearn]'."
     ) from error
 
 from probnn.estimators import scorers

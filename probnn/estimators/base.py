@@ -23,7 +23,14 @@ from probnn.data import ResponseLabels, rows_of
 from probnn.data.classes import Classes
 from probnn.data.frames import frame_of
 from probnn.data.tables import to_frame
-from probnn.estimators.inputs import check_columns, check_no_times, encoder_of, order_of
+from probnn.estimators.arguments import read_of_rows
+from probnn.estimators.inputs import (
+    check_classes,
+    check_columns,
+    check_no_surprise,
+    encoder_of,
+    order_of,
+)
 from probnn.fitted import FittedModel, adapt
 
 if TYPE_CHECKING:
@@ -36,13 +43,21 @@ if TYPE_CHECKING:
 class Estimator(BaseEstimator):
     """An estimator whose predictions are distributions.
 
-    A subclass writes `_fit(x, y, sample_weight)`, of float64 arrays without rows of weight 0,
-    `_distribution(x)`, and `fitted_`, whose predictions they are.
+    A subclass writes `_check_arguments()`, `_fit(x, y, sample_weight, **of_rows)`, of float64
+    arrays without rows of weight 0, `_distribution(x, **of_rows)`, and `fitted_`, whose predictions
+    they are.
     """
 
     _fewest = 2  # rows
+    _of_rows = ()  # what it takes of each row beside X, y and weights
 
-    def fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **of_rows: ArrayLike | None,
+    ) -> Self:
         """Fit to rows.
 
         Parameters
@@ -56,6 +71,8 @@ class Estimator(BaseEstimator):
         sample_weight : array_like, shape (n,), optional
             How many rows each stands for; or shares, which sum to 1, of the rows. Rows of weight 0
             are left out.
+        **of_rows
+            Of a GLM: `offset` and `exposure`, array_like of shape (n,).
 
         Returns
         -------
@@ -64,19 +81,21 @@ class Estimator(BaseEstimator):
         Raises
         ------
         ValueError
-            For shapes that do not agree, a missing value, a y outside the support of the family,
-            or a single class. The estimator is then as it was before.
+            For an argument that makes no sense, shapes that do not agree, a missing value, a y
+            outside the support of the family, or a single class. The estimator is then as it was
+            before.
         """
         before = {**vars(self)}
         try:
-            self._fit_rows(X, y, sample_weight)
+            self._check_arguments()
+            self._fit_rows(X, y, sample_weight, of_rows)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
         return self
 
-    def _fit_rows(self, X, y, sample_weight):
+    def _fit_rows(self, X, y, sample_weight, of_rows):
         x = self._numbers(X, reset=True)
         if y is None:
             raise ValueError(
@@ -85,22 +104,27 @@ class Estimator(BaseEstimator):
             )
         y = self._read_y(y)
         check_consistent_length(x, y)
+        of_rows = read_of_rows(self, self._of_rows, of_rows, x)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, x, dtype="float64", ensure_non_negative=True
             )
             rows = np.flatnonzero(sample_weight)
             x, y, sample_weight = _take(x, rows), y[rows], sample_weight[rows]
+            of_rows = {name: values[rows] for name, values in of_rows.items()}
             if np.isclose(sample_weight.sum(), 1.0, rtol=1e-6):
                 sample_weight = sample_weight * len(rows)
-        self._fit(x, self._learn_y(y), sample_weight)
+        self._fit(x, self._learn_y(y), sample_weight, **of_rows)
+        self._given_ = frozenset(of_rows)
 
-    def predict_distribution(self, X: Rows) -> Predictive:
+    def predict_distribution(self, X: Rows, **of_rows: ArrayLike | None) -> Predictive:
         """Return what the model believes about the y of every row.
 
         Parameters
         ----------
         X : array_like, sparse matrix or frame, shape (n, p)
+        **of_rows
+            What `fit` was given of each row, of these.
 
         Returns
         -------
@@ -109,10 +133,17 @@ class Estimator(BaseEstimator):
             that has labels of rows goes by them there, where X had some.
         """
         check_is_fitted(self)
-        d = self._distribution(self._numbers(X, reset=False))
+        x = self._numbers(X, reset=False)
+        of_rows = read_of_rows(self, self._of_rows, of_rows, x)
+        if missing := self._given_ - of_rows.keys():
+            raise ValueError(
+                f"Expected {' and '.join(sorted(missing))} of the rows to predict, as of those "
+                "that the model was fitted on. Received: none."
+            )
+        d = self._distribution(x, **of_rows)
         return d.labelled(ResponseLabels(None if frame_of(X) is None else rows_of(X)))
 
-    def predict_interval(self, X: Rows, level: float = 0.9) -> Floats:
+    def predict_interval(self, X: Rows, level: float = 0.9, **of_rows: ArrayLike | None) -> Floats:
         """Return the central prediction interval of every row.
 
         Parameters
@@ -120,15 +151,17 @@ class Estimator(BaseEstimator):
         X : array_like, sparse matrix or frame, shape (n, p)
         level : float
             The probability in it, in (0, 1).
+        **of_rows
+            As in `predict_distribution`.
 
         Returns
         -------
         numpy.ndarray, shape (n, 2)
             Lower and upper ends.
         """
-        return np.column_stack(self.predict_distribution(X).interval(level))
+        return np.column_stack(self.predict_distribution(X, **of_rows).interval(level))
 
-    def predict_quantile(self, X: Rows, q: ArrayLike = 0.5) -> Floats:
+    def predict_quantile(self, X: Rows, q: ArrayLike = 0.5, **of_rows: ArrayLike | None) -> Floats:
         """Return quantiles of every row.
 
         Parameters
@@ -136,12 +169,14 @@ class Estimator(BaseEstimator):
         X : array_like, sparse matrix or frame, shape (n, p)
         q : float, or array_like of shape (m,)
             Probabilities in [0, 1].
+        **of_rows
+            As in `predict_distribution`.
 
         Returns
         -------
         numpy.ndarray, shape (n,), or (n, m)
         """
-        return self.predict_distribution(X).quantile(q)
+        return self.predict_distribution(X, **of_rows).quantile(q)
 
     def table(self, X: Rows) -> Any:
         """Return X as the columns that `fitted_` takes, a pandas frame."""
@@ -157,7 +192,7 @@ class Estimator(BaseEstimator):
             "ensure_min_samples": self._fewest if reset else 1,
         }
         if frame is None or len(frame.shape) == 1:
-            check_no_times(X, "X")
+            check_no_surprise(X, "X")
             x = validate_data(self, X, reset=reset, **options)
             if reset:
                 self.encoder_, self.names_ = None, [f"x{j + 1}" for j in range(x.shape[1])]
@@ -178,8 +213,15 @@ class Estimator(BaseEstimator):
         return x.toarray() if hasattr(x, "toarray") else x
 
     def _read_y(self, y):
+        if len(shape := np.asarray(y).shape) == 2 and shape[1] > 1:
+            raise ValueError(
+                f"Expected y of one number for each row: y should be a 1d array, got an array of "
+                f"shape {shape} instead. Received: {shape[1]} columns. Successes and failures are "
+                "GLMClassifier's: each row twice, of y 1 and 0, with counts as sample_weight; "
+                "probnn.glm.GLM and probnn.Head take all else."
+            )
         y = column_or_1d(y, warn=True)
-        check_no_times(y, "y")
+        check_no_surprise(y, "y")
         return check_array(y, ensure_2d=False, dtype="float64", estimator=self, input_name="y")
 
     def _learn_y(self, y):
@@ -192,9 +234,15 @@ class Estimator(BaseEstimator):
 
 
 class Scored:
-    """The score of scikit-learn's mixin, which stands to the right."""
+    """The score of scikit-learn's mixins, of models that take more of each row than X."""
 
-    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **of_rows: ArrayLike | None,
+    ) -> float:
         """Return R squared of a regressor, the accuracy of a classifier.
 
         `probnn.estimators.scorers` has scores of distributions.
@@ -204,39 +252,48 @@ class Scored:
         X : array_like, sparse matrix or frame, shape (n, p)
         y : array_like, shape (n,)
         sample_weight : array_like, shape (n,), optional
+        **of_rows
+            As in `predict_distribution`.
 
         Returns
         -------
         float
         """
-        return super().score(X, y, sample_weight)
+        from sklearn import metrics
+
+        found = self.predict(X, **of_rows)
+        return getattr(metrics, self._metric)(y, found, sample_weight=sample_weight)
 
 
 class Regressor(Scored, RegressorMixin, Estimator):
     """An estimator of numbers."""
 
-    def predict(self, X: Rows) -> Floats:
+    _metric = "r2_score"
+
+    def predict(self, X: Rows, **of_rows: ArrayLike | None) -> Floats:
         """Return the mean of every row, shape (n,)."""
-        return self.predict_distribution(X).mean()
+        return self.predict_distribution(X, **of_rows).mean()
 
 
 class Classifier(Scored, ClassifierMixin, Estimator):
     """An estimator of classes."""
 
-    def predict(self, X: Rows) -> NDArray[Any]:
-        """Return the most probable class of every row, shape (n,)."""
-        return self.predict_distribution(X).mode()
+    _metric = "accuracy_score"
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def predict(self, X: Rows, **of_rows: ArrayLike | None) -> NDArray[Any]:
+        """Return the most probable class of every row, shape (n,)."""
+        return self.predict_distribution(X, **of_rows).mode()
+
+    def predict_proba(self, X: Rows, **of_rows: ArrayLike | None) -> Floats:
         """Return the probabilities of the classes, in the order of `classes_`, shape (n, C)."""
-        mean = self.predict_distribution(X).mean()
+        mean = self.predict_distribution(X, **of_rows).mean()
         if mean.ndim == 1:
             return np.column_stack([1.0 - mean, mean])
         return mean[:, np.argsort(self._levels)]
 
-    def predict_log_proba(self, X: Rows) -> Floats:
+    def predict_log_proba(self, X: Rows, **of_rows: ArrayLike | None) -> Floats:
         """Return the logarithms of the probabilities of the classes, shape (n, C)."""
-        d = self.predict_distribution(X)
+        d = self.predict_distribution(X, **of_rows)
         return np.column_stack([d.log_prob(label) for label in self.classes_])
 
     @property
@@ -247,6 +304,7 @@ class Classifier(Scored, ClassifierMixin, Estimator):
     def _read_y(self, y):
         self._order = order_of(y)
         y = column_or_1d(y, warn=True)
+        check_classes(y)
         check_classification_targets(y)
         return y
 
@@ -271,6 +329,11 @@ def family_of_numbers(family, **options):
         raise ValueError(
             f"Expected a family of numbers. Received: {found!r}, of classes. Take a classifier, "
             "GLMClassifier or NetworkClassifier."
+        )
+    if found.y_columns is not None:
+        raise ValueError(
+            f"Expected a family of one number for each row. Received: {found!r}, whose y has more. "
+            "Take probnn.glm.GLM, or a probnn.Head, which take such a y."
         )
     return found
 
@@ -316,6 +379,11 @@ class FittedEstimator(FittedModel):
     def constants(self):
         """The parameters that are one number for all rows."""
         return self.inner.constants
+
+    @property
+    def offset(self):
+        """Whether its results have an offset, which X does not tell."""
+        return self.inner.offset
 
     @property
     def convergence(self):

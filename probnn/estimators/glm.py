@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from probnn.data.tables import to_frame
 from probnn.design.rank import DependentColumnsError
+from probnn.estimators.arguments import check_number, check_one_of, check_whole
 from probnn.estimators.base import (
     Classifier,
     Estimator,
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 class _GLM(Estimator):
     """What both estimators share: the arguments, and the fit."""
+
+    _of_rows = ("offset", "exposure")
+    # What scikit-learn is told, as signatures do not tell it, that may be routed.
+    __metadata_request__fit = __metadata_request__predict = dict.fromkeys(_of_rows)
+    __metadata_request__score = dict.fromkeys(_of_rows)
 
     def __init__(
         self,
@@ -87,17 +93,25 @@ class _GLM(Estimator):
             self.names_ = None
         return to_frame(X)
 
-    def _fit(self, x, y, sample_weight):
-        if self.undetermined not in ("ridge", "raise"):
+    def _check_arguments(self):
+        check_number("alpha", self.alpha, 0.0, ends=True)
+        check_number("l1_ratio", self.l1_ratio, 0.0, 1.0, ends=True)
+        check_one_of("fit_intercept", self.fit_intercept, (True, False))
+        check_one_of("undetermined", self.undetermined, ("ridge", "raise"))
+        check_whole("max_iter", self.max_iter, 1)
+        check_number("tol", self.tol, 0.0)
+        if not isinstance(self.formula, (str, type(None))):
             raise ValueError(
-                f"Expected undetermined to be 'ridge' or 'raise'. Received: {self.undetermined!r}."
+                f"Expected formula to be text, as 'age + C(region)'. Received: {self.formula!r}."
             )
-        self.results_ = self._solve(self._model(x, y, sample_weight))
+
+    def _fit(self, x, y, sample_weight, **of_rows):
+        self.results_ = self._solve(self._model(x, y, sample_weight, of_rows))
         self.n_iter_ = max(len(self.results_.fit_history["nll"]), 1)
 
-    def _model(self, x, y, sample_weight):
+    def _model(self, x, y, sample_weight, of_rows):
         family = self._family()
-        options = {"freq_weights": sample_weight, **self._options()}
+        options = {"freq_weights": sample_weight, **of_rows, **self._options()}
         if self.formula is None:
             self._columns = self._determined(x)
             constant = self.fit_intercept and family.location not in family.no_intercept
@@ -174,8 +188,9 @@ class _GLM(Estimator):
             design.insert(0, self._constant, 1.0)
         return design
 
-    def _distribution(self, x):
-        return self.results_.predict_distribution(self._design(x) if self._by_columns(False) else x)
+    def _distribution(self, x, **of_rows):
+        x = self._design(x) if self._by_columns(False) else x
+        return self.results_.predict_distribution(x, **of_rows)
 
 
 def _free(name, taken):
@@ -211,6 +226,12 @@ class GLMRegressor(Regressor, _GLM):
         What standard errors allow for, as in `GLM.fit`.
     max_iter, tol : int, float
         As in `GLM.fit`.
+
+    Notes
+    -----
+    `fit`, `score` and all that predicts take `offset=` and `exposure=`, one number for each row,
+    as `GLM` does: a model that was fitted with one needs it for new rows. They may be routed, by
+    `set_fit_request(exposure=True)` and the like.
 
     Attributes
     ----------
@@ -291,6 +312,9 @@ class GLMClassifier(Classifier, _GLM):
     >>> classifier.predict_proba([[1.0]]).round(6).tolist()
     [[0.333333, 0.666667]]
     """
+
+    __metadata_request__predict_proba = dict.fromkeys(_GLM._of_rows)
+    __metadata_request__predict_log_proba = dict.fromkeys(_GLM._of_rows)
 
     def _family(self):
         return family_of_classes(self.family, len(self.classes_), **self._link())

@@ -56,8 +56,14 @@ def check_columns(frame):
             )
 
 
-def check_no_times(values, what):
-    """Raise ValueError if an array has dates or durations, which are silently numbers of ns."""
+def check_no_surprise(values, what):
+    """Raise ValueError if an array has what would silently be a number: times, masked entries."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"Expected {what} without missing values. Received: an array with "
+            f"{np.ma.count_masked(values)} masked entries. Fill them first, as "
+            "sklearn.impute.SimpleImputer does of NaN: X.filled(numpy.nan)."
+        )
     if isinstance(values, np.ndarray) and values.dtype.kind in "mMO":
         check_quantity(pd.Series(values.flat[:1]), what)
 
@@ -78,3 +84,13 @@ def _categories(column):
     if isinstance(column.dtype, nw.String):
         return sorted(seen)
     return [each for each in column.cat.get_categories().to_list() if each in seen]
+
+
+def check_classes(y):
+    """Raise ValueError if a class is missing."""
+    missing = int(pd.isna(y).sum())
+    if missing:
+        raise ValueError(
+            f"Expected a class in every row of y. Received: {missing} missing value(s). Input y "
+            "contains NaN: leave those rows out."
+        )

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from probnn.data import Responses
+from probnn.estimators.arguments import check_number, check_one_of, check_units, check_whole
 from probnn.estimators.base import (
     Classifier,
     Estimator,
@@ -79,6 +80,12 @@ class _Network(Estimator):
         """The `Results` of the last layer, by `probnn.inference` on the rows of the fit."""
         from probnn.bridge import inference
 
+        if hasattr(self, "_rows") and hasattr(self.model_, "members"):
+            raise AttributeError(
+                "Expected one network, for results_. Received: an ensemble, of which each member "
+                "has a last layer of its own. Ask probnn.inference("
+                "estimator.model_.members[0], x, y), or fit with members=1."
+            )
         if not hasattr(self, "_rows"):
             raise AttributeError(
                 "Expected the rows of the fit, for results_. Received: an estimator that was "
@@ -94,7 +101,6 @@ class _Network(Estimator):
 
         from probnn.training import DeepEnsemble, copies
 
-        self._check_arguments()
         self.__dict__.pop("results_", None)  # of an earlier fit
         self._rows = x, y, sample_weight
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -134,25 +140,15 @@ class _Network(Estimator):
             self._tell(each)
 
     def _check_arguments(self):
-        least = {"epochs": 1, "members": 1, "patience": 0}
+        check_units(self.hidden)
+        for name, low in {"members": 1, "epochs": 1, "patience": 0}.items():
+            check_whole(name, getattr(self, name), low)
         if self.batch_size != "auto":
-            least["batch_size"] = 1
-        for name, low in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                raise ValueError(
-                    f"Expected {name} to be a whole number from {low} on. Received: {value!r}."
-                )
-        if not 0.0 < self.validation_fraction < 1.0:
-            raise ValueError(
-                "Expected validation_fraction to be between 0 and 1. Received: "
-                f"{self.validation_fraction!r}."
-            )
-        if self.early_stopping not in ("auto", True, False):
-            raise ValueError(
-                "Expected early_stopping to be 'auto', True or False. Received: "
-                f"{self.early_stopping!r}."
-            )
+            check_whole("batch_size", self.batch_size, 1)
+        check_number("learning_rate", self.learning_rate, 0.0)
+        check_number("validation_fraction", self.validation_fraction, 0.0, 1.0)
+        check_one_of("early_stopping", self.early_stopping, ("auto", True, False))
+        check_one_of("standardize", self.standardize, (True, False))
 
     def _network(self, width):
         """Return the network, compiled."""

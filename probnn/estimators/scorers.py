@@ -48,11 +48,19 @@ class Scorer:
         self._request = None
 
     def __call__(
-        self, estimator: AnyModel, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        estimator: AnyModel,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **of_rows: ArrayLike | None,
     ) -> float:
-        """Return minus the mean score of rows; y goes with the rows of X by their positions."""
+        """Return minus the mean score of rows; y goes with the rows of X by their positions.
+
+        `offset` and `exposure` go to `predict_distribution`.
+        """
         y = column_or_1d(y, warn=True)  # without the labels of rows
-        each = self.score(y, _distribution(estimator, X), **self.options)
+        each = self.score(y, _distribution(estimator, X, of_rows), **self.options)
         return -float(np.average(each, weights=sample_weight))
 
     def set_score_request(self, **requests: bool | str | None) -> Self:
@@ -72,18 +80,18 @@ class Scorer:
         return f"Scorer({self.score.__name__}{given})"
 
 
-def _distribution(estimator, X):
+def _distribution(estimator, X, of_rows):
     """Return the distributions of an estimator, a pipeline, or what a search found."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     if hasattr(estimator, "predict_distribution"):
-        return estimator.predict_distribution(X)
+        return estimator.predict_distribution(X, **of_rows)
     if not hasattr(estimator, "steps"):
         raise ValueError(
             "Expected an estimator with predict_distribution, as those of probnn.estimators. "
             f"Received: {type(estimator).__name__}."
         )
     before = estimator[:-1]
-    return _distribution(estimator[-1], before.transform(X) if len(before) else X)
+    return _distribution(estimator[-1], before.transform(X) if len(before) else X, of_rows)
 
 
 def pinball(p: float = 0.5) -> Scorer:

@@ -1,19 +1,26 @@
 """What scikit-learn's users do with estimators, and what a statistician asks of them."""
 
+import importlib
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+import statsmodels.api as sm
+from scipy import stats
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.metrics import r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
+    KFold,
     cross_val_predict,
     cross_val_score,
 )
@@ -188,6 +195,8 @@ def test_networks(rng):
 
     options = {"hidden": body, "learning_rate": 0.02, "random_state": 0}
     network = NetworkRegressor(members=2, **options).fit(x, y)
+    with pytest.raises(AttributeError, match="an ensemble"):
+        network.results_  # noqa: B018
     d = network.predict_distribution(x)
     assert d.epistemic_variance().shape == (100,)
     assert network.score(x, y) > 0.7
@@ -223,3 +232,90 @@ def test_compared_with_others(counts):
     again = pickle.loads(pickle.dumps(network))
     np.testing.assert_allclose(again.predict(x), network.predict(x), rtol=1e-6)
     assert not hasattr(again, "results_")  # a pickle has no rows of the data
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"),
+    [
+        *((GLMRegressor, *each) for each in [("alpha", "1"), ("l1_ratio", 2), ("max_iter", 0)]),
+        *((GLMRegressor, *each) for each in [("tol", -1.0), ("fit_intercept", "yes")]),
+        *((NetworkRegressor, *each) for each in [("hidden", 4), ("members", 0)]),
+        *((NetworkRegressor, *each) for each in [("learning_rate", "fast"), ("standardize", 2)]),
+    ],
+)
+def test_arguments_that_make_no_sense_change_nothing(counts, estimator, name, value):
+    model = estimator("poisson", **{name: value})
+    with pytest.raises(ValueError, match=f"Expected {name} to be .* Received: {value!r}"):
+        model.fit(*counts)
+    assert vars(model) == vars(clone(model))
+
+
+def test_offset_and_exposure(counts, rng):
+    """As statsmodels takes them; routed, they are those of the rows of each fold."""
+    x, y = counts
+    exposure, weight = rng.uniform(0.5, 3.0, len(y)), rng.integers(0, 3, len(y))
+    ours = GLMRegressor("poisson").fit(x, y, weight, exposure=exposure)
+    options = {"exposure": exposure, "freq_weights": weight}
+    theirs = sm.GLM(y, sm.add_constant(x), sm.families.Poisson(), **options).fit(tol=1e-12)
+    np.testing.assert_allclose(ours.results_.params, theirs.params, rtol=1e-8)
+    np.testing.assert_allclose(ours.predict(x, exposure=exposure), theirs.predict(), rtol=1e-8)
+    want = r2_score(y, theirs.predict())
+    assert ours.score(x, y, exposure=exposure) == pytest.approx(want, rel=1e-8)
+    with pytest.raises(ValueError, match="Expected exposure of the rows to predict"):
+        ours.predict(x)
+    with pytest.raises(TypeError, match=r"takes: none\. Received: offset"):
+        NetworkRegressor("poisson").fit(x, y, offset=exposure)
+    offset, half = np.log(exposure), len(y) // 2
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = GLMRegressor("poisson").set_fit_request(offset=True)
+        pipeline = make_pipeline(StandardScaler(), model.set_predict_request(offset=True))
+        pipeline.fit(x[half:], y[half:], offset=offset[half:])
+        found = pipeline.predict(x[:half], offset=offset[:half])
+        scorer = scorers.log_score.set_score_request(exposure=True)
+        model = GLMRegressor("poisson").set_fit_request(exposure=True)
+        scored = cross_val_score(
+            model, x, y, cv=KFold(2), params={"exposure": exposure}, scoring=scorer
+        )
+    design = sm.add_constant(x)
+    there = sm.GLM(y[half:], design[half:], sm.families.Poisson(), offset=offset[half:]).fit()
+    want = there.predict(design[:half], offset=offset[:half])
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    assert scored[0] == pytest.approx(stats.poisson.logpmf(y[:half], want).mean(), rel=1e-6)
+
+
+def test_responses_of_two_columns_are_refused(counts):
+    x, y = counts
+    with pytest.raises(ValueError, match=r"y should be a 1d array.*each row twice"):
+        GLMRegressor().fit(x, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="family of one number for each row"):
+        GLMRegressor("binomial").fit(x, y)
+
+
+def test_pages_and_pipelines_of_frames(people):
+    frame, y = people
+    pipeline = make_pipeline(StandardScaler(), GLMRegressor(alpha=0.5)).set_output(
+        transform="pandas"
+    )
+    pipeline.fit(frame[["age"]], y)
+    assert pipeline[-1].feature_names_in_.tolist() == ["age"]
+    page = pipeline._repr_html_()
+    assert "GLMRegressor" in page
+    assert "alpha" in page
+
+
+@pytest.mark.slow
+def test_processes(people):
+    frame, y = people
+    grid = {"alpha": [0.0, 0.1]}
+    one, two = (
+        GridSearchCV(GLMRegressor(), grid, scoring=scorers.crps, cv=2, n_jobs=jobs).fit(frame, y)
+        for jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(*(each.cv_results_["mean_test_score"] for each in (one, two)))
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "probnn.estimators")
+    with pytest.raises(ImportError, match=r"pip install 'probnn\[sklearn\]'"):
+        importlib.import_module("probnn.estimators")
