@@ -42,6 +42,7 @@ __all__ = [
     "Predictive",
     "Sequential",
     "backend",
+    "bayes",
     "calibration",
     "check_gradients",
     "collapse_linear",
@@ -81,7 +82,7 @@ _LAZY = {
     "polish": "probnn.bridge",
 }
 _LAZY_MODULES = (
-    *("calibration", "datasets", "estimators", "models", "networks", "plots", "scores"),
+    *("bayes", "calibration", "datasets", "estimators", "models", "networks", "plots", "scores"),
     "training",
 )
 

@@ -153,6 +153,13 @@ class Link(ABC):
             return self.log_inverse(-eta)
         return backend.math(eta).log1p(-self.inverse(eta))
 
+    def log_slope(self, eta: Tensor) -> Tensor:
+        """Return log(d mu / d eta), which the density of a parameter takes on to that of eta."""
+        raise NotImplementedError(
+            f"Expected a link with log_slope, for a prior of a parameter. Received: {self!r}. "
+            "Write it, log(d mu / d eta), or give a prior of the raw value: a normal one."
+        )
+
     def raw_label(self, param: Any, j: int, classes: Sequence[Any] | None = None) -> str:
         """Return what tells raw column j of a vector from the others: its number, or its class."""
         if param.size is None:
@@ -190,6 +197,10 @@ class Identity(Link):
         """Return eta."""
         return eta
 
+    def log_slope(self, eta):
+        """Return 0."""
+        return 0.0 * eta
+
 
 class Log(Link):
     """eta = log(mu)."""
@@ -206,6 +217,10 @@ class Log(Link):
         return backend.math(eta).exp(eta)
 
     def log_inverse(self, eta):
+        """Return eta."""
+        return eta
+
+    def log_slope(self, eta):
         """Return eta."""
         return eta
 
@@ -231,6 +246,10 @@ class Softplus(Link):
         tail = -40.0  # exp(-40) / 2, the next term of the series, is below the last bit of 40
         return m.where(eta < tail, eta, m.log(m.softplus(m.maximum(eta, tail))))
 
+    def log_slope(self, eta):
+        """Return -log(1 + exp(-eta))."""
+        return -backend.math(eta).softplus(-eta)
+
 
 class Logit(Link):
     """eta = log(mu / (1 - mu))."""
@@ -251,6 +270,10 @@ class Logit(Link):
         """Return -log(1 + exp(-eta))."""
         return -backend.math(eta).softplus(-eta)
 
+    def log_slope(self, eta):
+        """Return log(mu (1 - mu))."""
+        return self.log_inverse(eta) + self.log_inverse(-eta)
+
 
 class Probit(Link):
     """eta = Phi^-1(mu), with Phi the standard normal cdf."""
@@ -270,6 +293,10 @@ class Probit(Link):
     def log_inverse(self, eta):
         """Return log(Phi(eta))."""
         return backend.math(eta).log_ndtr(eta)
+
+    def log_slope(self, eta):
+        """Return the logarithm of the standard normal density."""
+        return -0.5 * eta * eta - 0.9189385332046727
 
 
 def log1mexp(u):
@@ -304,6 +331,10 @@ class CLogLog(Link):
         """Return -exp(eta)."""
         return -backend.math(eta).exp(eta)
 
+    def log_slope(self, eta):
+        """Return eta - exp(eta)."""
+        return eta - backend.math(eta).exp(eta)
+
 
 class LogLog(Link):
     """eta = -log(-log(mu))."""
@@ -329,6 +360,10 @@ class LogLog(Link):
         """Return log(1 - exp(-exp(-eta)))."""
         return log1mexp(backend.math(eta).exp(-eta))
 
+    def log_slope(self, eta):
+        """Return -eta - exp(-eta)."""
+        return -eta - backend.math(eta).exp(-eta)
+
 
 class Cauchit(Link):
     """eta = tan(pi (mu - 1/2)): the quantile of the standard Cauchy distribution."""
@@ -347,6 +382,10 @@ class Cauchit(Link):
         """Return the angle of the point (-eta, 1), over pi: exact in both tails."""
         m = backend.math(eta)
         return m.arctan2(eta * 0.0 + 1.0, -eta) / 3.141592653589793
+
+    def log_slope(self, eta):
+        """Return -log(pi (1 + eta^2))."""
+        return -backend.math(eta).log(3.141592653589793 * (1.0 + eta * eta))
 
 
 class Power(Link):
@@ -382,6 +421,12 @@ class Power(Link):
     def inverse(self, eta):
         """Return eta ** (1 / exponent)."""
         return eta ** (1.0 / self.exponent)
+
+    def log_slope(self, eta):
+        """Return log |d mu / d eta|."""
+        power = 1.0 / self.exponent
+        log = backend.math(eta).log
+        return (power - 1.0) * log(eta) + log(abs(power) + 0.0 * eta)
 
     def get_config(self):
         """Return the name and the exponent."""

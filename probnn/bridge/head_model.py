@@ -28,10 +28,15 @@ NO_OPTIMUM = (
 
 
 class HeadModel:
-    """A network and data, seen as a model of its head's parameters on its features."""
+    """A network and data, seen as a model of its head's parameters on its features.
 
-    def __init__(self, model, x, y, sample_weight=None):
-        self.head, layers, body = split(model)
+    Dependent features are left out, which say nothing more, unless `keep_all`: a prior tells their
+    coefficients.
+    """
+
+    def __init__(self, model, x, y, sample_weight=None, keep_all=False):
+        self.network = model
+        self.head, layers, self.body = split(model)
         head, family = self.head, self.head.family
         if head.responses != 1:
             raise ValueError(
@@ -72,9 +77,10 @@ class HeadModel:
         self.is_conditional = self.chain is None
         if self.is_conditional:
             with backend.many_programs():
-                features = np.asarray(body.predict(x, verbose=0), dtype="float64")
+                features = np.asarray(self.body.predict(x, verbose=0), dtype="float64")
             names = [f"feature {j + 1}" for j in range(features.shape[1])]
-            self.kept = _independent(features, head.use_bias)
+            every = np.arange(features.shape[1])
+            self.kept = every if keep_all else _independent(features, head.use_bias)
             x, names = features[:, self.kept], [names[j] for j in self.kept]
             self.features = features
         if names is None:
@@ -99,16 +105,7 @@ class HeadModel:
         import pandas as pd
 
         head, family = self.head, self.head.family
-        frame = pd.DataFrame(self.design, columns=self.labels, index=self.index)
-        one = pd.DataFrame({"const": np.ones(len(frame))}, index=frame.index)
-        names = [name for name, _ in family.raw_columns]
-        kinds = dict(zip(names, head.kinds, strict=True))
-        bare = frame.drop(columns="const", errors="ignore")
-        frames = {n: bare if n in family.no_intercept else frame for n in kinds}
-        location = frames[family.location] if kinds[family.location] == "predicted" else one
-        others = {
-            n: frames[n] for n, k in kinds.items() if k == "predicted" and n != family.location
-        }
+        location, others = self._frames(self.design, self.index)
         # What Keras does with sample weights: they multiply the likelihood of rows.
         if weights is not None:
             weights = weights.astype("float64")
@@ -126,8 +123,38 @@ class HeadModel:
         elif family.kind == "binary" and family.is_canonical:
             self.glm = self.full = Logit(y, location, family=family, _origin=origin)
         if self.glm.dispersion is not None:
+            one = pd.DataFrame({"const": np.ones(len(location))}, index=self.index)
             free = {**others, self.glm.dispersion: one}
             self.full = GLM(y, location, family, designs=free, **options)
+
+    def _frames(self, design, index=None):
+        """Return the location's design as a frame, and those of other predicted parameters."""
+        import pandas as pd
+
+        family, frame = self.head.family, pd.DataFrame(design, columns=self.labels, index=index)
+        bare = frame.drop(columns="const", errors="ignore")
+        kinds = dict(zip([name for name, _ in family.raw_columns], self.head.kinds, strict=True))
+        frames = {n: bare if n in family.no_intercept else frame for n in kinds}
+        others = {n: frames[n] for n, k in kinds.items() if k == "predicted"}
+        location = others.pop(family.location, None)
+        if location is None:
+            location = pd.DataFrame({"const": np.ones(len(frame))}, index=index)
+        return location, others
+
+    def new_rows(self, x):
+        """Return the `Observations` of new rows of the network's x, for the full model."""
+        x = np.asarray(read_inputs(self.network, x), dtype="float64")
+        if self.is_conditional:
+            with backend.many_programs():
+                x = np.asarray(self.body.predict(x, verbose=0), dtype="float64")[:, self.kept]
+        if self.head.use_bias:
+            x = np.column_stack([np.ones(len(x)), x])
+        location, others = self._frames(x)
+        if self.glm.dispersion is not None:
+            import pandas as pd
+
+            others[self.glm.dispersion] = pd.DataFrame({"const": np.ones(len(x))})
+        return self.full.new_rows(location, designs=others)
 
     # ---- weights and coefficients -----------------------------------------------------------
 

@@ -77,7 +77,7 @@ class ScaleScaling:
         if isinstance(d_or_model, Predictive):
             _check_scaled(d_or_model)
             if isinstance(d_or_model, PooledPredictive):  # whose members tell what they agree on
-                return PooledPredictive([self(member) for member in d_or_model.members])
+                return PooledPredictive([*map(self, d_or_model.members)], d_or_model.weights)
             return _scaled(d_or_model, self.factor)
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family

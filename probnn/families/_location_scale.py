@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from probnn import backend
+from probnn.families._expected import expected_information
 from probnn.families._numerics import by_precision, least_log_scale, saturate
 from probnn.families._standard import Standard
 from probnn.families.base import Family
@@ -65,9 +69,23 @@ class LocationScale(Family):
         width = m.maximum(width, by_precision(width, 1e-37, 1e-300))  # none rounds to 0
         return self.standard.log_between(z, width)
 
+    def _information(self, raw):
+        links = [self.links[name].name for name in self.params]
+        if links != ["identity", "log"]:
+            return None
+        rate = np.exp(-raw[:, 1])
+        stretch = np.stack([rate, np.ones_like(rate)], axis=-1)
+        return stretch[:, :, None] * _of_standard(type(self)) * stretch[:, None, :]
+
     def raw_spread(self, y: Any) -> Any:
         """Return how far apart the raw locations of y are."""
         return self._start(y)["scale"]
+
+
+@functools.cache
+def _of_standard(cls):
+    """Return the information (2, 2) of the location and the log-scale at loc 0 and scale 1."""
+    return expected_information(cls(), np.zeros((1, 2)))[0]
 
 
 class LogLocationScale(LocationScale):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend
+from probnn.families._expected import expected_information
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
 from probnn.families._params import Linked
@@ -160,6 +161,10 @@ class Family(Facts):
         """Return what `derivatives` returns, in closed form; None if there is none."""
         return None
 
+    def _information(self, raw):
+        """Return what `information` returns, in closed form; None if there is none."""
+        return None
+
     def with_dispersion(self, phi: Floats) -> dict[str, Any]:
         """Return the parameters, by name, that a GLM's dispersion phi stands for: none here.
 
@@ -296,6 +301,42 @@ class Family(Facts):
         """
         known = self._derivatives(y, raw)
         return _derivatives_of(self, "nll", second)(y, raw) if known is None else known
+
+    def information(self, raw):
+        """Return the expected information of each row's raw values, shape (n, size, size).
+
+        Parameters
+        ----------
+        raw : numpy.ndarray, shape (n, size)
+            Raw values.
+
+        Returns
+        -------
+        numpy.ndarray
+            E[s s'], s the gradient of the log-likelihood in the raw values: positive semidefinite,
+            where a Hessian need not be. In closed form, or by quadrature over responses.
+
+        Raises
+        ------
+        ValueError
+            If a response is several numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, probnn as pn
+        >>> pn.families.Normal().information(np.array([[0.0, np.log(2.0)]])).round(6).tolist()
+        [[[0.25, 0.0], [0.0, 2.0]]]
+        """
+        known = self._information(raw)
+        return expected_information(self, raw) if known is None else known
+
+    def check_expected(self):
+        """Raise ValueError if the family has no expected information."""
+        if self.y_columns is not None:
+            raise ValueError(
+                "Expected a family of one number in each row, for the expected information. "
+                f"Received: {self!r}. Ask for the observed one: information='observed'."
+            )
 
     def mean_derivatives(
         self, raw: Tensor, second: bool = True

@@ -158,6 +158,29 @@ class FittedNetwork(FittedModel):
 class FittedEnsemble(FittedModel):
     """Networks that are asked together."""
 
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`, which has the scores of held-out rows alone."""
+        first = self.members[0].model
+
+        def held_out(table, y):
+            return log_prob(self.predict_distribution(_own(first, table)), y)
+
+        return Fit(
+            name=name,
+            family=self.family.name,
+            link=self.family.links[self.family.location].name,
+            known=self.family,
+            coef={},
+            size=sum(
+                int(np.prod(w.shape))
+                for each in self.members
+                for w in each.model.trainable_variables
+            ),
+            log_prob=held_out,
+            hidden=True,
+            stopped="",
+        )
+
     kind = "deep ensemble"
 
     def __init__(self, ensemble):

@@ -148,7 +148,7 @@ def fit_of(results, name):
         llf=results.llf,
         scale=results.scale if dispersed else np.nan,
         cov_type=results.cov_type if se else None,
-        information=None if family.is_canonical else results.information,
+        information=None if results.is_one_information else results.information,
         penalty=str(results.optimum.penalty or ""),
         dropped=model.n_missing,
         stopped="" if results.converged else "Newton's method ended before the optimum",

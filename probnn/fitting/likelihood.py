@@ -207,6 +207,12 @@ class Likelihood(Objective):
         """Return the Hessians (n, k, k) of the rows' negative log-likelihood in raw values."""
         return np.concatenate([self._derivatives(coef, rows, True)[2] for rows in self.blocks()])
 
+    def expected_curvatures(self, coef):
+        """Return the expected Hessians (n, k, k) of the rows' negative log-likelihood."""
+        found = [self.family.information(self.raw(coef, rows)) for rows in self.blocks()]
+        found = np.concatenate(found)
+        return found if self.weights is None else self.weights[:, None, None] * found
+
     def information(self, curvatures):
         """Return the Hessian (p, p) that Hessians (n, k, k) in raw values make."""
         hessian = self.products.zeros()

@@ -493,15 +493,31 @@ class GLM(Specification):
             Without standard errors: the penalty makes them meaningless.
         """
         alpha = of_coefficients(self, alpha, "alpha")
-        optimum = solve(
-            self.likelihood(),
-            lambda: self._start(start_params),
-            ElasticNet(alpha, L1_wt, free=self.constants, n=self.n_used),
-            max_iterations=maxiter,
-            tol=tol,
-        )
+        penalty = ElasticNet(alpha, L1_wt, free=self.constants, n=self.n_used)
+        start = self._start(start_params)
+        optimum = self.minimise(penalty, start, maxiter, tol)
         warn_unless(optimum, maxiter)
         return self.results_class(self, optimum)
+
+    def minimise(self, penalty, start=None, max_iterations=200, tol=1e-9):
+        """Return the `Optimum` of -llf plus a `Penalty` of the coefficients on the raw scale.
+
+        Parameters
+        ----------
+        penalty : probnn.fitting.penalties.Penalty
+            Of the log-likelihood at dispersion 1.
+        start : numpy.ndarray, shape (p,), optional
+            Coefficients on the raw scale.
+        max_iterations, tol
+            As `fit` has them.
+        """
+        return solve(
+            self.likelihood(),
+            self._start if start is None else start,
+            penalty,
+            max_iterations=max_iterations,
+            tol=tol,
+        )
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.family!r}: n={len(self)}, p={self.p}>"

@@ -418,6 +418,46 @@ class Specification:
         null.parameter_names, null.constants = null.predicted, {}
         return null
 
+    def with_free_dispersion(self):
+        """Return the model whose dispersion is one more coefficient: a likelihood of all there is.
+
+        Raises
+        ------
+        ValueError
+            If rows have var_weights, and the dispersion's link is no logarithm.
+        """
+        if self.dispersion is None:
+            return self
+        free, a = copy.copy(self), self.raw_names.index(self.dispersion)
+        free.dispersion, free.known, free.widths = None, self.known.copy(), [*self.widths]
+        free.known[a], free.widths[a] = np.nan, 1
+        before = sum(width or 0 for width in self.widths[:a])
+        free.parameter_names = [*self.parameter_names]
+        free.parameter_names.insert(before, self.dispersion)
+        free.constants = {j + (j >= before): name for j, name in self.constants.items()}
+        free.constants[before] = self.dispersion
+        free.data = self.data.map(lambda rows: self._dispersed(rows.used, a))
+        return free
+
+    def _dispersed(self, rows, a):
+        """Return rows whose raw column of the dispersion is a constant, weighted where y is."""
+        designs, offsets = [*rows.designs], rows.offsets
+        designs[a] = ones(len(rows))
+        if rows.var_weights is not None:
+            link = self.family.links[self.dispersion]
+            if link != links.get("log"):
+                raise ValueError(
+                    "Expected the log link of the dispersion, for var_weights and a dispersion "
+                    f"that is a coefficient. Received: {link!r}."
+                )
+            weights = np.where(rows.var_weights > 0, rows.var_weights, 1.0)
+            divided = self.family.with_dispersion(1.0 / weights)[self.dispersion]
+            offsets = {
+                **offsets,
+                a: np.log(divided / self.family.with_dispersion(1.0)[self.dispersion]),
+            }
+        return replace(rows, designs=designs, offsets=offsets, var_weights=None)
+
     def without_data(self) -> Self:
         """Return the model without its rows, for results that are saved."""
         light = copy.copy(self)

@@ -13,16 +13,18 @@ from probnn.predictive.predictive import Predictive, check_same_responses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probnn._types import Floats
+    from probnn._types import ArrayLike, Floats
 
 
 class PooledPredictive(Predictive):
-    """The mixture, with equal weights, of several models' distributions of the same rows.
+    """The mixture of several models' distributions of the same rows.
 
     Parameters
     ----------
     members : sequence of Predictive
         Of one family and the same rows.
+    weights : array_like, shape (members,), optional
+        Not negative, with sum 1; equal by default.
 
     Raises
     ------
@@ -46,7 +48,7 @@ class PooledPredictive(Predictive):
     [0.5]
     """
 
-    def __init__(self, members: Sequence[Predictive]) -> None:
+    def __init__(self, members: Sequence[Predictive], weights: ArrayLike | None = None) -> None:
         self.members = list(members)
         if not self.members:
             raise ValueError("Expected at least one Predictive. Received: none.")
@@ -68,19 +70,33 @@ class PooledPredictive(Predictive):
                     "Expected members with the same classes in the same order. Received: "
                     f"{'; '.join(map(str, (coding, *others)))}."
                 )
+        count = len(self.members)
+        self.weights = (
+            np.full(count, 1.0 / count) if weights is None else np.asarray(weights, float)
+        )
+        told = self.weights.shape == (count,) and (self.weights >= 0.0).all()
+        if not (told and np.isclose(self.weights.sum(), 1.0, rtol=0.0, atol=1e-9)):
+            raise ValueError(
+                f"Expected {count} weights, not negative, with sum 1. Received: {weights!r}."
+            )
         each = [member.params for member in self.members]
-        super().__init__(*_mixture(first.family, each, first.shape), classes=coding)
+        mixed = _mixture(first.family, each, self.weights, first.shape)
+        super().__init__(*mixed, classes=coding)
 
     def aleatoric_variance(self) -> Floats:
         """Return the mean of the members' variances, shape (n,)."""
-        return np.mean([member.variance() for member in self.members], axis=0)
+        return self._average([member.variance() for member in self.members])
 
     def epistemic_variance(self) -> Floats:
         """Return the variance of the members' means, shape (n,)."""
-        return np.var([member.mean() for member in self.members], axis=0)
+        means = [member.mean() for member in self.members]
+        return self._average(np.square(means - self._average(means)))
+
+    def _average(self, values):
+        return np.average(values, axis=0, weights=self.weights)
 
     def _rows(self, index):
-        return PooledPredictive([member._rows(index) for member in self.members])
+        return PooledPredictive([member._rows(index) for member in self.members], self.weights)
 
     def _of_codes(self):
         other = super()._of_codes()
@@ -88,21 +104,24 @@ class PooledPredictive(Predictive):
         return other
 
 
-def _mixture(base, each, shape):
+def _mixture(base, each, weights, shape):
     """Return the family and the parameters of the mixture of one family's distributions."""
-    count = len(each)
+
+    def average(values):
+        return np.average(values, axis=0, weights=weights)
+
     if base.closed_under_mixing:  # of probabilities alone, which are averaged
-        return base, {name: np.mean([p[name] for p in each], axis=0) for name in base.params}
+        return base, {name: average([p[name] for p in each]) for name in base.params}
     if base.classes is not None:
-        probs = np.mean([base.mean(**p) for p in each], axis=0)
+        probs = average([base.mean(**p) for p in each])
         return families.Categorical(base.classes), {"probs": probs}
     if base.censored:
-        family, params = _mixture(base.family, each, shape)
+        family, params = _mixture(base.family, each, weights, shape)
         return base.around(family), params
     if base.components is not None:  # of mixtures: one with all their components
         params = {name: np.concatenate([p[name] for p in each], axis=-1) for name in base.params}
-        family = base.around(base.family, components=count * base.components)
-        return family, {**params, "weights": params["weights"] / count}
+        family = base.around(base.family, components=len(each) * base.components)
+        return family, {**params, "weights": params["weights"] * weights.repeat(base.components)}
     if base.y_columns is not None or base.circular:
         raise ValueError(
             f"Expected a family of numbers or classes. Received: {base!r}, whose mixtures are not "
@@ -110,5 +129,5 @@ def _mixture(base, each, shape):
             "ensemble.members]."
         )
     params = {name: np.stack([p[name] for p in each], axis=-1) for name in base.params}
-    weights = np.full((*shape, count), 1.0 / count)
-    return families.Mixture(base, components=count), {**params, "weights": weights}
+    mixed = np.broadcast_to(weights, (*shape, len(each)))
+    return families.Mixture(base, components=len(each)), {**params, "weights": mixed}

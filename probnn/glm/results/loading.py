@@ -81,15 +81,46 @@ def load(
 
     if first_edition.is_pickle(path):
         return _load_pickle(path, trust)
+    stored = read(path, KIND, FORMAT)
+    caller = capture_context(1)
+    with as_written(path):
+        return _made(stored, model_of(stored, caller, functions, trust))
+
+
+def model_of(stored, caller, functions=None, trust=False):
+    """Return the model, without rows, of what `saving.of_model` made plain.
+
+    Parameters
+    ----------
+    stored : dict
+        That, with more perhaps.
+    caller : formulaic's captured context
+        Where a formula's functions are looked up.
+    functions, trust
+        As for `load`.
+    """
     if functions is not None and not isinstance(functions, dict):
         functions = {function.__name__: function for function in functions}
-    stored = _read(path)
-    caller = capture_context(1)
-    with _as_written(path):
-        formula = stored["formula"]
-        if formula is not None:
-            formula = stored_formula.restore(formula, caller, functions or {}, trust)
-        return _made(stored, families.get(stored["family"]), formula)
+    formula = stored["formula"]
+    if formula is not None:
+        formula = stored_formula.restore(formula, caller, functions or {}, trust)
+    of_model = dict(stored["model"])
+    kind = of_model.pop("kind")
+    if kind not in Specification.kinds:
+        raise ValueError(
+            f"Expected a model of one of the classes {', '.join(Specification.kinds)}. Received: "
+            f"{kind!r}. Import its module before its results are loaded."
+        )
+    cls = Specification.kinds[kind]
+    of_model["data"] = Gone(of_model["data"])
+    of_model["y_columns"] = Columns(of_model["y_columns"])
+    if of_model["classes"] is not None:
+        of_model["classes"] = Classes(*of_model["classes"])
+    model = cls.__new__(cls)
+    gone = dict.fromkeys(("index", "rows", "table"))
+    family = families.get(stored["family"])
+    vars(model).update(of_model, family=family, formula=formula, **gone)
+    return model
 
 
 def _load_pickle(path, trust):
@@ -108,9 +139,9 @@ def _load_pickle(path, trust):
     return first_edition.load(path)
 
 
-def _read(path):
-    """Return what a file holds, as plain values."""
-    with _files.Archive(path, KIND, FORMAT) as archive, _as_written(path):
+def read(path, kind, newest):
+    """Return what a file of some kind holds, as plain values."""
+    with _files.Archive(path, kind, newest) as archive, as_written(path):
         arrays = {}
         for i in range(sum(name.startswith("arrays/") for name in archive.manifest["sha256"])):
             arrays[i] = plain.from_bytes(archive.read(array_name(i)))
@@ -119,7 +150,7 @@ def _read(path):
 
 
 @contextlib.contextmanager
-def _as_written(path):
+def as_written(path):
     """Say of a file whose checksums are right, but not its content, that we did not write it."""
     try:
         yield
@@ -130,23 +161,9 @@ def _as_written(path):
         ) from error
 
 
-def _made(stored, family, formula):
-    """Return the results of what a file holds."""
-    of_model = dict(stored["model"])
-    kind = of_model.pop("kind")
-    if kind not in Specification.kinds:
-        raise ValueError(
-            f"Expected a model of one of the classes {', '.join(Specification.kinds)}. Received: "
-            f"{kind!r}. Import its module before its results are loaded."
-        )
-    cls = Specification.kinds[kind]
-    of_model["data"] = Gone(of_model["data"])
-    of_model["y_columns"] = Columns(of_model["y_columns"])
-    if of_model["classes"] is not None:
-        of_model["classes"] = Classes(*of_model["classes"])
-    model = cls.__new__(cls)
-    gone = dict.fromkeys(("index", "rows", "table"))
-    vars(model).update(of_model, family=family, formula=formula, **gone)
+def _made(stored, model):
+    """Return the results of what a file holds, of a model."""
+    cls = type(model)
     given = dict(stored["optimum"])
     if given["penalty"] is not None:
         name, arguments = given["penalty"]
@@ -156,7 +173,7 @@ def _made(stored, family, formula):
     vars(results).update(
         stored["state"],
         model=model,
-        family=family,
+        family=model.family,
         optimum=optimum,
         coef=np.asarray(optimum.coef),
         fit_history=optimum.history,

@@ -125,10 +125,7 @@ class Results(GoodnessOfFit, Hypotheses):
         is_mean = self.family.of_mean and set(model.predicted) == {self.family.location}
         self.information = information or ("expected" if is_mean else "observed")
         if self.information == "expected" and not is_mean:
-            raise ValueError(
-                "Expected information='observed' for a model of several parameters. Received: "
-                "'expected', which is known for models of the mean alone."
-            )
+            self.family.check_expected()
         self._is_mean = is_mean
         self.df_resid = float(model.nobs - len(self.coef) + len(model.natural))
         intercepts = sum(name not in self.family.no_intercept for name in model.predicted)
@@ -168,6 +165,11 @@ class Results(GoodnessOfFit, Hypotheses):
         return self._labels.params(self._natural[0])
 
     @property
+    def is_one_information(self):
+        """Whether the observed and the expected information are the same at any coefficients."""
+        return self._is_mean and self.family.is_canonical
+
+    @property
     def normalized_cov_params(self) -> Floats:
         """The inverse of the information at dispersion 1, (p, p), on the raw scale."""
         known = self.optimum.inverse
@@ -178,14 +180,18 @@ class Results(GoodnessOfFit, Hypotheses):
         """A square root of `normalized_cov_params`: products of roots keep more digits."""
         if self.optimum.inverse_root is not None:
             return self.optimum.inverse_root
-        if self.information == "observed" or self.family.is_canonical:
+        if self.information == "observed" or self.is_one_information:
             return self._inverse_root(self.optimum.hessian)
         total, weights = 0.0, None
         for data in self.model.data.parts():
             likelihood = data.likelihood(self.family, self.model.known)
-            weights = covariance.expected_weights(self.family, data, likelihood.raw(self.coef))
-            curvature = np.zeros((len(data), self.family.size, self.family.size))
-            curvature[:, 0, 0] = weights
+            if self._is_mean:
+                raw = likelihood.raw(self.coef)
+                weights = covariance.expected_weights(self.family, data, raw)
+                curvature = np.zeros((len(data), self.family.size, self.family.size))
+                curvature[:, 0, 0] = weights
+            else:
+                curvature = likelihood.expected_curvatures(self.coef)
             total = total + likelihood.information(curvature)
         return self._inverse_root(total, weights)
 
@@ -217,7 +223,7 @@ class Results(GoodnessOfFit, Hypotheses):
     @property
     def _bread_root(self):
         """A square root of the inverse of the observed information, the sandwich's bread."""
-        if self.information == "observed" or self.family.is_canonical:
+        if self.information == "observed" or self.is_one_information:
             return self._root
         return self._inverse_root(self.optimum.hessian)
 

@@ -22,29 +22,51 @@ def array_name(number):
 
 def save(results, path):
     """Write results to a file: see `Results.save`."""
+    write(path, _stored(results), KIND, FORMAT)
+
+
+def write(path, values, kind, version):
+    """Write plain values, by name, to a file of some kind and version of its format.
+
+    Raises
+    ------
+    ValueError
+        If a value is not plain; nothing is written.
+    """
     arrays = []
     stored = {
-        what: plain.encode(value, arrays, f"the {what} of results")
-        for what, value in _stored(results).items()
+        what: plain.encode(value, arrays, f"the {what} of {kind}") for what, value in values.items()
     }
     members = {STATE: json.dumps(stored).encode()}
     members |= {array_name(i): plain.to_bytes(array) for i, array in enumerate(arrays)}
-    _files.write_archive(path, KIND, FORMAT, members)
+    _files.write_archive(path, kind, version, members)
 
 
 def _stored(results):
     """Return name -> what a file holds, plain."""
     state = results.__getstate__()
     model, optimum, certificate = (state.pop(n) for n in ("model", "optimum", "certificate"))
+    if type(model).results_class is not type(results):
+        raise ValueError(
+            f"Expected results of the class of their model's, {type(model).results_class.__name__}."
+            f" Received: {type(results).__name__}, which a file cannot name. Nothing was written."
+        )
     for name in ("_labels", "family", "coef", "fit_history"):  # of the model and the optimum
         del state[name]
     return {
         "state": state,
-        "model": _model(model, type(results)),
-        "family": _family(model.family),
-        "formula": None if model.formula is None else _formula(results.model),
+        **of_model(results.model),
         "optimum": _fields(optimum) | {"penalty": _penalty(optimum.penalty)},
         "certificate": None if certificate is None else _certificate(certificate),
+    }
+
+
+def of_model(model):
+    """Return name -> plain values that make a model again, without its rows."""
+    return {
+        "model": _model(model.without_data()),
+        "family": _family(model.family),
+        "formula": None if model.formula is None else _formula(model),
     }
 
 
@@ -52,13 +74,13 @@ def _fields(value):
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def _model(model, results_class):
+def _model(model):
     """Return a model without its rows as plain values."""
     cls = type(model)
-    if model.kinds.get(cls.__name__) is not cls or cls.results_class is not results_class:
+    if model.kinds.get(cls.__name__) is not cls:
         raise ValueError(
-            f"Expected results of a model whose class a file can name. Received: a {cls.__name__} "
-            f"with {results_class.__name__}, and another class of that name. Nothing was written."
+            f"Expected results of a model whose class a file can name. Received: a {cls.__name__}, "
+            "and another class of that name. Nothing was written."
         )
     state = {**vars(model), "data": len(model), "y_columns": model.y_columns.names}
     for name in ("family", "formula", "index", "rows", "table"):

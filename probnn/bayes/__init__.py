@@ -1,0 +1,22 @@
+"""Posteriors: what data and a prior say together of a model's coefficients."""
+
+from probnn.bayes import priors
+from probnn.bayes.dropout import DropoutPosterior, mc_dropout
+from probnn.bayes.files import load
+from probnn.bayes.laplace import LaplacePosterior, laplace
+from probnn.bayes.posterior import Posterior, SamplingWarning
+from probnn.bayes.priors import Priors
+from probnn.bayes.sampling import sample
+
+__all__ = [
+    "DropoutPosterior",
+    "LaplacePosterior",
+    "Posterior",
+    "Priors",
+    "SamplingWarning",
+    "laplace",
+    "load",
+    "mc_dropout",
+    "priors",
+    "sample",
+]

@@ -1,0 +1,91 @@
+"""Files of posteriors: plain values, which run nothing."""
+
+from dataclasses import fields
+
+from formulaic.utils.context import capture_context
+
+from probnn.bayes.distributions import Prior
+from probnn.bayes.laplace import LaplacePosterior
+from probnn.bayes.posterior import Posterior
+from probnn.bayes.priors import Priors
+from probnn.bayes.read import OfColumns
+from probnn.glm.results import loading
+
+KIND, FORMAT = "posterior", 1
+_METHODS = {"nuts": Posterior, "laplace": LaplacePosterior}
+
+
+def load(path, *, trust=False, functions=None):
+    """Return a posterior from a file that `Posterior.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    trust, functions
+        As for `probnn.glm.load`.
+
+    Returns
+    -------
+    Posterior
+        With all but the rows.
+
+    Raises
+    ------
+    ValueError
+        As `probnn.glm.load`.
+
+    Examples
+    --------
+    >>> import tempfile, probnn as pn
+    >>> model = pn.glm.glm("y ~ x", {"y": [1.0, 3.0, 5.5], "x": [0, 1, 2]})
+    >>> posterior = pn.bayes.laplace(model)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     posterior.save(f"{folder}/line.posterior")
+    ...     loaded = pn.bayes.load(f"{folder}/line.posterior")
+    >>> bool((loaded.mean == posterior.mean).all())
+    True
+    """
+    stored = loading.read(path, KIND, FORMAT)
+    caller = capture_context(1)
+    with loading.as_written(path):
+        model = loading.model_of(stored, caller, functions, trust)
+        found = _METHODS[stored["method"]].__new__(_METHODS[stored["method"]])
+        each = [Prior.kinds[name](**arguments) for name, arguments in stored["priors"]]
+        priors = Priors.restored(model, each, stored["center"], stored["constants"])
+        Posterior.__init__(
+            found,
+            OfColumns(model),
+            stored["coef"],
+            priors,
+            method=stored["method"],
+            stats=stored["stats"],
+        )
+        vars(found).update(stored["state"])
+        return found
+
+
+def save(posterior, path):
+    """Write a posterior to a file: see `Posterior.save`."""
+    from probnn.glm.results import saving
+
+    if not isinstance(posterior.read, OfColumns):
+        raise ValueError(
+            "Expected a posterior of a model of columns. Received: one of a network's head, which "
+            "a file cannot hold yet: save the network, and find its posterior anew."
+        )
+    each = posterior.priors.each
+    values = {
+        **saving.of_model(posterior.model),
+        "coef": posterior.coef,
+        "method": posterior.method,
+        "stats": posterior.stats,
+        "state": posterior.state(),
+        "center": posterior.priors.center,
+        "constants": posterior.priors.constants,
+        "priors": [
+            [type(prior).__name__, {f.name: getattr(prior, f.name) for f in fields(prior)}]
+            for prior in each
+        ],
+    }
+    saving.write(path, values, KIND, FORMAT)

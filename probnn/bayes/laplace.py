@@ -1,0 +1,248 @@
+"""The normal approximation of a posterior about its mode, and the evidence for a prior by it."""
+
+import numpy as np
+
+from probnn.bayes.distributions import Normal
+from probnn.bayes.posterior import Posterior
+from probnn.bayes.priors import Priors
+from probnn.bayes.read import as_model
+from probnn.bayes.target import Target
+from probnn.glm.results import rows
+from probnn.predictive import PooledPredictive, Predictive
+
+_NODES = {1: 21, 2: 11}  # of Gauss and Hermite's rule, in each of few raw values
+_POINTS = 256  # of a lattice, where they are more
+_TIMES = 30  # steps to the best prior
+
+
+def laplace(model, x=None, y=None, *, prior="auto", draws=1000, seed=0):
+    """Approximate a posterior by the normal distribution about its mode.
+
+    Parameters
+    ----------
+    model : GLM, Results, or keras.Model
+        A model of columns; or a network that ends in a `Head` with units=1, whose head's
+        coefficients are uncertain, given the layers before it.
+    x, y : array_like, optional
+        The rows, for a network.
+    prior : "auto", float, dict or Priors
+        "auto" has one precision of all coefficients of columns, in units of their standard
+        deviations, that maximises the marginal likelihood; a number is the precision of every
+        coefficient on the raw scale; a dict has priors by name, see `Priors`.
+    draws : int
+        How many draws `draws` and `to_frame()` have.
+    seed : int
+        That of the draws.
+
+    Returns
+    -------
+    LaplacePosterior
+
+    Raises
+    ------
+    ValueError
+        If a prior fits no coefficient, or there is no posterior mode.
+
+    Notes
+    -----
+    MacKay (1992), doi:10.1162/neco.1992.4.3.448; Daxberger et al. (2021), arXiv:2106.14806. Of a
+    linear model with known scale and normal priors it is exact.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> x = np.column_stack([np.ones(6), [0, 0, 0, 1, 1, 1]])
+    >>> model = pn.glm.GLM([1, 2, 3, 2, 4, 6], x, family="poisson")
+    >>> posterior = pn.bayes.laplace(model, prior=0.01)
+    >>> posterior.mean.round(3).tolist(), posterior.sd.round(3).tolist()
+    ([0.686, 0.7], [0.408, 0.498])
+    """
+    read = as_model(model, x, y)
+    if isinstance(prior, str) and prior != "auto":
+        raise ValueError(
+            f"Expected prior 'auto', a precision, a dict or Priors. Received: {prior!r}."
+        )
+    if isinstance(prior, str):
+        target = _best(read.model)
+    elif np.ndim(prior) == 0 and not isinstance(prior, (dict, Priors)):
+        target = Target(read.model, Priors.of_precision(read.model, prior))
+    else:
+        target = Target.of(read.model, prior)
+    return LaplacePosterior(read, target, draws, seed)
+
+
+def _best(model):
+    """Return the target at the precision that maximises the marginal likelihood.
+
+    MacKay's fixed point: the precision is (p - precision tr S) / |b|^2, with b the coefficients at
+    the mode and S their covariance, both in standard deviations of their columns.
+    """
+    first = Priors(model)
+    shrunk = [
+        j for j in range(len(first.names)) if j not in first.constants and j not in model.constants
+    ]
+    spread, precision = first.spread[shrunk], None
+    target = Target(model, first)
+    if not shrunk:
+        return target
+    for _ in range(_TIMES):
+        root = target.root()
+        scaled = target.mode[shrunk] * spread
+        variance = np.square(root).sum(axis=1)[shrunk] * spread**2
+        now = np.array([target.priors.each[j].scale for j in shrunk]) * spread
+        free = (1.0 - variance / now**2).sum()
+        last, precision = precision, max(free, 1e-8) / max(scaled @ scaled, 1e-300)
+        each = {
+            first.names[j]: Normal(0.0, float(precision**-0.5 / width))
+            for j, width in zip(shrunk, spread, strict=True)
+        }
+        target = Target(model, first.replaced(each), start=target.mode)
+        if last is not None and abs(precision / last - 1.0) < 1e-6:
+            break
+    return target
+
+
+class LaplacePosterior(Posterior):
+    """A posterior that is normal about its mode, on the raw scale of the coefficients.
+
+    Attributes
+    ----------
+    mode : numpy.ndarray, shape (p,)
+        The most probable coefficients, on the raw scale.
+    covariance_raw : numpy.ndarray, shape (p, p)
+        Their covariance: the inverse of the Hessian there.
+    """
+
+    def __init__(self, read, target, draws=1000, seed=0):
+        self.mode, self._root = target.mode, target.root()
+        self.covariance_raw = self._root @ self._root.T
+        z = np.random.default_rng(seed).standard_normal((draws, len(self.mode)))
+        super().__init__(
+            read, (self.mode + z @ self._root.T)[None], target.priors, method="laplace"
+        )
+        self._log_density = self._log_joint(target)
+
+    def _log_joint(self, target):
+        """Return the logarithm of the likelihood times the prior, at the mode."""
+        data = self.model.data.whole().used
+        raw = data.likelihood(self.family, self.model.known).raw(self.mode)
+        each = rows.log_likelihood(self.family, data, raw, None)
+        weights = 1.0 if data.freq_weights is None else data.freq_weights
+        return float(np.sum(weights * each)) + target.priors.log_prob(self.mode)
+
+    def state(self):
+        """Return name -> what more a file holds than draws and priors."""
+        names = ("mode", "covariance_raw", "_root", "_log_density")
+        return {name: getattr(self, name) for name in names}
+
+    def how(self):
+        """Return in words how the posterior was found."""
+        return f"Laplace's method: log marginal likelihood {self.log_marginal_likelihood():.6g}"
+
+    def convergence(self):
+        """Return nothing: the draws are independent."""
+        return {}
+
+    def problems(self):
+        """Return nothing: the draws are those of the normal distribution."""
+        return []
+
+    def log_marginal_likelihood(self):
+        """Return the logarithm of the probability of y under the model, by Laplace's method.
+
+        The sum of log-likelihood and log-prior at the mode, p log(2 pi) / 2, and half the
+        log-determinant of the covariance: the higher of two models' is the better supported one.
+        """
+        log_det = np.linalg.slogdet(self._root)[1]
+        return self._log_density + 0.5 * len(self.mode) * np.log(2.0 * np.pi) + log_det
+
+    @property
+    def _slopes(self):
+        values, slopes = self.mode.copy(), np.ones(len(self.mode))
+        for j, name in self.model.natural.items():
+            link = self.family.links[name]
+            values[j] = link.inverse(self.mode[j])
+            slopes[j] = np.exp(link.log_slope(self.mode[j]))
+        return values, slopes
+
+    @property
+    def mean(self):
+        """The mode, (p,), constants in natural units."""
+        return self._slopes[0]
+
+    @property
+    def sd(self):
+        """The standard deviations, (p,); of constants in natural units by the delta method."""
+        return np.sqrt(np.diag(self.covariance()))
+
+    def covariance(self):
+        """Return the covariance, (p, p); of constants in natural units by the delta method."""
+        slopes = self._slopes[1]
+        return slopes[:, None] * self.covariance_raw * slopes
+
+    def interval(self, level=0.95):
+        """Return central intervals of the coefficients, (p, 2); of constants in their domain."""
+        from scipy.special import ndtri
+
+        half = ndtri(0.5 + level / 2.0) * np.sqrt(np.diag(self.covariance_raw))
+        ends = np.column_stack([self.mode - half, self.mode + half])
+        for j, name in self.model.natural.items():
+            ends[j] = np.sort(self.family.links[name].inverse(ends[j]))
+        return ends
+
+    def predict_distribution(self, exog=None, **kwargs):
+        """Return the posterior predictive distribution of rows.
+
+        The raw values of a row are normal, and integrated over: of one or two that vary by Gauss
+        and Hermite's rule, of more by a lattice of 256 normal points that is always the same.
+
+        Parameters
+        ----------
+        exog : array_like or frame, optional
+            New rows, as the model takes them; by default the training rows.
+        **kwargs
+            `offset`, `exposure`, `designs`: as for the model.
+
+        Returns
+        -------
+        PooledPredictive
+            Its `epistemic_variance()` is what more data would take away.
+        """
+        data, labels = self.read.rows(exog, **kwargs)
+        likelihood = data.likelihood(self.family, self.model.known)
+        raw, root = likelihood.raw(self.mode), self._root_of_rows(data, likelihood)
+        points, weights = _points(root.shape[-1])
+        members = []
+        for point in points:
+            moved = raw.copy()
+            moved[:, likelihood.predicted] += root @ point
+            params = self.family.to_params(moved)
+            members.append(Predictive(self.family, params, classes=self.model.classes))
+        return PooledPredictive([member.labelled(labels) for member in members], weights)
+
+    def _root_of_rows(self, data, likelihood):
+        """Return roots (n, k, k) of the covariances of the rows' predicted raw values."""
+        parts = []
+        for a in likelihood.predicted:
+            parts.append(data.designs[a].toarray() @ self._root[likelihood.slices[a]])
+        jacobian = np.stack(parts, axis=1)  # (n, k, p), times a root of the covariance
+        return np.swapaxes(np.linalg.qr(np.swapaxes(jacobian, 1, 2), mode="r"), 1, 2)
+
+
+def _points(size):
+    """Return points (m, size) and weights (m,) that stand for independent standard normals."""
+    if size in _NODES:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES[size])
+        weights = weights / weights.sum()
+        grid = np.stack(np.meshgrid(*[nodes] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        product = np.prod(
+            np.stack(np.meshgrid(*[weights] * size, indexing="ij"), axis=-1), axis=-1
+        ).ravel()
+        kept = product > 1e-12
+        return grid[kept], product[kept] / product[kept].sum()
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    cube = qmc.Sobol(size, seed=0).random(_POINTS)
+    points = ndtri(np.clip(cube, 1e-12, 1.0 - 1e-12))
+    return points - points.mean(axis=0), np.full(_POINTS, 1.0 / _POINTS)

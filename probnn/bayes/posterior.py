@@ -1,0 +1,339 @@
+"""A posterior as draws of coefficients: what they say of the coefficients, and of new rows."""
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+
+from probnn.bayes.summary import PosteriorSummary
+from probnn.glm.results import rows
+from probnn.predictive import PooledPredictive, Predictive
+
+_MEMBERS = 200  # draws that predictive distributions mix
+
+
+class SamplingWarning(UserWarning):
+    """The draws are no fair sample of the posterior."""
+
+
+class Posterior:
+    """Draws of a model's coefficients from their posterior distribution.
+
+    Attributes
+    ----------
+    names : list of str
+        Those of the coefficients.
+    coef : numpy.ndarray, shape (chains, draws, p)
+        The draws on the raw scale.
+    draws : numpy.ndarray, shape (chains, draws, p)
+        The draws; constant parameters, as a dispersion, in natural units.
+    read : object
+        What it is of, with `model` and `rows(exog)`.
+    priors : Priors
+        What was known before.
+    method : str
+        "nuts" or "laplace".
+    stats : dict
+        Name -> array (chains, draws), of a sampler: `diverging`, `energy`, `n_steps`, `step_size`.
+    """
+
+    def __init__(self, read, coef, priors, *, method, stats=None):
+        self.read, self.model, self.family = read, read.model, read.model.family
+        self.names = list(self.model.parameter_names)
+        self.coef, self.priors, self.method = coef, priors, method
+        self.stats = {} if stats is None else stats
+
+    # ---- coefficients -----------------------------------------------------------------------
+
+    @cached_property
+    def draws(self):
+        """The draws (chains, draws, p), constants in natural units."""
+        found = self.coef.copy()
+        for j, name in self.model.natural.items():
+            found[..., j] = self.family.links[name].inverse(found[..., j])
+        return found
+
+    @property
+    def _flat(self):
+        return self.coef.reshape(-1, self.coef.shape[-1])
+
+    @property
+    def mean(self):
+        """The posterior means, (p,)."""
+        return self.draws.mean(axis=(0, 1))
+
+    @property
+    def sd(self):
+        """The posterior standard deviations, (p,)."""
+        return self.draws.std(axis=(0, 1), ddof=1)
+
+    def covariance(self):
+        """Return the posterior covariance, (p, p)."""
+        return np.cov(self.draws.reshape(-1, len(self.names)), rowvar=False).reshape(
+            len(self.names), -1
+        )
+
+    def interval(self, level=0.95):
+        """Return central intervals of the coefficients, (p, 2)."""
+        _check_level(level)
+        ends = [0.5 - level / 2.0, 0.5 + level / 2.0]
+        return np.quantile(self.draws, ends, axis=(0, 1)).T
+
+    def summary(self, level=0.95):
+        """Return a table of the coefficients, with the priors and whether draws can be trusted.
+
+        Parameters
+        ----------
+        level : float
+            Of the central intervals.
+
+        Returns
+        -------
+        PosteriorSummary
+            Its `table` is a frame.
+        """
+        _check_level(level)
+        return PosteriorSummary(self, level)
+
+    def how(self):
+        """Return in words how the posterior was found."""
+        chains, draws, _ = self.coef.shape
+        return f"{chains} chains of {draws} draws by the No-U-Turn Sampler"
+
+    def to_frame(self):
+        """Return a frame, a row a draw: columns `chain`, `draw`, and one of each coefficient."""
+        import pandas as pd
+
+        chains, draws, _ = self.coef.shape
+        index = pd.MultiIndex.from_product([range(chains), range(draws)], names=["chain", "draw"])
+        flat = self.draws.reshape(-1, len(self.names))
+        return pd.DataFrame(flat, index=index, columns=self.names).reset_index()
+
+    # ---- rows -------------------------------------------------------------------------------
+
+    def _raw(self, exog, count, kwargs):
+        """Return raw values (m, n, size) of rows at some draws, and the rows."""
+        data, labels = self.read.rows(exog, **kwargs)
+        likelihood = data.likelihood(self.family, self.model.known)
+        flat = self._flat
+        chosen = np.unique(np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int))
+        return np.stack([likelihood.raw(coef) for coef in flat[chosen]]), labels
+
+    def predict_distribution(self, exog=None, *, draws=_MEMBERS, **kwargs):
+        """Return the posterior predictive distribution of rows.
+
+        Parameters
+        ----------
+        exog : array_like or frame, optional
+            New rows, as the model takes them; by default the training rows.
+        draws : int
+            How many draws, spread over all, are mixed.
+        **kwargs
+            `offset`, `exposure`, `designs`: as for the model.
+
+        Returns
+        -------
+        PooledPredictive
+            Its `epistemic_variance()` is what more data would take away.
+        """
+        raw, labels = self._raw(exog, draws, kwargs)
+        members = [
+            Predictive(self.family, self.family.to_params(each), classes=self.model.classes)
+            for each in raw
+        ]
+        return PooledPredictive([member.labelled(labels) for member in members])
+
+    def mean_interval(self, exog=None, level=0.95, *, draws=1000, **kwargs):
+        """Return the lower and upper ends of central intervals of the rows' means, each (n,)."""
+        _check_level(level)
+        raw, _ = self._raw(exog, draws, kwargs)
+        means = np.stack([rows.means(self.family, each) for each in raw])
+        low, high = np.quantile(means, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
+        return low, high
+
+    def aleatoric_variance(self, exog=None, **kwargs):
+        """Return the variance of rows that more data would not make smaller, (n,)."""
+        return self.predict_distribution(exog, **kwargs).aleatoric_variance()
+
+    def epistemic_variance(self, exog=None, **kwargs):
+        """Return the variance of the rows' means under the posterior, (n,)."""
+        return self.predict_distribution(exog, **kwargs).epistemic_variance()
+
+    def log_likelihood(self):
+        """Return the log-likelihood of each training row at each draw, (chains, draws, n)."""
+        data = self.model.data.whole().used
+        likelihood = data.likelihood(self.family, self.model.known)
+        found = np.stack(
+            [
+                rows.log_likelihood(self.family, data, likelihood.raw(coef), None)
+                for coef in self._flat
+            ]
+        )
+        return found.reshape(*self.coef.shape[:2], -1)
+
+    # ---- convergence ------------------------------------------------------------------------
+
+    @cached_property
+    def r_hat(self):
+        """The rank-normalised split R-hat of each coefficient, (p,): Vehtari et al. (2021)."""
+        return self._by_arviz("rhat")
+
+    @cached_property
+    def ess_bulk(self):
+        """The effective number of draws for the center of each coefficient, (p,)."""
+        return self._by_arviz("ess", method="bulk")
+
+    @cached_property
+    def ess_tail(self):
+        """The effective number of draws for the tails of each coefficient, (p,)."""
+        return self._by_arviz("ess", method="tail")
+
+    def _by_arviz(self, name, **kwargs):
+        function = getattr(arviz(), name)
+        each = [function(self.draws[..., j], **kwargs) for j in range(len(self.names))]
+        return np.array(each, dtype="float64")
+
+    def convergence(self):
+        """Return `r_hat`, `ess_bulk` and `ess_tail` by name."""
+        return {name: getattr(self, name) for name in ("r_hat", "ess_bulk", "ess_tail")}
+
+    @property
+    def divergences(self):
+        """How many draws followed a trajectory that diverged."""
+        return int(self.stats["diverging"].sum()) if "diverging" in self.stats else 0
+
+    def problems(self):
+        """Return, in words with the remedy, what is wrong with the draws; [] if nothing."""
+        found, count = [], self.coef[..., 0].size
+        if self.divergences > 0.01 * count:
+            found.append(
+                f"{self.divergences} of {count} draws diverged: parts of the posterior are not "
+                "reached. Raise target_accept to 0.95, or give narrower priors."
+            )
+        if self.coef.shape[1] < 4:
+            return found
+        worst = int(np.nanargmax(self.r_hat))
+        if self.r_hat[worst] > 1.01:
+            found.append(
+                f"Chains disagree on {self.names[worst]!r}: R-hat {self.r_hat[worst]:.3f}, above "
+                "1.01. Raise tune and draws, or give narrower priors."
+            )
+        low = int(np.nanargmin(self.ess_bulk))
+        if self.ess_bulk[low] < 100 * self.coef.shape[0]:
+            found.append(
+                f"{self.names[low]!r} has {self.ess_bulk[low]:.0f} effective draws, below 100 a "
+                "chain. Raise draws."
+            )
+        energy = self.stats["energy"]
+        e_bfmi = np.square(np.diff(energy)).mean(axis=1) / np.var(energy, axis=1)
+        if e_bfmi.min() < 0.3:
+            found.append(
+                f"The energy of a chain moves slowly: E-BFMI {e_bfmi.min():.2f}, below 0.3. Tails "
+                "may be missed: raise tune, or give priors of lighter tails."
+            )
+        return found
+
+    def warn(self):
+        """Warn of what is wrong with the draws."""
+        for problem in self.problems():
+            warnings.warn(problem, SamplingWarning, stacklevel=3)
+
+    # ---- other libraries --------------------------------------------------------------------
+
+    def to_arviz(self, *, draws=None, seed=0):
+        """Return ArviZ's data of the posterior, for its plots and tests.
+
+        Parameters
+        ----------
+        draws : int, optional
+            How many draws of each chain `posterior_predictive` has; by default all.
+        seed : int
+            That of the new responses.
+
+        Returns
+        -------
+        arviz.InferenceData
+            With the groups `posterior`, a variable for each coefficient, `log_likelihood` and
+            `observed_data` of `y`, `posterior_predictive`, and `sample_stats`.
+        """
+        data = self.model.data.whole().used
+        each = self.log_likelihood()
+        return arviz().from_dict(
+            posterior=dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True)),
+            log_likelihood={"y": each},
+            posterior_predictive={"y": self._new_responses(draws, seed)},
+            observed_data={"y": data.y},
+            sample_stats=self.stats or None,
+        )
+
+    def _new_responses(self, draws, seed):
+        """Return a response of each training row at each draw, (chains, draws, n)."""
+        data = self.model.data.whole().used
+        likelihood = data.likelihood(self.family, self.model.known)
+        rng, found = np.random.default_rng(seed), []
+        coef = self.coef if draws is None else self.coef[:, :draws]
+        for each in coef.reshape(-1, coef.shape[-1]):
+            params = self.family.to_params(likelihood.raw(each))
+            found.append(Predictive(self.family, params).sample(1, rng)[0])
+        return np.stack(found).reshape(*coef.shape[:2], -1)
+
+    def loo(self):
+        """Return the expected log-score of new rows, by leave-one-out: ArviZ's `ELPDData`.
+
+        Pareto-smoothed importance sampling: Vehtari, Gelman and Gabry (2017),
+        doi:10.1007/s11222-016-9696-4. Where a row's `pareto_k` is above 0.7, it is too influential
+        for that, and ArviZ warns.
+        """
+        chains = self.log_likelihood()
+        az = arviz()
+        posterior = dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True))
+        data = az.from_dict(posterior=posterior, log_likelihood={"y": chains})
+        return az.loo(data, pointwise=True)
+
+    # ---- files ------------------------------------------------------------------------------
+
+    def save(self, path):
+        """Save the posterior to a file, without the rows of the training data.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where; `probnn.bayes.load` reads it. An earlier file is replaced at the end.
+
+        Raises
+        ------
+        ValueError
+            Before anything is written, of a network's head, or as `Results.save`.
+        """
+        from probnn.bayes.files import save
+
+        save(self, path)
+
+    def state(self):
+        """Return name -> what more a file holds than draws and priors."""
+        return {}
+
+    def __repr__(self):
+        chains, draws, p = self.coef.shape
+        return (
+            f"<Posterior {self.family.label}, {self.method}: {chains} x {draws} draws of {p} "
+            "coefficients>"
+        )
+
+
+def _check_level(level):
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"Expected a level between 0 and 1. Received: {level!r}.")
+
+
+def arviz():
+    """Return ArviZ, without its word on its next version."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            import arviz
+    except ImportError as error:
+        raise ImportError(
+            'Expected ArviZ, which compares chains: pip install "probnn[bayes]".'
+        ) from error
+    return arviz

@@ -1,0 +1,75 @@
+"""What a posterior is of: a model of columns, or a network's head on its features."""
+
+from dataclasses import dataclass
+
+from probnn.bridge.head_model import HeadModel
+from probnn.data import ResponseLabels, rows_of
+
+
+@dataclass
+class OfColumns:
+    """A GLM, all of whose parameters are coefficients.
+
+    Attributes
+    ----------
+    model : GLM
+    """
+
+    model: object
+    of_features = False
+
+    def rows(self, exog=None, **kwargs):
+        """Return the `Observations` of new rows, or those of training, and their labels."""
+        if exog is None:
+            return self.model.data.whole(), ResponseLabels(self.model.rows, self.model.y_columns)
+        index = self.model.rows_of(exog)
+        if index.kept is not None:
+            kwargs = {"rows": index, **kwargs}
+        known = None if index.index is index.kept is None else index
+        return self.model.new_rows(exog, **kwargs), ResponseLabels(known, self.model.y_columns)
+
+
+@dataclass
+class OfNetwork:
+    """The head of a network, given the layers before it.
+
+    Attributes
+    ----------
+    head_model : HeadModel
+    """
+
+    head_model: HeadModel
+
+    @property
+    def of_features(self):
+        """Whether coefficients are of features that hidden layers make, not of columns."""
+        return self.head_model.is_conditional
+
+    @property
+    def model(self):
+        """The model of the head's parameters on its features."""
+        return self.head_model.full
+
+    def rows(self, exog=None):
+        """Return the `Observations` of new rows, or those of training, and their labels."""
+        if exog is None:
+            return OfColumns(self.model).rows()
+        labels = ResponseLabels(rows_of(exog), self.model.y_columns)
+        return self.head_model.new_rows(exog), labels
+
+
+def as_model(model, x=None, y=None):
+    """Return what a posterior is of: a GLM, that of results, or a network's head on rows."""
+    model = getattr(model, "model", model)  # of results
+    if hasattr(model, "with_free_dispersion"):
+        if x is not None or y is not None:
+            raise ValueError(
+                "Expected x and y for a network alone: a GLM has its rows. Received a GLM with x."
+            )
+        return OfColumns(model.with_free_dispersion())
+    if x is None or y is None:
+        raise ValueError(
+            "Expected a GLM, its results, or a network with its rows x and y. Received: "
+            f"{type(model).__name__}, without them."
+        )
+    return OfNetwork(HeadModel(model, x, y, keep_all=True))

@@ -1,0 +1,137 @@
+"""Draws of a posterior by the No-U-Turn Sampler."""
+
+import warnings
+
+import numpy as np
+
+from probnn.bayes.posterior import Posterior
+from probnn.bayes.read import as_model
+from probnn.bayes.target import Target
+from probnn.fitting.progress import watched
+
+_MANY = 0.01  # share of divergent draws above which a posterior is not to be trusted
+
+
+def sample(
+    model,
+    x=None,
+    y=None,
+    priors=None,
+    draws=1000,
+    tune=500,
+    chains=4,
+    seed=0,
+    *,
+    target_accept=0.8,
+    verbose="auto",
+):
+    """Draw coefficients from their posterior by the No-U-Turn Sampler.
+
+    Parameters
+    ----------
+    model : GLM, Results, or keras.Model
+        A model of columns, whose every parameter is sampled; or a network that ends in a `Head`
+        with units=1, whose head is, given the layers before it.
+    x, y : array_like, optional
+        The rows, for a network.
+    priors : dict or Priors, optional
+        Name or pattern of coefficients -> prior: see `Priors`, which has the defaults.
+    draws, tune, chains : int
+        How many draws each chain keeps, how many it learns its steps by, and how many chains.
+    seed : int
+        That of all chains.
+    target_accept : float
+        The share of steps that is accepted; more, up to 1, makes smaller steps.
+    verbose : bool or "auto"
+        Whether to show a bar: "auto" if somebody watches.
+
+    Returns
+    -------
+    Posterior
+        Of the draws; on Ctrl-C of those that are there.
+
+    Raises
+    ------
+    ImportError
+        Without nutpie: pip install "probnn[bayes]".
+    ValueError
+        If a prior fits no coefficient, or there is no posterior mode.
+
+    Warns
+    -----
+    SamplingWarning
+        If more than 1 % of the draws diverged, or chains disagree.
+
+    Notes
+    -----
+    The sampler is that of Hoffman and Gelman (2014), arXiv:1111.4246, in nutpie: Seyboldt et al.,
+    https://github.com/pymc-devs/nutpie. It moves in z, coefficients = mode + R z, with R R' the
+    inverse of the Hessian at the mode: where the posterior is near to normal, z has independent
+    standard normal components, and a draw takes three gradients or so.
+
+    Examples
+    --------
+    >>> import numpy as np, probnn as pn
+    >>> x = np.column_stack([np.ones(6), [0, 0, 0, 1, 1, 1]])
+    >>> model = pn.glm.GLM([1, 2, 3, 2, 4, 6], x, family="poisson")
+    >>> posterior = pn.bayes.sample(model, draws=500, chains=2)
+    >>> posterior.draws.shape
+    (2, 500, 2)
+    >>> posterior.mean.round(1).tolist()
+    [0.7, 0.6]
+    """
+    for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
+        if not (isinstance(value, (int, np.integer)) and value >= 1):
+            raise ValueError(
+                f"Expected {name} to be a whole number from 1 on. Received: {value!r}."
+            )
+    nutpie = _nutpie()
+    read = as_model(model, x, y)
+    target = Target.of(read.model, priors)
+    root = target.root()
+    compiled = nutpie.compiled_pyfunc.from_pyfunc(
+        target.size,
+        lambda: target.whitened(root),
+        lambda *seeds: lambda z: {"coef": target.mode + root @ z},
+        [np.dtype("float64")],
+        [(target.size,)],
+        ["coef"],
+    )
+    trace = nutpie.sample(
+        compiled,
+        draws=int(draws),
+        tune=int(tune),
+        chains=int(chains),
+        seed=seed,
+        save_warmup=False,
+        progress_bar=watched() if verbose == "auto" else bool(verbose),
+        target_accept=target_accept,
+    )
+    coef, stats = _read(trace)
+    found = Posterior(read, coef, target.priors, method="nuts", stats=stats)
+    found.warn()
+    return found
+
+
+def _read(trace):
+    """Return the draws (chains, draws, p) of a trace, and its statistics by name."""
+    coef = trace.posterior["coef"].to_numpy()
+    stats = {name: trace.sample_stats[name].to_numpy() for name in _STATS}
+    whole = np.isfinite(coef).all(axis=(0, 2))  # chains that were cut short end at different draws
+    return coef[:, whole], {name: values[:, whole] for name, values in stats.items()}
+
+
+_STATS = ("diverging", "energy", "n_steps", "step_size")
+
+
+def _nutpie():
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # ArviZ's word on its next version
+            import nutpie
+            import nutpie.compiled_pyfunc
+    except ImportError as error:
+        raise ImportError(
+            'Expected nutpie, which draws from posteriors: pip install "probnn[bayes]".'
+        ) from error
+    return nutpie

@@ -1,0 +1,52 @@
+"""The table of a posterior: coefficients, priors, and whether draws can be trusted."""
+
+import html
+
+
+class PosteriorSummary:
+    """What `Posterior.summary` returns: it prints as text, and shows as a table in notebooks.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row for each coefficient: `mean`, `sd`, the ends of the interval and, of a sampler's
+        draws, `r_hat`, `ess_bulk`, `ess_tail`.
+    header, priors, problems : list of str
+        Lines on the model, on what was known before, and on what is wrong with the draws.
+    """
+
+    def __init__(self, posterior, level):
+        import pandas as pd
+
+        names, ends = posterior.names, posterior.interval(level)
+        low, high = (f"{100 * q:g}%" for q in (0.5 - level / 2.0, 0.5 + level / 2.0))
+        columns = {"mean": posterior.mean, "sd": posterior.sd, low: ends[:, 0], high: ends[:, 1]}
+        columns |= posterior.convergence()
+        self.table = pd.DataFrame(columns, index=names)
+        family, model = posterior.family, posterior.model
+        links = ", ".join(f"{name} ({family.links[name].name})" for name in model.predicted)
+        self.header = [
+            f"Posterior of a {family.label} model of {model.y_name}: {links}",
+            f"{len(model)} rows, {posterior.how()}",
+        ]
+        each = zip(names, posterior.priors.each, strict=True)
+        self.priors = [f"  {name}: {prior}" for name, prior in each]
+        if posterior.priors.constants:
+            self.priors.append("  (a constant's is of the predictor at the columns' means)")
+        self.problems = posterior.problems()
+
+    def __str__(self):
+        table = self.table.copy()
+        formats = {"r_hat": "{:.3f}", "ess_bulk": "{:.0f}", "ess_tail": "{:.0f}"}
+        for name in table:
+            table[name] = table[name].map(formats.get(name, "{:.4g}").format)
+        lines = [*self.header, "", table.to_string(), "", "Priors", *self.priors]
+        return "\n".join([*lines, *(f"\nWarning: {each}" for each in self.problems)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        paragraphs = [*self.header, "Priors: " + "; ".join(map(str.strip, self.priors))]
+        paragraphs += [f"Warning: {each}" for each in self.problems]
+        told = "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
+        return told + self.table.to_html(float_format="{:.4g}".format)

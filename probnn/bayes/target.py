@@ -1,0 +1,81 @@
+"""What is sampled: the likelihood of all coefficients and their prior, about the mode."""
+
+import numpy as np
+
+from probnn.bayes.distributions import Flat
+from probnn.bayes.priors import Priors
+from probnn.fitting.curvature import Curvature
+from probnn.fitting.objective import Objective
+
+
+class Target(Objective):
+    """Minus the logarithm of a posterior density, but for a constant.
+
+    Parameters
+    ----------
+    model : GLM
+        A model, all of whose parameters are coefficients.
+    priors : Priors
+        Of these.
+    start : numpy.ndarray, shape (p,), optional
+        Coefficients near the mode.
+
+    Attributes
+    ----------
+    mode : numpy.ndarray, shape (p,)
+        The most probable coefficients, on the raw scale.
+    hessian : numpy.ndarray, shape (p, p)
+        That of the negative log-posterior there.
+
+    Raises
+    ------
+    ValueError
+        If there is no mode: priors are improper and the data do not suffice.
+    """
+
+    def __init__(self, model, priors, start=None):
+        self.model, self.priors = model, priors
+        self.likelihood = model.likelihood()
+        self.size = self.likelihood.size
+        if any(isinstance(prior, Flat) for prior in priors.each):
+            model.check_identified()  # without a prior the data alone must determine coefficients
+        optimum = model.minimise(priors, start)
+        if not optimum.converged:
+            raise ValueError(
+                "Expected a posterior with a mode. Received one where Newton's method found none: "
+                "the priors are too wide for the data. Give narrower ones, priors={name: ...}, or "
+                "rescale the columns."
+            )
+        self.mode = optimum.coef
+        self.hessian = optimum.hessian + priors(self.mode)[2]
+
+    @classmethod
+    def of(cls, model, priors=None):
+        """Return the target of a model, with priors by name or a `Priors`."""
+        priors = priors if isinstance(priors, Priors) else Priors(model, priors)
+        return cls(model, priors)
+
+    def __len__(self):
+        return len(self.likelihood)
+
+    def __call__(self, coef, second=True):
+        """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
+        value, gradient, hessian = self.likelihood(coef, second)
+        more, slope, curvature = self.priors.whole(coef, second)
+        return value + more, gradient + slope, hessian + curvature if second else None
+
+    def root(self):
+        """Return a matrix R, R R' the covariance that the curvature at the mode implies."""
+        return Curvature(self.hessian).inverse_root()
+
+    def whitened(self, root):
+        """Return the log-density, with its gradient, of z, where coefficients are mode + R z."""
+
+        def log_density(z):
+            with np.errstate(over="ignore", invalid="ignore"):
+                value, gradient, _ = self(self.mode + root @ z, False)
+            if not np.isfinite(value):
+                return -np.inf, np.zeros(self.size)
+            return -value, -(root.T @ gradient)
+
+        return log_density

@@ -1,0 +1,55 @@
+"""Posteriors as fitted models."""
+
+from probnn.fitted.base import FittedModel
+from probnn.fitted.fit import Fit, log_prob
+from probnn.fitted.tables import matrix
+
+
+class FittedPosterior(FittedModel):
+    """A posterior of coefficients: of a model of columns, or of a network's head."""
+
+    kind = "posterior"
+    takes_verbose = False
+    penalised = "coefficients have priors"
+
+    def __init__(self, posterior):
+        super().__init__(posterior)
+        self.y_name = posterior.model.y_name
+        self.constants = {*posterior.model.constants.values(), *posterior.model.fixed}
+        self.fixed = posterior.model.fixed
+
+    @property
+    def label(self):
+        """The method."""
+        return self.model.method
+
+    @property
+    def family(self):
+        """The model's family."""
+        return self.model.family
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`: posterior means and standard deviations, and held-out scores."""
+        posterior, model = self.model, self.model.model
+
+        def held_out(table, y):
+            x = table if model.formula is not None or posterior.read.of_features else None
+            if x is None:
+                x = matrix(model.x_names, table)
+            return log_prob(posterior.predict_distribution(x), y)
+
+        named = {} if posterior.read.of_features else {"coef": posterior.mean, "se": posterior.sd}
+        each = {
+            what: dict(zip(posterior.names, values, strict=True)) for what, values in named.items()
+        }
+        return Fit(
+            name=name,
+            family=self.family.name,
+            link=self.family.links[self.family.location].name,
+            known=self.family,
+            size=len(posterior.names),
+            nobs=model.nobs,
+            penalty="priors of its coefficients",
+            log_prob=held_out,
+            **{"coef": {}, **each},
+        )

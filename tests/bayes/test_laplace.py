@@ -1,0 +1,91 @@
+"""Laplace's method: exact where it must be, and the networks whose heads it takes."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+import probnn as pn
+from probnn.bayes import laplace, priors
+
+RNG = np.random.default_rng(1)
+X = np.column_stack([np.ones(60), RNG.normal(size=(60, 3))])
+Y = X @ [1.0, 2.0, 0.0, -1.0] + 0.7 * RNG.normal(size=60)
+
+
+def linear():
+    return pn.glm.GLM(Y, X, "normal", fixed={"scale": 0.7})
+
+
+def test_a_linear_model_of_known_scale_is_exact():
+    posterior = laplace(linear(), prior=2.0)
+    covariance = np.linalg.inv(X.T @ X / 0.49 + 2.0 * np.eye(4))
+    mean = covariance @ X.T @ Y / 0.49
+    np.testing.assert_allclose(posterior.mean, mean, rtol=1e-12)
+    np.testing.assert_allclose(posterior.covariance(), covariance, rtol=1e-12)
+    evidence = stats.multivariate_normal.logpdf(Y, np.zeros(60), 0.49 * np.eye(60) + X @ X.T / 2.0)
+    np.testing.assert_allclose(posterior.log_marginal_likelihood(), evidence, rtol=1e-12)
+    new = X[:5] * 3.0
+    d, epistemic = posterior.predict_distribution(new), ((new @ covariance) * new).sum(axis=1)
+    np.testing.assert_allclose(d.epistemic_variance(), epistemic, rtol=1e-9)
+    right = stats.norm(new @ mean, np.sqrt(0.49 + epistemic))
+    np.testing.assert_allclose(d.log_prob(Y[:5]), right.logpdf(Y[:5]), rtol=1e-9)
+    np.testing.assert_allclose(d.quantile(0.9), right.ppf(0.9), rtol=1e-6)
+
+
+def test_the_automatic_prior_has_the_largest_evidence():
+    found = laplace(linear())
+
+    def negative(log_scale):
+        width = np.exp(log_scale) / np.maximum(X.std(axis=0), 1e-9)
+        given = {f"x{j}": priors.Normal(0.0, width[j]) for j in (1, 2, 3)}
+        return -laplace(linear(), prior=given).log_marginal_likelihood()
+
+    best = optimize.minimize_scalar(negative, bounds=(-3.0, 3.0), method="bounded")
+    np.testing.assert_allclose(found.log_marginal_likelihood(), -best.fun, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["normal", "gamma", "negative_binomial", "logistic", "beta"])
+def test_as_the_prior_vanishes_it_is_the_covariance_of_results(family):
+    mean = np.exp(0.5 * X[:, 1])
+    y = {"beta": RNG.beta(2.0, 3.0, 60), "normal": Y, "logistic": Y}.get(
+        family, RNG.negative_binomial(3, 1.0 / (1.0 + mean / 3.0)) + (family == "gamma")
+    )
+    options = {"link": "log"} if family == "gamma" else {}
+    model = pn.glm.GLM(y, X, family, **options).with_free_dispersion()
+    posterior = laplace(model, prior={"*": priors.Flat()})
+    results = model.fit()
+    flat = posterior.priors(posterior.mode)[2]  # what the natural scale of a constant adds
+    hessian = np.linalg.inv(posterior.covariance_raw) - flat
+    np.testing.assert_allclose(hessian, model.likelihood()(posterior.mode)[2], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(posterior.mode[:4], results.coef[:4], rtol=0.3, atol=0.05)
+
+
+def test_a_prior_heals_separation_which_is_an_error_without():
+    y = (X[:, 1] > 0) * 1.0
+    with pytest.raises(pn.glm.PerfectSeparationError):
+        laplace(pn.glm.GLM(y, X, "bernoulli"), prior={"*": priors.Flat()})
+    posterior = laplace(pn.glm.GLM(y, X, "bernoulli"), prior={"*": priors.Normal(0.0, 2.5)})
+    assert 2.0 < posterior.mean[1] < 12.0
+
+
+@pytest.mark.backend
+def test_a_networks_head_has_the_posterior_of_its_features():
+    keras.utils.set_random_seed(0)
+    x = np.linspace(-2.0, 2.0, 80)[:, None].astype("float32")
+    y = np.sin(2.0 * x[:, 0]) + 0.3 * RNG.normal(size=80)
+    layers = [keras.layers.Dense(6, "tanh", kernel_initializer="glorot_normal")]
+    head = pn.Head("normal", fixed={"scale": 0.3})
+    net = pn.Sequential([keras.Input((1,)), *layers, head])
+    posterior = laplace(net, x, y, prior=1.0)
+    grid = np.array([[-6.0], [0.0], [1.0], [7.0]], dtype="float32")
+    f, g = (
+        np.column_stack([np.ones(len(a)), keras.ops.convert_to_numpy(layers[0](a))]).astype(float)
+        for a in (x, grid)
+    )
+    covariance = np.linalg.inv(f.T @ f / 0.09 + np.eye(7))
+    d = posterior.predict_distribution(grid)
+    np.testing.assert_allclose(d.mean(), g @ covariance @ f.T @ y / 0.09, rtol=1e-4)
+    right = np.einsum("ni,ij,nj->n", g, covariance, g)
+    np.testing.assert_allclose(d.epistemic_variance(), right, rtol=1e-4)
+    assert (right[[0, 3]] > 5.0 * right[[1, 2]].max()).all()  # it grows outside of the data
