@@ -1,12 +1,17 @@
 """Priors of one number: of a coefficient, or of a positive parameter such as a scale."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.special import gammaln
 
 from probnn import domains
+
+if TYPE_CHECKING:
+    from probnn._types import ArrayLike, Floats
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -44,15 +49,15 @@ class Prior:
                     f"{' and above 0' * positive}. Received: {value}."
                 )
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of numbers."""
         raise NotImplementedError
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         raise NotImplementedError
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         raise NotImplementedError
 
@@ -75,16 +80,16 @@ class Normal(Prior):
     loc: float = 0.0
     scale: float = 1.0
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of numbers."""
         return -0.5 * ((value - self.loc) / self.scale) ** 2 - np.log(self.scale) - _HALF_LOG_2PI
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         precision = 1.0 / np.square(self.scale)
         return (self.loc - value) * precision, -precision + 0.0 * value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return rng.normal(self.loc, self.scale, size)
 
@@ -97,21 +102,21 @@ class StudentT(Prior):
     loc: float = 0.0
     scale: float = 1.0
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of numbers."""
         half = 0.5 * (self.df + 1.0)
         constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * np.log(self.df * np.pi)
         square = ((value - self.loc) / self.scale) ** 2
         return constant - np.log(self.scale) - half * np.log1p(square / self.df)
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         away, width = value - self.loc, self.df * np.square(self.scale)
         below = width + away**2
         first = -(self.df + 1.0) * away / below
         return first, -(self.df + 1.0) * (width - away**2) / below**2
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return self.loc + self.scale * rng.standard_t(self.df, size)
 
@@ -123,19 +128,19 @@ class Laplace(Prior):
     scale: float = 1.0
 
     @property
-    def lasso(self):
+    def lasso(self) -> float:
         """The weight of |value|."""
         return 1.0 / self.scale
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of numbers."""
         return -np.abs(value) / self.scale - np.log(2.0 * self.scale)
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return -np.sign(value) / self.scale, 0.0 * value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return rng.laplace(0.0, self.scale, size)
 
@@ -147,16 +152,16 @@ class HalfNormal(Prior):
     scale: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(2.0) - 0.5 * (value / self.scale) ** 2 - np.log(self.scale) - _HALF_LOG_2PI
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         precision = 1.0 / np.square(self.scale)
         return -value * precision, -precision + 0.0 * value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return np.abs(rng.normal(0.0, self.scale, size))
 
@@ -173,15 +178,15 @@ class HalfStudentT(Prior):
     def _whole(self):
         return StudentT(self.df, 0.0 * self.scale, self.scale)
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(2.0) + self._whole.log_prob(value)
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return self._whole.slopes(value)
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return np.abs(self._whole.draw(rng, size))
 
@@ -193,15 +198,15 @@ class Exponential(Prior):
     rate: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(self.rate) - self.rate * value
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return -self.rate + 0.0 * value, 0.0 * value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return rng.exponential(1.0 / self.rate, size)
 
@@ -214,17 +219,17 @@ class Gamma(Prior):
     rate: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return the log-density of positive numbers."""
         constant = self.shape * np.log(self.rate) - gammaln(self.shape)
         return constant + (self.shape - 1.0) * np.log(value) - self.rate * value
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         first = (self.shape - 1.0) / value
         return first - self.rate, -first / value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return rng.gamma(self.shape, 1.0 / self.rate, size)
 
@@ -235,14 +240,14 @@ class Flat(Prior):
 
     domain: ClassVar[domains.Domain | None] = None
 
-    def log_prob(self, value):
+    def log_prob(self, value: ArrayLike) -> Floats:
         """Return 0."""
         return 0.0 * value
 
-    def slopes(self, value):
+    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return 0 and 0."""
         return 0.0 * value, 0.0 * value
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Raise ValueError: there are no random numbers of no distribution."""
         raise ValueError("Expected a proper prior to draw from. Received: Flat().")

@@ -1,5 +1,14 @@
 """Dropout that stays on: a network's uncertainty without another fit."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probnn._types import AnyModel, Floats, Rows
+    from probnn.families import Family
+    from probnn.predictive import PooledPredictive
+
 
 class DropoutPosterior:
     """What a network believes in random passes, its dropout left on, as `mc_dropout` makes it.
@@ -16,19 +25,19 @@ class DropoutPosterior:
         self.model, self.passes = model, passes
 
     @property
-    def family(self):
+    def family(self) -> Family:
         """The family of the network's head."""
         return self.model.heads.family
 
-    def predict_distribution(self, x, **kwargs):
+    def predict_distribution(self, x: Rows, **kwargs: Any) -> PooledPredictive:
         """Return the `PooledPredictive` of the passes; arguments are those of the network's."""
         return self.model.predict_distribution(x, passes=self.passes, **kwargs)
 
-    def aleatoric_variance(self, x, **kwargs):
+    def aleatoric_variance(self, x: Rows, **kwargs: Any) -> Floats:
         """Return the variance of rows that more data would not make smaller, (n,)."""
         return self.predict_distribution(x, **kwargs).aleatoric_variance()
 
-    def epistemic_variance(self, x, **kwargs):
+    def epistemic_variance(self, x: Rows, **kwargs: Any) -> Floats:
         """Return the variance of the rows' means over passes, (n,)."""
         return self.predict_distribution(x, **kwargs).epistemic_variance()
 
@@ -36,7 +45,7 @@ class DropoutPosterior:
         return f"<DropoutPosterior of {self.model.name}: {self.passes} passes>"
 
 
-def mc_dropout(model, passes=50):
+def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
     """Take random passes of a network with dropout as draws of its posterior.
 
     Parameters

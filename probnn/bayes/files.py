@@ -1,6 +1,9 @@
 """Files of posteriors: plain values, which run nothing."""
 
+from __future__ import annotations
+
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from formulaic.utils.context import capture_context
 
@@ -11,11 +14,16 @@ from probnn.bayes.priors import Priors
 from probnn.bayes.read import OfColumns
 from probnn.glm.results import loading
 
+if TYPE_CHECKING:
+    import os
+
 KIND, FORMAT = "posterior", 1
 _METHODS = {"nuts": Posterior, "laplace": LaplacePosterior}
 
 
-def load(path, *, trust=False, functions=None):
+def load(
+    path: str | os.PathLike, *, trust: bool = False, functions: dict | list | None = None
+) -> Posterior:
     """Return a posterior from a file that `Posterior.save` wrote.
 
     Parameters

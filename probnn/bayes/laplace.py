@@ -1,5 +1,9 @@
 """The normal approximation of a posterior about its mode, and the evidence for a prior by it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from probnn.bayes.distributions import Normal
@@ -10,12 +14,23 @@ from probnn.bayes.target import Target
 from probnn.glm.results import rows
 from probnn.predictive import PooledPredictive, Predictive
 
+if TYPE_CHECKING:
+    from probnn._types import AnyModel, ArrayLike, Floats, Rows
+
 _NODES = {1: 21, 2: 11}  # of Gauss and Hermite's rule, in each of few raw values
 _POINTS = 256  # of a lattice, where they are more
 _TIMES = 30  # steps to the best prior
 
 
-def laplace(model, x=None, y=None, *, prior="auto", draws=1000, seed=0):
+def laplace(
+    model: AnyModel,
+    x: Rows | None = None,
+    y: ArrayLike | None = None,
+    *,
+    prior: str | float | dict | Priors = "auto",
+    draws: int = 1000,
+    seed: int = 0,
+) -> LaplacePosterior:
     """Approximate a posterior by the normal distribution about its mode.
 
     Parameters
@@ -130,24 +145,24 @@ class LaplacePosterior(Posterior):
         weights = 1.0 if data.freq_weights is None else data.freq_weights
         return float(np.sum(weights * each)) + target.priors.log_prob(self.mode)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """Return name -> what more a file holds than draws and priors."""
         names = ("mode", "covariance_raw", "_root", "_log_density")
         return {name: getattr(self, name) for name in names}
 
-    def how(self):
+    def how(self) -> str:
         """Return in words how the posterior was found."""
         return f"Laplace's method: log marginal likelihood {self.log_marginal_likelihood():.6g}"
 
-    def convergence(self):
+    def convergence(self) -> dict[str, Floats]:
         """Return nothing: the draws are independent."""
         return {}
 
-    def problems(self):
+    def problems(self) -> list[str]:
         """Return nothing: the draws are those of the normal distribution."""
         return []
 
-    def log_marginal_likelihood(self):
+    def log_marginal_likelihood(self) -> float:
         """Return the logarithm of the probability of y under the model, by Laplace's method.
 
         The sum of log-likelihood and log-prior at the mode, p log(2 pi) / 2, and half the
@@ -166,21 +181,21 @@ class LaplacePosterior(Posterior):
         return values, slopes
 
     @property
-    def mean(self):
+    def mean(self) -> Floats:
         """The mode, (p,), constants in natural units."""
         return self._slopes[0]
 
     @property
-    def sd(self):
+    def sd(self) -> Floats:
         """The standard deviations, (p,); of constants in natural units by the delta method."""
         return np.sqrt(np.diag(self.covariance()))
 
-    def covariance(self):
+    def covariance(self) -> Floats:
         """Return the covariance, (p, p); of constants in natural units by the delta method."""
         slopes = self._slopes[1]
         return slopes[:, None] * self.covariance_raw * slopes
 
-    def interval(self, level=0.95):
+    def interval(self, level: float = 0.95) -> Floats:
         """Return central intervals of the coefficients, (p, 2); of constants in their domain."""
         from scipy.special import ndtri
 
@@ -190,7 +205,7 @@ class LaplacePosterior(Posterior):
             ends[j] = np.sort(self.family.links[name].inverse(ends[j]))
         return ends
 
-    def predict_distribution(self, exog=None, **kwargs):
+    def predict_distribution(self, exog: Rows | None = None, **kwargs: Any) -> PooledPredictive:
         """Return the posterior predictive distribution of rows.
 
         The raw values of a row are normal, and integrated over: of one or two that vary by Gauss

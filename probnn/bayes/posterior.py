@@ -1,13 +1,23 @@
 """A posterior as draws of coefficients: what they say of the coefficients, and of new rows."""
 
+from __future__ import annotations
+
 import warnings
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from probnn.bayes.summary import PosteriorSummary
 from probnn.glm.results import rows
 from probnn.predictive import PooledPredictive, Predictive
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+    from probnn._types import Floats, Rows
 
 _MEMBERS = 200  # draws that predictive distributions mix
 
@@ -46,7 +56,7 @@ class Posterior:
     # ---- coefficients -----------------------------------------------------------------------
 
     @cached_property
-    def draws(self):
+    def draws(self) -> Floats:
         """The draws (chains, draws, p), constants in natural units."""
         found = self.coef.copy()
         for j, name in self.model.natural.items():
@@ -58,28 +68,28 @@ class Posterior:
         return self.coef.reshape(-1, self.coef.shape[-1])
 
     @property
-    def mean(self):
+    def mean(self) -> Floats:
         """The posterior means, (p,)."""
         return self.draws.mean(axis=(0, 1))
 
     @property
-    def sd(self):
+    def sd(self) -> Floats:
         """The posterior standard deviations, (p,)."""
         return self.draws.std(axis=(0, 1), ddof=1)
 
-    def covariance(self):
+    def covariance(self) -> Floats:
         """Return the posterior covariance, (p, p)."""
         return np.cov(self.draws.reshape(-1, len(self.names)), rowvar=False).reshape(
             len(self.names), -1
         )
 
-    def interval(self, level=0.95):
+    def interval(self, level: float = 0.95) -> Floats:
         """Return central intervals of the coefficients, (p, 2)."""
         _check_level(level)
         ends = [0.5 - level / 2.0, 0.5 + level / 2.0]
         return np.quantile(self.draws, ends, axis=(0, 1)).T
 
-    def summary(self, level=0.95):
+    def summary(self, level: float = 0.95) -> PosteriorSummary:
         """Return a table of the coefficients, with the priors and whether draws can be trusted.
 
         Parameters
@@ -95,12 +105,12 @@ class Posterior:
         _check_level(level)
         return PosteriorSummary(self, level)
 
-    def how(self):
+    def how(self) -> str:
         """Return in words how the posterior was found."""
         chains, draws, _ = self.coef.shape
         return f"{chains} chains of {draws} draws by the No-U-Turn Sampler"
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return a frame, a row a draw: columns `chain`, `draw`, and one of each coefficient."""
         import pandas as pd
 
@@ -119,7 +129,9 @@ class Posterior:
         chosen = np.unique(np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int))
         return np.stack([likelihood.raw(coef) for coef in flat[chosen]]), labels
 
-    def predict_distribution(self, exog=None, *, draws=_MEMBERS, **kwargs):
+    def predict_distribution(
+        self, exog: Rows | None = None, *, draws: int = _MEMBERS, **kwargs: Any
+    ) -> PooledPredictive:
         """Return the posterior predictive distribution of rows.
 
         Parameters
@@ -143,7 +155,9 @@ class Posterior:
         ]
         return PooledPredictive([member.labelled(labels) for member in members])
 
-    def mean_interval(self, exog=None, level=0.95, *, draws=1000, **kwargs):
+    def mean_interval(
+        self, exog: Rows | None = None, level: float = 0.95, *, draws: int = 1000, **kwargs: Any
+    ) -> tuple[Floats, Floats]:
         """Return the lower and upper ends of central intervals of the rows' means, each (n,)."""
         _check_level(level)
         raw, _ = self._raw(exog, draws, kwargs)
@@ -151,15 +165,15 @@ class Posterior:
         low, high = np.quantile(means, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
         return low, high
 
-    def aleatoric_variance(self, exog=None, **kwargs):
+    def aleatoric_variance(self, exog: Rows | None = None, **kwargs: Any) -> Floats:
         """Return the variance of rows that more data would not make smaller, (n,)."""
         return self.predict_distribution(exog, **kwargs).aleatoric_variance()
 
-    def epistemic_variance(self, exog=None, **kwargs):
+    def epistemic_variance(self, exog: Rows | None = None, **kwargs: Any) -> Floats:
         """Return the variance of the rows' means under the posterior, (n,)."""
         return self.predict_distribution(exog, **kwargs).epistemic_variance()
 
-    def log_likelihood(self):
+    def log_likelihood(self) -> Floats:
         """Return the log-likelihood of each training row at each draw, (chains, draws, n)."""
         data = self.model.data.whole().used
         likelihood = data.likelihood(self.family, self.model.known)
@@ -174,17 +188,17 @@ class Posterior:
     # ---- convergence ------------------------------------------------------------------------
 
     @cached_property
-    def r_hat(self):
+    def r_hat(self) -> Floats:
         """The rank-normalised split R-hat of each coefficient, (p,): Vehtari et al. (2021)."""
         return self._by_arviz("rhat")
 
     @cached_property
-    def ess_bulk(self):
+    def ess_bulk(self) -> Floats:
         """The effective number of draws for the center of each coefficient, (p,)."""
         return self._by_arviz("ess", method="bulk")
 
     @cached_property
-    def ess_tail(self):
+    def ess_tail(self) -> Floats:
         """The effective number of draws for the tails of each coefficient, (p,)."""
         return self._by_arviz("ess", method="tail")
 
@@ -193,16 +207,16 @@ class Posterior:
         each = [function(self.draws[..., j], **kwargs) for j in range(len(self.names))]
         return np.array(each, dtype="float64")
 
-    def convergence(self):
+    def convergence(self) -> dict[str, Floats]:
         """Return `r_hat`, `ess_bulk` and `ess_tail` by name."""
         return {name: getattr(self, name) for name in ("r_hat", "ess_bulk", "ess_tail")}
 
     @property
-    def divergences(self):
+    def divergences(self) -> int:
         """How many draws followed a trajectory that diverged."""
         return int(self.stats["diverging"].sum()) if "diverging" in self.stats else 0
 
-    def problems(self):
+    def problems(self) -> list[str]:
         """Return, in words with the remedy, what is wrong with the draws; [] if nothing."""
         found, count = [], self.coef[..., 0].size
         if self.divergences > 0.01 * count:
@@ -233,14 +247,14 @@ class Posterior:
             )
         return found
 
-    def warn(self):
+    def warn(self) -> None:
         """Warn of what is wrong with the draws."""
         for problem in self.problems():
             warnings.warn(problem, SamplingWarning, stacklevel=3)
 
     # ---- other libraries --------------------------------------------------------------------
 
-    def to_arviz(self, *, draws=None, seed=0):
+    def to_arviz(self, *, draws: int | None = None, seed: int = 0) -> Any:
         """Return ArviZ's data of the posterior, for its plots and tests.
 
         Parameters
@@ -277,7 +291,7 @@ class Posterior:
             found.append(Predictive(self.family, params).sample(1, rng)[0])
         return np.stack(found).reshape(*coef.shape[:2], -1)
 
-    def loo(self):
+    def loo(self) -> Any:
         """Return the expected log-score of new rows, by leave-one-out: ArviZ's `ELPDData`.
 
         Pareto-smoothed importance sampling: Vehtari, Gelman and Gabry (2017),
@@ -292,7 +306,7 @@ class Posterior:
 
     # ---- files ------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Save the posterior to a file, without the rows of the training data.
 
         Parameters
@@ -309,7 +323,7 @@ class Posterior:
 
         save(self, path)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """Return name -> what more a file holds than draws and priors."""
         return {}
 

@@ -1,7 +1,10 @@
 """Priors of all coefficients of a model, as the penalty that they are; and what is the default."""
 
+from __future__ import annotations
+
 import copy
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +21,9 @@ from probnn.bayes.distributions import (
     StudentT,
 )
 from probnn.fitting.penalties import Penalty
+
+if TYPE_CHECKING:
+    from probnn._types import Floats
 
 __all__ = [
     "Exponential",
@@ -78,7 +84,7 @@ class Priors(Penalty):
 
     label = "Prior"
 
-    def __init__(self, model, given=None):
+    def __init__(self, model: Any, given: dict | None = None):
         self._find_parameters(model)
         self._find_columns(model)
         self.each = [self._check(j, prior) for j, prior in enumerate(self._chosen(model, given))]
@@ -91,7 +97,7 @@ class Priors(Penalty):
         self._positive = {j for j, d in domains.items() if d.low == 0.0 and d.high == np.inf}
 
     @classmethod
-    def restored(cls, model, each, center, constants):
+    def restored(cls, model: Any, each: list, center: Floats, constants: list) -> Priors:
         """Return the priors of a model without rows, from what a file holds."""
         found = cls.__new__(cls)
         found._find_parameters(model)
@@ -100,7 +106,7 @@ class Priors(Penalty):
         return found
 
     @classmethod
-    def of_precision(cls, model, precision):
+    def of_precision(cls, model: Any, precision: float) -> Priors:
         """Return normal priors about 0 of every coefficient, as it stands, with one precision."""
         if not (np.ndim(precision) == 0 and 0.0 < precision < np.inf):
             raise ValueError(f"Expected a precision above 0. Received: {precision!r}.")
@@ -115,7 +121,7 @@ class Priors(Penalty):
             }
         )
 
-    def replaced(self, given):
+    def replaced(self, given: dict) -> Priors:
         """Return these priors with others of some coefficients, by name."""
         found = copy.copy(self)
         found.each = [given.get(name, old) for name, old in zip(self.names, self.each, strict=True)]
@@ -216,11 +222,11 @@ class Priors(Penalty):
             for (kind, link), index in found.items()
         ]
 
-    def log_prob(self, coef):
+    def log_prob(self, coef: Floats) -> float:
         """Return the log-density of coefficients (p,) on the raw scale."""
         return -self.whole(coef, False)[0]
 
-    def whole(self, coef, second=True):
+    def whole(self, coef: Floats, second: bool = True) -> tuple[float, Floats, Floats | None]:
         """Return minus the log-density with its derivatives, also where it has a kink."""
         values = self.center @ coef
         total, slope = 0.0, np.empty(len(coef))
@@ -234,7 +240,7 @@ class Priors(Penalty):
         hessian = (self.center.T * curvature) @ self.center if second else None
         return float(total), self.center.T @ slope, hessian
 
-    def __call__(self, coef, second=True):
+    def __call__(self, coef: Floats, second: bool = True) -> tuple[float, Floats, Floats | None]:
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
         value, gradient, hessian = self.whole(coef, second)
         if self.lasso is not None:  # which is the solver's own part
@@ -242,7 +248,7 @@ class Priors(Penalty):
             gradient = gradient - self.lasso * np.sign(coef)
         return value, gradient, hessian
 
-    def draw(self, rng, size):
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return coefficients (size, p) on the raw scale, at random from the priors."""
         values = np.column_stack([prior.draw(rng, size) for prior in self.each])
         for j in self._positive:

@@ -1,6 +1,9 @@
 """Draws of a posterior by the No-U-Turn Sampler."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,22 +12,24 @@ from probnn.bayes.read import as_model
 from probnn.bayes.target import Target
 from probnn.fitting.progress import watched
 
-_MANY = 0.01  # share of divergent draws above which a posterior is not to be trusted
+if TYPE_CHECKING:
+    from probnn._types import AnyModel, ArrayLike, Rows
+    from probnn.bayes.priors import Priors
 
 
 def sample(
-    model,
-    x=None,
-    y=None,
-    priors=None,
-    draws=1000,
-    tune=500,
-    chains=4,
-    seed=0,
+    model: AnyModel,
+    x: Rows | None = None,
+    y: ArrayLike | None = None,
+    priors: dict | Priors | None = None,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    seed: int = 0,
     *,
-    target_accept=0.8,
-    verbose="auto",
-):
+    target_accept: float = 0.8,
+    verbose: bool | str = "auto",
+) -> Posterior:
     """Draw coefficients from their posterior by the No-U-Turn Sampler.
 
     Parameters

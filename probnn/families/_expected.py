@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from probnn.families._frozen.base import parts_of
+
 _FAR, _NODES = 8.25, 40  # normal scores on either side of 0, and their nodes
 _REST = 1e-20  # probability beyond either end of a sum over counts
 _MOST = 2_000  # counts that are summed one by one
@@ -37,7 +39,7 @@ def expected_information(family, raw):
     for y, weight in nodes:
         slope = family.derivatives(y, raw, second=False)[1]
         slope = np.where(weight[:, None] > 0.0, slope, 0.0)
-        total += weight[:, None, None] * slope[:, :, None] * slope[:, None, :]
+        total += weight[:, None, None] * (slope[:, :, None] * slope[:, None, :])
     return total
 
 
@@ -69,17 +71,18 @@ def _levels(family, frozen, raw):
     """Yield responses at levels by Gauss's rule in normal scores, each with its weight."""
     from scipy.special import ndtr
 
-    low = np.broadcast_to(frozen.support()[0], (len(raw),))
-    at_low = frozen.cdf(low) if family.atom else np.zeros(len(raw))
-    if family.atom:
-        yield low, at_low
-    free = 1.0 - at_low
-    for node, share in zip(*_legendre(_NODES), strict=True):  # either side of a kink at the median
-        t = _FAR * node
-        weight = free * _FAR * share * np.exp(-0.5 * t * t) / np.sqrt(2.0 * np.pi)
-        tail = free * ndtr(-t)
-        yield frozen.isf(tail), weight
-        yield frozen.ppf(at_low + tail), weight
+    for share, part in parts_of(frozen):  # of a mixture each component's own
+        low = np.broadcast_to(part.support()[0], (len(raw),))
+        at_low = part.cdf(low) if family.atom else np.zeros(len(raw))
+        if family.atom:
+            yield low, share * at_low
+        free = 1.0 - at_low
+        for node, width in zip(*_legendre(_NODES), strict=True):  # a kink may be at the median
+            t = _FAR * node
+            weight = share * free * _FAR * width * np.exp(-0.5 * t * t) / np.sqrt(2.0 * np.pi)
+            tail = free * ndtr(-t)
+            yield part.isf(tail), weight
+            yield part.ppf(at_low + tail), weight
 
 
 def _legendre(count):

@@ -29,6 +29,8 @@ def matrix(names, table):
     table = table.set_axis([str(c) for c in table.columns], axis=1)
     given = [c for c in table.columns if c not in CONSTANTS]
     wanted = [name for name in names if name not in CONSTANTS]
+    if is_default(given) and is_default(wanted) and len(given) != len(wanted):
+        return _by_position(names, wanted, table)
     if (is_default(wanted) or is_default(given)) and len(given) == len(wanted):
         table = table.rename(columns=dict(zip(given, wanted, strict=True)))
     missing = [name for name in wanted if name not in table]
@@ -39,6 +41,18 @@ def matrix(names, table):
         )
     one = np.ones(len(table))
     return np.column_stack([table.get(name, one) for name in names])
+
+
+def _by_position(names, wanted, table):
+    """Return columns without names as a design: all of its columns, the constant among them."""
+    found = table.to_numpy(dtype="float64")
+    ones = [j for j, name in enumerate(names) if name in CONSTANTS]
+    if found.shape[1] != len(names) or not (found[:, ones] == 1.0).all():
+        raise ValueError(
+            f"Expected x_test with {len(wanted)} columns without names, or with {len(names)} of "
+            f"which {names} has the constant. Received: {found.shape[1]}."
+        )
+    return found
 
 
 def is_default(names):

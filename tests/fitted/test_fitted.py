@@ -136,3 +136,16 @@ def test_what_is_no_model_predicts_nothing():
         adapt(3).predict_distribution(np.zeros((1, 1)))
     with pytest.raises(ValueError, match=r"Expected networks, .*int for 'a'"):
         adapt(3).read("a")
+
+
+def test_a_design_without_names_keeps_its_columns_in_held_out_scores():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(60), rng.normal(size=60)])
+    y = x @ [1.0, 2.0] + rng.normal(size=60)
+    fit = pn.glm.OLS(y[:40], x[:40]).fit()
+    right = -fit.predict_distribution(x[40:]).log_prob(y[40:]).mean()
+    for given in (x[40:], x[40:, 1:]):
+        table = pn.compare(fit, x_test=given, y_test=y[40:]).to_frame()
+        assert table.loc["held-out NLL"].iloc[0] == pytest.approx(right)
+    with pytest.raises(ValueError, match="2 of which"):
+        pn.compare(fit, x_test=x[40:][:, ::-1], y_test=y[40:])

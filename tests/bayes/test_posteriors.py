@@ -1,0 +1,118 @@
+"""What one does with a posterior: tables, rows, files, other models beside it."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import probnn as pn
+from probnn.bayes import laplace, load, mc_dropout, priors, sample
+
+RNG = np.random.default_rng(4)
+DATA = pd.DataFrame({"x": RNG.normal(size=120), "group": np.tile(["a", "b", "c"], 40)})
+MEAN = np.exp(0.5 + 0.4 * DATA["x"] + 0.3 * (DATA["group"] == "b"))
+DATA["y"] = RNG.poisson(RNG.gamma(2.0, MEAN / 2.0))
+FORMULA = "y ~ x + group"
+
+
+@pytest.fixture(scope="module")
+def draws():
+    model = pn.glm.glm(FORMULA, DATA, family="negative_binomial")
+    return sample(model, priors={"x": priors.StudentT(3.0)}, draws=500, tune=200, chains=2)
+
+
+def test_a_summary_says_estimates_priors_and_convergence(draws):
+    summary = draws.summary(0.9)
+    table = summary.table
+    assert table.index.tolist() == draws.names
+    assert [*table] == ["mean", "sd", "5%", "95%", "r_hat", "ess_bulk", "ess_tail"]
+    frame = draws.to_frame()[draws.names]
+    np.testing.assert_allclose(table["mean"], frame.mean())
+    np.testing.assert_allclose(table["95%"], frame.quantile(0.95))
+    said = str(summary)
+    assert "x: StudentT(3, 0, 1)" in said
+    assert "dispersion: Exponential(1)" in said
+    assert "2 chains of 500 draws" in said
+    assert "StudentT" in summary._repr_html_()
+
+
+def test_arviz_takes_draws_and_leave_one_out_is_near_the_criterion_of_a_fit(draws):
+    data = draws.to_arviz(draws=20)
+    assert data.posterior["x"].shape == (2, 500)
+    assert data.posterior_predictive["y"].shape == (2, 20, 120)
+    assert data.log_likelihood["y"].shape == (2, 500, 120)
+    results = pn.glm.glm(FORMULA, DATA, family="negative_binomial").fit()
+    loo = draws.loo()
+    assert abs(loo.elpd_loo - -0.5 * results.aic) < 5.0  # Stone (1977): the same in large samples
+
+
+def test_a_file_has_all_but_the_rows(draws, tmp_path):
+    new = DATA.iloc[:7]
+    for posterior in (draws, laplace(pn.glm.glm(FORMULA, DATA, family="poisson"))):
+        posterior.save(tmp_path / "a.posterior")
+        loaded = load(tmp_path / "a.posterior")
+        pd.testing.assert_frame_equal(loaded.to_frame(), posterior.to_frame())
+        assert str(loaded.summary()).split("\n")[3:] == str(posterior.summary()).split("\n")[3:]
+        for d in (loaded.predict_distribution(new), posterior.predict_distribution(new)):
+            np.testing.assert_array_equal(d.mean(), posterior.predict_distribution(new).mean())
+        with pytest.raises(AttributeError, match="rows of the training data"):
+            loaded.log_likelihood()
+
+
+def test_models_stand_beside_each_other():
+    x, y = DATA[["x"]].to_numpy(), DATA["y"].to_numpy()
+    design = np.column_stack([np.ones(120), x])
+    model = pn.glm.GLM(y[:80], design[:80], "poisson")
+    mle, posterior = model.fit(), laplace(model)
+    table = pn.compare(
+        {"mle": mle, "laplace": posterior}, x_test=design[80:], y_test=y[80:]
+    ).to_frame()
+    assert table.loc["x1", ("laplace", "value")] == posterior.mean[1]
+    assert table.loc["x1", ("laplace", "se")] == posterior.sd[1]
+    right = -posterior.predict_distribution(design[80:]).log_prob(y[80:]).mean()
+    np.testing.assert_allclose(table.loc["held-out NLL", ("laplace", "value")], right)
+    assert np.isnan(table.loc["AIC", ("laplace", "value")])
+
+
+def test_intervals_of_means_agree_with_those_of_a_fit(draws):
+    low, high = draws.mean_interval(DATA, 0.95)
+    results = pn.glm.glm(FORMULA, DATA, family="negative_binomial").fit()
+    frame = results.get_prediction(DATA).summary_frame()
+    width = (frame["mean_ci_upper"] - frame["mean_ci_lower"]).to_numpy()
+    np.testing.assert_allclose((high - low) / width, 1.0, atol=0.35)
+
+
+def test_dropout_stays_on():
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((1,)), keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.5)]
+    model = pn.Sequential([*layers, pn.Head("normal")])
+    x = np.linspace(-1.0, 1.0, 20)[:, None]
+    posterior = mc_dropout(model, 8)
+    d = posterior.predict_distribution(x, verbose=0)
+    assert len(d.members) == 8
+    total = d.aleatoric_variance() + d.epistemic_variance()
+    np.testing.assert_allclose(d.variance(), total, rtol=1e-9)
+    for passes in (1, 2.0, True):
+        with pytest.raises(ValueError, match="passes"):
+            mc_dropout(model, passes)
+
+
+def test_a_pool_has_weights():
+    each = [pn.Predictive("normal", {"loc": [m], "scale": [1.0]}) for m in (0.0, 2.0)]
+    d = pn.PooledPredictive(each, [0.25, 0.75])
+    np.testing.assert_allclose([*d.mean(), *d.epistemic_variance()], [1.5, 0.75])
+    np.testing.assert_allclose(d.cdf(1.0), 0.25 * each[0].cdf(1.0) + 0.75 * each[1].cdf(1.0))
+    np.testing.assert_array_equal(d[:1].weights, [0.25, 0.75])
+    with pytest.raises(ValueError, match="2 weights"):
+        pn.PooledPredictive(each, [0.5, 0.6])
+
+
+@pytest.mark.parametrize("family", ["normal", "gamma", "inverse_gaussian"])
+def test_a_free_dispersion_has_the_maximum_of_the_likelihood(family):
+    x = np.column_stack([np.ones(120), DATA["x"]])
+    y, weights = np.exp(0.3 * RNG.normal(size=120)), RNG.uniform(0.5, 2.0, 120)
+    model = pn.glm.GLM(y, x, family, link="log", var_weights=weights)
+    fitted, free = model.fit(), model.with_free_dispersion().fit()
+    np.testing.assert_allclose(free.llf, fitted.llf, rtol=1e-12)
+    right = model.family.with_dispersion(fitted.scale_ml)[model.dispersion]
+    np.testing.assert_allclose(free.params[-1], right, rtol=1e-6)
