@@ -197,7 +197,7 @@ class Identity(Link):
         """Return eta."""
         return eta
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return 0."""
         return 0.0 * eta
 
@@ -220,7 +220,7 @@ class Log(Link):
         """Return eta."""
         return eta
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return eta."""
         return eta
 
@@ -246,7 +246,7 @@ class Softplus(Link):
         tail = -40.0  # exp(-40) / 2, the next term of the series, is below the last bit of 40
         return m.where(eta < tail, eta, m.log(m.softplus(m.maximum(eta, tail))))
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return -log(1 + exp(-eta))."""
         return -backend.math(eta).softplus(-eta)
 
@@ -270,7 +270,7 @@ class Logit(Link):
         """Return -log(1 + exp(-eta))."""
         return -backend.math(eta).softplus(-eta)
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return log(mu (1 - mu))."""
         return self.log_inverse(eta) + self.log_inverse(-eta)
 
@@ -294,7 +294,7 @@ class Probit(Link):
         """Return log(Phi(eta))."""
         return backend.math(eta).log_ndtr(eta)
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return the logarithm of the standard normal density."""
         return -0.5 * eta * eta - 0.9189385332046727
 
@@ -331,7 +331,7 @@ class CLogLog(Link):
         """Return -exp(eta)."""
         return -backend.math(eta).exp(eta)
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return eta - exp(eta)."""
         return eta - backend.math(eta).exp(eta)
 
@@ -360,7 +360,7 @@ class LogLog(Link):
         """Return log(1 - exp(-exp(-eta)))."""
         return log1mexp(backend.math(eta).exp(-eta))
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return -eta - exp(-eta)."""
         return -eta - backend.math(eta).exp(-eta)
 
@@ -383,7 +383,7 @@ class Cauchit(Link):
         m = backend.math(eta)
         return m.arctan2(eta * 0.0 + 1.0, -eta) / 3.141592653589793
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return -log(pi (1 + eta^2))."""
         return -backend.math(eta).log(3.141592653589793 * (1.0 + eta * eta))
 
@@ -422,7 +422,7 @@ class Power(Link):
         """Return eta ** (1 / exponent)."""
         return eta ** (1.0 / self.exponent)
 
-    def log_slope(self, eta):
+    def log_slope(self, eta: Tensor) -> Tensor:
         """Return log |d mu / d eta|."""
         power = 1.0 / self.exponent
         log = backend.math(eta).log

@@ -302,7 +302,7 @@ class Family(Facts):
         known = self._derivatives(y, raw)
         return _derivatives_of(self, "nll", second)(y, raw) if known is None else known
 
-    def information(self, raw):
+    def information(self, raw: Floats) -> Floats:
         """Return the expected information of each row's raw values, shape (n, size, size).
 
         Parameters
@@ -330,7 +330,7 @@ class Family(Facts):
         known = self._information(raw)
         return expected_information(self, raw) if known is None else known
 
-    def check_expected(self):
+    def check_expected(self) -> None:
         """Raise ValueError if the family has no expected information."""
         if self.y_columns is not None:
             raise ValueError(

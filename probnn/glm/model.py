@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Literal, Self
 
-    from probnn._types import ArrayLike, Rows
+    from probnn._types import ArrayLike, Floats, Rows
     from probnn.families.base import Family
     from probnn.fitting.objective import Objective
+    from probnn.fitting.optimum import Optimum
+    from probnn.fitting.penalties import Penalty
     from probnn.links import Link
 
 _ARRAYS = Origin()
@@ -499,7 +501,13 @@ class GLM(Specification):
         warn_unless(optimum, maxiter)
         return self.results_class(self, optimum)
 
-    def minimise(self, penalty, start=None, max_iterations=200, tol=1e-9):
+    def minimise(
+        self,
+        penalty: Penalty,
+        start: Floats | None = None,
+        max_iterations: int = 200,
+        tol: float = 1e-9,
+    ) -> Optimum:
         """Return the `Optimum` of -llf plus a `Penalty` of the coefficients on the raw scale.
 
         Parameters

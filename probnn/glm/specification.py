@@ -418,7 +418,7 @@ class Specification:
         null.parameter_names, null.constants = null.predicted, {}
         return null
 
-    def with_free_dispersion(self):
+    def with_free_dispersion(self) -> Self:
         """Return the model whose dispersion is one more coefficient: a likelihood of all there is.
 
         Raises

@@ -165,7 +165,7 @@ class Results(GoodnessOfFit, Hypotheses):
         return self._labels.params(self._natural[0])
 
     @property
-    def is_one_information(self):
+    def is_one_information(self) -> bool:
         """Whether the observed and the expected information are the same at any coefficients."""
         return self._is_mean and self.family.is_canonical
 
