@@ -15,6 +15,7 @@ exclude_patterns = ["_build", "README.md", "reference/measured"]
 default_role = "code"
 autosummary_generate = True
 autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # numpydoc's sections say more
 numpydoc_show_class_members = False  # autosummary's templates list them
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]

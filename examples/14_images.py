@@ -119,7 +119,7 @@ print(f"The entropy of an image is between 0 and log(10) = {np.log(10):.2f}; her
 print(f"{doubt[0]:.2f} where the network is wrong and {doubt[1]:.2f} where it is right.")
 
 figure = plt.figure(figsize=(13, 9), layout="constrained")
-above, below = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.1)).flat
 axes = above.subplots(2, 8, height_ratios=(1.3, 1))
 for column, i in enumerate(order[:8]):
     axes[0, column].imshow(x[test][i, ..., 0], cmap="gray_r")

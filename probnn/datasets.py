@@ -84,7 +84,7 @@ def banknotes() -> pd.DataFrame:
     return frame
 
 
-def make_banknotes(n: int = _ROWS, *, seed: int | np.random.Generator = 0) -> pd.DataFrame:
+def make_banknotes(n: int = _ROWS, *, seed: int = 0) -> pd.DataFrame:
     """Return simulated banknotes, for where the published ones are out of reach.
 
     Parameters

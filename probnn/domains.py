@@ -4,9 +4,17 @@ A `Domain` answers one question, `contains(values)`, for host arrays and tensors
 the support of a family (which y are possible) and as the domain of a link (which means are).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from probnn import backend
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Tensor
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,9 @@ class Domain:
     high: float = float("inf")
     open: bool = False
     whole: bool = False
-    inside: float = 0.0
+    inside: float | tuple[Any, ...] = 0.0
 
-    def contains(self, values):
+    def contains(self, values: Tensor) -> Tensor:
         """Return, for each value, whether it is a member: the same shape, of booleans."""
         outside_low = self.open or self.low == float("-inf")
         outside_high = self.open or self.high == float("inf")
@@ -61,7 +69,7 @@ class Simplex(Domain):
 
     within: float = 1e-6
 
-    def contains(self, values):
+    def contains(self, values: Tensor) -> Tensor:
         """Return, for each value, whether it is a probability and its vector sums to 1."""
         total = abs(values.sum(axis=-1, keepdims=True) - 1.0) <= self.within
         return super().contains(values) & total
@@ -84,15 +92,15 @@ BINARY = Domain("{0, 1}", low=0.0, high=1.0, whole=True)
 class Bounds(Domain):
     """Pairs, along the last axis, of a lower and an upper bound of a member of another domain."""
 
-    whose: Domain | None = None
+    whose: Domain = REAL
 
     @classmethod
-    def of(cls, domain):
+    def of(cls, domain: Domain) -> Bounds:
         """Return the bounds of members of `domain`, an interval."""
         inside = (domain.inside, domain.inside)
         return cls(f"lower <= upper bounds of {domain}", inside=inside, whose=domain)
 
-    def contains(self, values):
+    def contains(self, values: Tensor) -> Tensor:
         """Return, for each value, whether its pair bounds some member."""
         lower, upper = values[..., :1], values[..., 1:]
         inner, equal = self.whose, lower == upper
@@ -106,7 +114,7 @@ class Bounds(Domain):
 class Trials(Domain):
     """Pairs, along the last axis, of whole numbers: of successes, and of trials."""
 
-    def contains(self, values):
+    def contains(self, values: Tensor) -> Tensor:
         """Return, for each value, whether it is one: at most so many successes, 1 trial or more."""
         trials = values[..., 1:]
         return super().contains(values) & (values <= trials) & (trials >= 1)
@@ -120,13 +128,13 @@ TRIALS = Trials(
 )
 
 
-def whole_numbers(low, high):
+def whole_numbers(low: int, high: int) -> Domain:
     """Return the domain of the whole numbers from `low` to `high`."""
     listed = f"the whole numbers from {low} to {high}"
     return Domain(listed, low=float(low), high=float(high), whole=True, inside=float(low))
 
 
-def codes(classes):
+def codes(classes: int) -> Domain:
     """Return the domain of class codes 0, 1, ..., classes - 1.
 
     Parameters

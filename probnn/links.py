@@ -167,7 +167,7 @@ class Link(ABC):
         number = j + param.shape[0] - param.size
         return f" [{number if classes is None else classes[number]}]"
 
-    def get_config(self) -> str | dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """Return the name and the arguments of this link, as JSON types."""
         return {"name": self.name}
 

@@ -1,6 +1,8 @@
 """The package as a whole: what it imports, the backends it takes, and what its documents claim."""
 
 import doctest
+import functools
+import inspect
 import os
 import pkgutil
 import re
@@ -168,6 +170,31 @@ def test_every_public_name_has_a_page():
                 public.add(f"{name}.{each}")
     assert len(listed) == len(set(listed))
     assert public - set(listed) == set()
+
+
+def test_every_public_function_says_its_types():
+    listed = re.findall(r"^   ([\w.]+)$", (ROOT / "docs/reference/api.md").read_text(), re.M)
+    functions = {}
+    for name in listed:
+        value = functools.reduce(getattr, name.split("."), pn)
+        for cls in value.__mro__ if inspect.isclass(value) else ():
+            if cls.__module__.startswith("probnn."):
+                functions |= {f"{cls.__qualname__}.{key}": each for key, each in vars(cls).items()}
+        functions[name] = value
+    untyped = []
+    for name, each in functions.items():
+        if isinstance(each, property):
+            each = each.fget
+        each = inspect.unwrap(getattr(each, "__func__", None) or getattr(each, "func", each))
+        last = name.rpartition(".")[2]
+        own = inspect.isfunction(each) and each.__module__.startswith("probnn.")
+        if not own or (last.startswith("_") and last not in ("__init__", "__call__")):
+            continue
+        wanted = {*inspect.signature(each).parameters, "return"} - {"self", "cls"}
+        if each.__annotations__.keys() < wanted:
+            untyped.append((name, wanted - each.__annotations__.keys()))
+    assert len(functions) > 400
+    assert untyped == []
 
 
 def test_examples_are_listed():

@@ -145,7 +145,7 @@ class Family(Facts):
         """Return the mean, from arrays or tensors of parameters."""
         return params[self.location]
 
-    def variance(self, **params):
+    def variance(self, **params: Any) -> Any:
         """Return the variance, from arrays of parameters."""
         return self.frozen(**params).var()
 

@@ -60,7 +60,7 @@ class Bernoulli(Family):
 
         return FrozenScipy(self, stats.bernoulli(probs), probs=probs)
 
-    def variance(self, probs):
+    def variance(self, probs: Tensor) -> Any:
         """Return probs (1 - probs)."""
         return probs * (1.0 - probs)
 

@@ -57,7 +57,7 @@ class Exponential(LogLocationScale):
 
         return FrozenScipy(self, stats.expon(scale=mean), mean=mean)
 
-    def variance(self, mean):
+    def variance(self, mean: Tensor) -> Any:
         """Return mean^2."""
         return mean * mean
 

@@ -68,7 +68,7 @@ class Gamma(Family):
 
         return FrozenGamma(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
 
-    def variance(self, mean, shape):
+    def variance(self, mean: Tensor, shape: Tensor) -> Any:
         """Return mean^2 / shape."""
         return mean * (mean / shape)
 

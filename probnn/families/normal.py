@@ -64,7 +64,7 @@ class Normal(LocationScale):
 
         return FrozenScipy(self, stats.norm(loc, scale), loc=loc, scale=scale)
 
-    def variance(self, loc, scale):
+    def variance(self, loc: Tensor, scale: Tensor) -> Any:
         """Return scale^2."""
         return np.broadcast_arrays(scale * scale, loc)[0]
 

@@ -142,7 +142,7 @@ def check_gradients(
     y: Rows,
     *,
     step: float | None = None,
-    sample: int = 200,
+    sample: int | None = 200,
     seed: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
     """Compare the gradients of back-propagation with finite differences of the likelihood.

@@ -12,6 +12,7 @@ from probnn.networks.graph import head_of
 from probnn.networks.heads import Head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -131,6 +132,15 @@ class Sequential(Probabilistic, keras.Sequential):
     >>> neuron.predict(np.array([[1.0, 2.2]]), verbose=0).round(6).tolist()
     [0.820538]
     """
+
+    if TYPE_CHECKING:  # Keras's own
+
+        def __init__(
+            self,
+            layers: Sequence[keras.Layer | keras.KerasTensor] | None = None,
+            trainable: bool = True,
+            name: str | None = None,
+        ) -> None: ...
 
     def add(self, layer: keras.Layer, rebuild: bool = True) -> None:
         """Add a layer on top of the stack; nothing goes on top of a head."""

@@ -12,7 +12,7 @@ from probnn.data.classes import Classes
 from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from matplotlib.axes import Axes
@@ -178,7 +178,7 @@ def pit(
 @on_axes
 def coverage(
     y: ArrayLike,
-    d: Predictive,
+    d: Predictive | Mapping[str, Predictive],
     *,
     levels: ArrayLike | None = None,
     level: float = 0.95,

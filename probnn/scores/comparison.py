@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from probnn._types import ArrayLike, Floats
 
+    Score = Callable[..., Floats]  # of y and a Predictive
+
 
 def table(
     predictives: Mapping[str, Predictive],
     y: ArrayLike,
-    scores: Sequence[Any] | Mapping[str, Callable[..., Floats]] | None = None,
+    scores: Score | Sequence[Any] | Mapping[str, Score] | None = None,
     *,
     reference: str | None = None,
 ) -> pd.DataFrame:

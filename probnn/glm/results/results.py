@@ -117,7 +117,8 @@ class Results(GoodnessOfFit, Hypotheses):
         self.coef = np.asarray(optimum.coef)  # on the raw scale
         self.cov_type, self.cov_kwds = cov_type, cov_kwds
         self.scale_type, self.converged = scale, optimum.converged
-        self.fit_history, self.certificate = optimum.history, certificate
+        self.fit_history = optimum.history
+        self.certificate: Certificate | Any = certificate  # None but for networks
         self.is_conditional = False
         self.k_constant, self.nobs = model.k_constant, model.n_used
         self._labels = Labels(model, model.index)
