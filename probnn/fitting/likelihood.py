@@ -92,6 +92,11 @@ class Likelihood(Objective):
             for name, value in unit
         )
 
+    @property
+    def is_wide(self):
+        """Whether a Hessian costs so much that steps borrow another."""
+        return self.size >= _MANY and len(self) * self.size**2 >= _COSTLY
+
     def sample(self):
         """Return the likelihood of a random part of many rows, copied; None of few."""
         n = len(self)
@@ -122,7 +127,7 @@ class Likelihood(Objective):
 
         It costs products of the columns of a few rows, and has none of different designs.
         """
-        if self.size < _MANY or len(self) * self.size**2 < _COSTLY:
+        if not self.is_wide:
             return None
         some = np.random.default_rng(0).integers(0, len(self), _SAMPLE)
         few = self.rows(np.sort(some))

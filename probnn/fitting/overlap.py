@@ -9,8 +9,8 @@ _STEPS = 8  # after which those to an optimum gain far more than a steady factor
 def is_doubtful(history):
     """Return whether steps go on as towards infinity, where the responses are separated.
 
-    Each then lowers Newton's decrement by a steady factor, of 1 / sqrt(e) for the logit. It is
-    asked after every step and says so once.
+    Each of Newton's own then lowers the decrement by a steady factor, of 1 / sqrt(e) for the logit.
+    It is asked after every step and says so once.
     """
     decrements = history["decrement"]
     return len(decrements) == _STEPS and decrements[-1] > 0.5 * decrements[-2]

@@ -333,7 +333,7 @@ class GLM(Specification):
         def watch(history):
             decrements = history["decrement"]
             progress(len(decrements), nll=history["nll"][-1], decrement=decrements[-1])
-            if late and overlap.is_doubtful(history):
+            if late and not likelihood.is_wide and overlap.is_doubtful(history):
                 self._check_overlap()
 
         try:

@@ -8,8 +8,9 @@ Newton's method finds here. Each solver has the loosest tolerance of a ladder th
 that never does is not among the fastest. The runs alternate in one process, on the same row-major
 float64 arrays, with the threads each library takes by default; a solver that needs over 10 seconds
 runs twice. Times include standard errors where the table shows their error. The last table says how
-much of the rate of `syrk`, the product X'X by BLAS, one Hessian reaches, and how many products of
-a matrix with as many columns as coefficients would take the time of our whole fit.
+much of the rate of `syrk`, the product X'X by BLAS, one Hessian reaches, how much of the memory's
+rate one gradient does, and how many products of a matrix with as many columns as coefficients would
+take the time of our whole fit.
 """
 
 import ctypes
@@ -169,7 +170,7 @@ def measure(case, names, repeats):
 
 
 def in_products(case, seconds):
-    """Return the share of the rate of X'X by BLAS that a Hessian reaches, and a fit in them."""
+    """Return the shares of the rates of BLAS and memory that sums reach, and a fit in X'X."""
     from probnn.glm import GLM
 
     x, y = make(case)
@@ -180,12 +181,18 @@ def in_products(case, seconds):
     rate = 4e9 / statistics.median(run(lambda: square.T @ square)[0] for _ in range(5))
     product = case.n * size**2 / rate
     hessian = statistics.median(run(likelihood, b)[0] for _ in range(3))
+    gradient = statistics.median(run(likelihood, b, False)[0] for _ in range(5))
+    numbers = x.ravel()
+    read = statistics.median(run(numbers.dot, numbers)[0] for _ in range(5))
     return {
         "coefficients": size,
         "X'X s": f"{product:.3f}",
         "Hessian s": f"{hessian:.3f}",
         "share of syrk": f"{product / hessian:.0%}",
         "fit in X'X": f"{seconds / product:.1f}",
+        "X read s": f"{read:.4f}",
+        "gradient s": f"{gradient:.4f}",
+        "share of memory": f"{read / gradient:.0%}",
     }
 
 
@@ -303,7 +310,7 @@ def main():
     if "ours" in names:
         products = {name: in_products(cases[name], tables[name]["ours"].median) for name in cases}
         frame = pd.DataFrame.from_dict(products, orient="index")
-        show("One Hessian, and our whole fit, beside the product X'X by BLAS", frame)
+        show("One Hessian, one gradient and our whole fit, beside BLAS's X'X and memory", frame)
         show(
             "Peak memory in its own process; data is x and y, base is before the data",
             memories(args.cases, "ours", args.quick),

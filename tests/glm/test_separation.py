@@ -10,6 +10,7 @@ import statsmodels.api as sm
 from scipy.optimize import linprog
 
 import probnn as pn
+from probnn.fitting import overlap
 from probnn.fitting import separation as module
 from probnn.fitting.likelihood import Likelihood
 from probnn.fitting.overlap import is_proven
@@ -480,3 +481,18 @@ def test_steps_to_infinity_are_soon_ended(rng, monkeypatch):
     with pytest.raises(PerfectSeparationError):
         pn.glm.Logit((x[:, 1] > 0).astype(float), x).fit()
     assert len(calls) < 12  # 40 of steps that go on until they gain nothing
+
+
+def test_steps_that_borrow_a_hessian_leave_no_doubt(rng, monkeypatch):
+    """They may gain a steady factor where the responses overlap, too."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError("overlap was doubted")
+
+    x, y = rng.normal(size=(4000, 180)), rng.integers(0, 2, 4000).astype(float)
+    want = sm.Logit(y, x).fit(disp=0).params
+    monkeypatch.setattr(pn.glm.GLM, "_check_overlap", fail)
+    monkeypatch.setattr(overlap, "is_doubtful", lambda history: True)
+    np.testing.assert_allclose(pn.glm.Logit(y, x).fit().params, want, rtol=1e-7, atol=1e-10)
+    with pytest.raises(AssertionError, match="doubted"):
+        pn.glm.Logit(y, x[:, :9]).fit()
