@@ -69,7 +69,9 @@ def read_matrix(x, what="X"):
 
 
 def read_design(x, what="X"):
-    """Return a float64 matrix (n, p) and the names of its columns, checked.
+    """Return a float64 matrix (n, p), the names of its columns, and which are constant, checked.
+
+    Columns that have names are not looked at for that: of these the last is None.
 
     Raises
     ------
@@ -77,10 +79,10 @@ def read_design(x, what="X"):
         As `read_matrix`; or if two columns have one name, a value is not finite, a column is 0, or
         its squares are beyond float64.
     """
-    x, names = read_matrix(x, what)
+    (x, names), constants = read_matrix(x, what), None
     if names is None:
-        counter, constant = iter(range(1, x.shape[1] + 1)), set(constant_columns(x))
-        names = ["const" if j in constant else f"x{next(counter)}" for j in range(x.shape[1])]
+        counter, constants = iter(range(1, x.shape[1] + 1)), constant_columns(x)
+        names = ["const" if j in constants else f"x{next(counter)}" for j in range(x.shape[1])]
     elif len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(
@@ -93,7 +95,7 @@ def read_design(x, what="X"):
                 f"Expected no column of zeros in {what}. Received: {names[j]!r}. Leave it out."
             )
         check_range(x[:, j], what, f" in {names[j]!r}")
-    return x, names
+    return x, names, constants
 
 
 def check_range(values, what, where=""):

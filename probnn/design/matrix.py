@@ -95,10 +95,12 @@ class Design:
 
 
 class Dense(Design):
-    """A design that is an array (n, p)."""
+    """A design that is an array (n, p); `constants` where somebody has looked for them."""
 
-    def __init__(self, x, names=None, terms=None):
+    def __init__(self, x, names=None, terms=None, constants=None):
         self._x, self.shape = x, x.shape
+        if constants is not None:
+            self.constants = constants
         super().__init__(names, terms)
 
     def dot(self, b, rows=_ALL):

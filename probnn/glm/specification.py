@@ -121,9 +121,9 @@ class Specification:
                 f"are those of others, `fixed` their values. Received twice: {both}."
             )
         y, trials, self.y_name = read_response(y, family)
-        x, self.x_names = read_design(X)
+        x, self.x_names, constants = read_design(X)
         others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
-        for what, z in (("X", x), *((f"designs[{n!r}]", z) for n, (z, _) in others.items())):
+        for what, z in (("X", x), *((f"designs[{n!r}]", z) for n, (z, *_) in others.items())):
             if len(z) != len(y):
                 raise ValueError(
                     f"Expected {what} with as many rows as y. Received: {len(z)} and {len(y)}."
@@ -134,7 +134,7 @@ class Specification:
         self.fixed = fixed
         self.known, self.widths = np.full(family.size, np.nan), []
         self.parameter_names, self.constants, self.raw_names = [], {}, []
-        self.modelled = {name: labels for name, (_, labels) in others.items()}
+        self.modelled = {name: labels for name, (_, labels, _) in others.items()}
         for a, (name, which) in enumerate(family.columns_of(self._labels)):
             labels = []
             if name == family.location:
@@ -150,7 +150,8 @@ class Specification:
             self.raw_names.append(name)
             self.widths.append(len(labels) or None)
             self.parameter_names += labels
-        return y, self._designs(x, {name: z for name, (z, _) in others.items()}), trials
+        others = {name: z for name, (z, *_) in others.items()}
+        return y, self._designs(x, others, constants), trials
 
     def _find_constant(self, design):
         """Settle which column of the location's design is the constant."""
@@ -164,11 +165,11 @@ class Specification:
                 f"{family.name} family stand for it. Received: {which}. Leave a column out."
             )
 
-    def _designs(self, x, others):
+    def _designs(self, x, others, constants=None):
         """Return the design of each raw column, None where it is known, of rows of all tables."""
         one = ones(len(x)) if self.constants else None
         tables = {name: Dense(z, self.modelled[name]) for name, z in others.items()}
-        tables[self.family.location] = Dense(x, self.x_names)
+        tables[self.family.location] = Dense(x, self.x_names, constants=constants)
         pairs = zip(self.raw_names, self.widths, strict=True)
         return [None if width is None else tables.get(name, one) for name, width in pairs]
 

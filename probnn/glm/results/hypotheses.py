@@ -150,7 +150,8 @@ class Hypotheses:
 
         if self.family.params[self.family.location].size is not None:
             raise ValueError("Expected a model of one location. Received: several.")
-        extra, names = read_design(self.model.rows.align(exog_extra, "exog_extra"), "exog_extra")
+        exog_extra = self.model.rows.align(exog_extra, "exog_extra")
+        extra, names, _ = read_design(exog_extra, "exog_extra")
         if len(extra) != len(self.model):
             raise ValueError(
                 f"Expected exog_extra with {len(self.model)} rows, as the model. Received: "
