@@ -25,7 +25,8 @@ def check_number(name, value, low, high=np.inf, *, ends=False):
 
 def check_one_of(name, value, choices):
     """Raise ValueError unless an argument is one of some values."""
-    if not any(type(value) is type(each) and value == each for each in choices):
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not any(type(plain) is type(each) and plain == each for each in choices):
         *most, last = map(repr, choices)
         raise ValueError(f"Expected {name} to be {', '.join(most)} or {last}. Received: {value!r}.")
 

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from probnn.data import Responses
+from probnn.data.tables import check_range
 from probnn.estimators.arguments import check_number, check_one_of, check_units, check_whole
 from probnn.estimators.base import (
     Classifier,
@@ -108,6 +109,8 @@ class _Network(Estimator):
             x, y, sample_weight = _merged(x, y, sample_weight)
         size = self._size(len(y))
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        for name, column in zip(self.names_, x.T, strict=True):
+            check_range(column, "X", f" in {name!r}")
         self.scaler_ = StandardScaler().fit(x, sample_weight=weight) if self.standardize else None
         x = self._scaled(x)
         train, held = self._split(len(y), seed)
@@ -160,10 +163,10 @@ class _Network(Estimator):
         if callable(self.hidden):
             hidden = self.hidden(inputs)
         else:
-            for units in self.hidden:
+            for units in map(int, self.hidden):
                 hidden = keras.layers.Dense(units, self.activation)(hidden)
         model = pn.Model(inputs, pn.Head(self._family())(hidden))
-        model.compile(keras.optimizers.Adam(self.learning_rate))
+        model.compile(keras.optimizers.Adam(float(self.learning_rate)))
         return model
 
     def _size(self, n):

@@ -319,3 +319,24 @@ def test_without_scikit_learn(monkeypatch):
     monkeypatch.delitem(sys.modules, "probnn.estimators")
     with pytest.raises(ImportError, match=r"pip install 'probnn\[sklearn\]'"):
         importlib.import_module("probnn.estimators")
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_grid_compiles_once(counts, monkeypatch):
+    """NumPy's numbers, as grids of `numpy.logspace` have them, are numbers."""
+    import keras
+
+    calls, forward = [], keras.layers.Dense.call
+
+    def counted(self, inputs, training=None):
+        calls[-1] += 1
+        return forward(self, inputs, training)
+
+    monkeypatch.setattr(keras.layers.Dense, "call", counted)
+    options = {"hidden": np.array([11]), "epochs": np.int64(3), "standardize": np.True_}
+    network = NetworkRegressor("poisson", **options)
+    for seed, rate in enumerate(np.logspace(-3.0, -1.0, 3)):
+        calls.append(0)
+        network.set_params(learning_rate=rate, random_state=seed).fit(*counts)
+    assert calls[1] == calls[2] < calls[0]

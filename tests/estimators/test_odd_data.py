@@ -13,7 +13,13 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate, permutation_test_score
 
 import probnn as pn
-from probnn.estimators import GLMClassifier, GLMRegressor, NetworkClassifier, scorers
+from probnn.estimators import (
+    GLMClassifier,
+    GLMRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    scorers,
+)
 
 
 @pytest.fixture
@@ -208,3 +214,16 @@ def test_network_of_ordered_text(frame, ratings):
     codes = np.searchsorted(network.classes_, ratings.astype(str))
     want = np.log(network.predict_proba(x)[np.arange(len(x)), codes]).sum()
     assert network.results_.llf == pytest.approx(want, rel=1e-5)
+
+
+def test_numbers_that_no_network_can_scale(frame, y):
+    with pytest.raises(ValueError, match=r"X whose squares.*in 'b'"):
+        NetworkRegressor().fit(frame[["a", "b"]].assign(b=frame["b"] * 1e-200), y)
+
+
+def test_masked_entries_and_missing_classes(frame, y):
+    x = np.ma.masked_greater(frame[["a", "b"]].to_numpy(), 1.0)
+    with pytest.raises(ValueError, match=r"masked entries.*SimpleImputer"):
+        GLMRegressor().fit(x, y)
+    with pytest.raises(ValueError, match="1 missing"):
+        GLMClassifier().fit(frame, frame["g"].where(frame.index > 0, None))
