@@ -49,7 +49,7 @@ class FittedPosterior(FittedModel):
             known=self.family,
             size=len(posterior.names),
             nobs=model.nobs,
-            penalty="priors of its coefficients",
+            penalty=f"priors; its posterior by {posterior.method}",
             log_prob=held_out,
             **{"coef": {}, **each},
         )
