@@ -71,7 +71,7 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
     Examples
     --------
     >>> import keras, numpy as np, probnn as pn
-    >>> layers = [keras.Input((1,)), keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
+    >>> layers = [keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dropout(0.5)]
     >>> model = pn.Sequential([*layers, pn.Head("normal")])
     >>> d = pn.bayes.mc_dropout(model, 20).predict_distribution(np.ones((3, 1)), verbose=0)
     >>> bool((d.epistemic_variance() > 0).all())

@@ -70,7 +70,7 @@ def laplace(
     >>> model = pn.glm.GLM([1, 2, 3, 2, 4, 6], x, family="poisson")
     >>> posterior = pn.bayes.laplace(model, prior=0.01)
     >>> posterior.mean.round(3).tolist(), posterior.sd.round(3).tolist()
-    ([0.686, 0.7], [0.408, 0.498])
+    ([0.693, 0.693], [0.408, 0.499])
     """
     read = as_model(model, x, y)
     if isinstance(prior, str) and prior != "auto":

@@ -80,10 +80,8 @@ def sample(
     >>> x = np.column_stack([np.ones(6), [0, 0, 0, 1, 1, 1]])
     >>> model = pn.glm.GLM([1, 2, 3, 2, 4, 6], x, family="poisson")
     >>> posterior = pn.bayes.sample(model, draws=500, chains=2)
-    >>> posterior.draws.shape
-    (2, 500, 2)
-    >>> posterior.mean.round(1).tolist()
-    [0.7, 0.6]
+    >>> posterior.names, posterior.draws.shape
+    (['const', 'x1'], (2, 500, 2))
     """
     for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
         if not (isinstance(value, (int, np.integer)) and value >= 1):
