@@ -74,8 +74,8 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
     >>> layers = [keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dropout(0.5)]
     >>> model = pn.Sequential([*layers, pn.Head("normal")])
     >>> d = pn.bayes.mc_dropout(model, 20).predict_distribution(np.ones((3, 1)), verbose=0)
-    >>> bool((d.epistemic_variance() > 0).all())
-    True
+    >>> len(d.members), d.epistemic_variance().shape
+    (20, (3,))
     """
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 2:
         raise ValueError(

@@ -86,11 +86,13 @@ def test_dropout_stays_on():
     keras.utils.set_random_seed(0)
     layers = [keras.Input((1,)), keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.5)]
     model = pn.Sequential([*layers, pn.Head("normal")])
+    model.layers[-1].assign_coefficients(np.ones((16, 2)), np.zeros(2))
     x = np.linspace(-1.0, 1.0, 20)[:, None]
     posterior = mc_dropout(model, 8)
     d = posterior.predict_distribution(x, verbose=0)
     assert len(d.members) == 8
     total = d.aleatoric_variance() + d.epistemic_variance()
+    assert (d.epistemic_variance() > 0).all()
     np.testing.assert_allclose(d.variance(), total, rtol=1e-9)
     for passes in (1, 2.0, True):
         with pytest.raises(ValueError, match="passes"):
