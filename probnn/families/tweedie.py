@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from probnn._types import Floats, Tensor
     from probnn.links import Link
 
-_ROWS = 20_000  # whose sums are held at once
 _FEW = 1_000  # whose terms stay in cache
 
 
@@ -115,8 +114,8 @@ class Tweedie(Family):
         """Return the log-density, some rows at once: each is a sum of many terms."""
         y, *values = np.broadcast_arrays(np.asarray(y, dtype="float64"), *params.values())
         found = np.empty(y.size)
-        for first in range(0, y.size, _ROWS):
-            part = slice(first, first + _ROWS)
+        for first in range(0, y.size, _FEW):
+            part = slice(first, first + _FEW)
             each = (v.ravel()[part] for v in values)
             each = dict(zip(params, each, strict=True))
             found[part] = super().log_density(y.ravel()[part], **each)

@@ -7,7 +7,7 @@ from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import by_spline, solve_tail
 from probnn.families._numerics import gamma_tail, log1p_minus, log_factorial_excess
 
-_CHUNK = 1_000_000  # terms held at once in a sum
+_CHUNK = 1 << 16  # terms held at once in a sum
 _FEW = 0.1  # a rate of jumps below which most y are 0
 _MANY = 300.0  # jumps, from which on terms of the logarithm of their probability cancel
 _END = 8.0  # of a bell, beyond which there is less than 1e-27
@@ -16,18 +16,27 @@ _GRID = 24  # points of a table on each unit of log(rate)
 _FINE = 96  # and of one of quantiles, where Newton's steps begin
 
 
-def _log_poisson(j, rate):
+def _log_poisson(j, rate, log_factorial=None):
     """Return the logarithm of rate^j exp(-rate) / Gamma(j + 1), without cancelling large terms."""
     from scipy.special import gammaln
 
-    gap = (rate - j) / j
-    near = (j > _MANY) & (abs(gap) < 0.25)
-    if near.all():
-        return j * log1p_minus(gap) + log_factorial_excess(j)
-    found = j * np.log(rate) - rate - gammaln(j + 1.0)
-    if near.any():
+    near = j > _MANY
+    if any_near := near.any():
+        near &= abs(rate - j) < 0.25 * j
+        if near.all():
+            return j * log1p_minus((rate - j) / j) + log_factorial_excess(j)
+    found = j * np.log(rate) - rate - (gammaln(j + 1.0) if log_factorial is None else log_factorial)
+    if any_near and near.any():
         found[near] = _log_poisson(j[near], rate[near])
     return found
+
+
+def _blocks(rows, count):
+    """Return numbers of rows in parts, whose counts fill a chunk each."""
+    if not len(rows):
+        return []
+    block = (np.cumsum(count[rows]) - 1) // _CHUNK
+    return np.split(rows, np.flatnonzero(np.diff(block)) + 1)
 
 
 def _from_1(r, u, log_cosine):
@@ -88,7 +97,7 @@ class FrozenTweedie(Frozen):
         And if wanted, E max(y - Y, 0) where Y > 0, or E max(Y - y, 0), over the scale of jumps; and
         y times the density at y.
         """
-        from scipy.special import gammainc, gammaincc
+        from scipy.special import gammainc, gammaincc, gammaln
 
         shape = np.broadcast_shapes(y.shape, self._mean.shape)
         y = np.broadcast_to(y, shape)
@@ -107,21 +116,24 @@ class FrozenTweedie(Frozen):
         first = np.where(wide, first, np.floor(first))
         count = (np.ceil((middle + reach + 11.0 - first) / step) + 1).astype(np.int64)
         totals = np.zeros((3, x.size))
-        block = (np.cumsum(count) - 1) // _CHUNK
-        for rows in filter(len, np.split(np.arange(x.size), np.flatnonzero(np.diff(block)) + 1)):
+        # Where each count is taken, those of all rows share their factorials.
+        most = np.max((first + count)[~wide], initial=0.0)
+        tables = [gammaln(np.arange(most + 1.0) * each + 1.0) for each in (1.0, self.jump)]
+        for rows in (*_blocks(np.flatnonzero(~wide), count), *_blocks(np.flatnonzero(wide), count)):
             starts = np.concatenate([[0], np.cumsum(count[rows])[:-1]])
             index = np.repeat(rows, count[rows])
             j = first[index] + step[index] * (
                 np.arange(len(index)) - np.repeat(starts, count[rows])
             )
+            at_j, at_a = (None, None) if wide[rows[0]] else (v[j.astype(np.int64)] for v in tables)
             lam, at, a = rate[index], x[index], j * self.jump
-            weight = step[index] * np.exp(_log_poisson(j, lam))
+            weight = step[index] * np.exp(_log_poisson(j, lam, at_j))
             value = tail(a, at)
             if (large := a > _LARGE).any():
                 value[large] = gamma_tail(a[large], at[large], upper)
             totals[0, rows] = np.add.reduceat(weight * value, starts)
             if more:
-                slope = a * np.exp(_log_poisson(a, at))
+                slope = a * np.exp(_log_poisson(a, at, at_a))
                 over = (a - at if upper else at - a) * value + slope
                 totals[1, rows] = np.add.reduceat(weight * over, starts)
                 totals[2, rows] = np.add.reduceat(weight * slope, starts)
