@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors
     from probnn.diagnosis import diagnose
     from probnn.models import Model, Sequential
     from probnn.models.inspection import check_gradients, collapse_linear, layer_outputs
+    from probnn.networks.export import export
     from probnn.networks.heads import Head
     from probnn.networks.losses import NegativeLogLikelihood
     from probnn.predictive import PooledPredictive, Predictive
@@ -52,6 +53,7 @@ __all__ = [
     "diagnose",
     "domains",
     "estimators",
+    "export",
     "families",
     "fit",
     "glm",
@@ -77,6 +79,7 @@ _LAZY = {
     "collapse_linear": "probnn.models.inspection",
     "compare": "probnn.comparison",
     "diagnose": "probnn.diagnosis",
+    "export": "probnn.networks.export",
     "fit": "probnn.training",
     "inference": "probnn.bridge",
     "layer_outputs": "probnn.models.inspection",

@@ -83,6 +83,63 @@ def atomic_write(path):
         _flush(target.parent)
 
 
+@contextlib.contextmanager
+def atomic_folder(path, mark):
+    """Give the path of a temporary folder, which becomes the folder at the end.
+
+    If what is done inside raises, or the process ends, an earlier folder stays as it was. It is
+    put aside before the new one takes its place: between the two steps there is none.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder; those above it are made.
+    mark : str
+        A file by which an earlier one is known: another folder with files in it is not replaced.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder beside it.
+
+    Raises
+    ------
+    OSError
+        If a file or a folder of other things is there; or as `os.mkdir`.
+    """
+    target = Path(os.path.realpath(path))
+    if (
+        target.exists()
+        and not (target / mark).is_file()
+        and not (target.is_dir() and not any(target.iterdir()))
+    ):
+        raise FileExistsError(
+            f"Expected a new path, or a folder with {mark} to replace. Received: {target}, which "
+            "holds something else."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary, aside = (target.with_name(f".{secrets.token_hex(8)}.tmp") for _ in range(2))
+    temporary.mkdir()
+    try:
+        yield temporary
+        for each in temporary.rglob("*"):
+            _flush(each)
+        if target.exists():
+            os.replace(target, aside)
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            if aside.exists():
+                os.replace(aside, target)
+            raise
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _flush(target.parent)
+
+
 def _flush(path):
     """Let the disk have what was written."""
     descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)

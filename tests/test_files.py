@@ -229,3 +229,40 @@ def test_other_kinds_and_newer_formats_are_named(tmp_path):
     path.write_text("y, x")
     with pytest.raises(_files.ForeignFileError, match="no zip file"):
         _files.Archive(path, "letters", 1)
+
+
+def fill(path, letter):
+    with _files.atomic_folder(path, "mark") as folder:
+        (folder / "mark").write_text(letter)
+        if letter == "bad":
+            raise ValueError("no more")
+
+
+def test_a_folder_is_the_old_or_the_new(tmp_path, monkeypatch):
+    path, other = tmp_path / "made" / "too", tmp_path / "other"
+    fill(path, "old")
+    with pytest.raises(ValueError, match="no more"):
+        fill(path, "bad")
+    replace = os.replace
+
+    def fails(source, target):
+        if str(target) == str(path) and (Path(source) / "mark").read_text() == "new":
+            raise OSError(errno.EIO, "broken")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fails)
+        with pytest.raises(OSError, match="broken"):
+            fill(path, "new")
+    assert (path / "mark").read_text() == "old"
+    fill(path, "new")
+    assert [(p.name, p.read_text()) for p in path.parent.rglob("*mark")] == [("mark", "new")]
+    assert os.listdir(path.parent) == ["too"]
+    other.mkdir()
+    fill(other, "new")  # an empty folder
+    (other / "mark").rename(other / "mine")
+    with pytest.raises(FileExistsError, match="something else"):
+        fill(other, "newer")
+    with pytest.raises(FileExistsError, match="something else"):
+        fill(other / "mine", "newer")
+    assert os.listdir(other) == ["mine"]

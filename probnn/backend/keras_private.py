@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras.src import backend
 from keras.src.backend.common import dtypes
+from keras.src.export.export_utils import get_input_signature
 from keras.src.models.functional import Functional  # noqa: F401 - a base, of no public name
 from keras.src.models.model import functional_init_arguments
 from keras.src.random.seed_generator import global_seed_generator
@@ -62,6 +63,21 @@ def calls(operation):
 def can_compile(model):
     """Return whether all layers of a model can be a part of a compiled program."""
     return model_supports_jit(model)
+
+
+def input_specs(model):
+    """Return the `keras.InputSpec` of each argument of a model that is built, for any n."""
+    return get_input_signature(model)
+
+
+def let_torch_write_take():
+    """Tell torch's converter to ONNX what `ravel` is, which `keras.ops.take` there calls."""
+    import torch
+
+    def ravel(graph, x):
+        return graph.op("Reshape", x, graph.op("Constant", value_t=torch.tensor([-1])))
+
+    torch.onnx.register_custom_op_symbolic("aten::ravel", ravel, 9)  # the lowest opset
 
 
 def ask_to_overwrite(path):

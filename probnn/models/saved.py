@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from probnn import _files, data
 from probnn.backend.keras_private import ask_to_overwrite, weights_as_hdf5, without_tensorflow
+from probnn.networks.export import export
 from probnn.networks.inputs import know_columns
 
 if TYPE_CHECKING:
     from os import PathLike
-    from typing import Any
+    from typing import Any, Literal
 
 _COLUMNS = "columns.json"
 _MODELS, _WEIGHTS = (".keras",), (".weights.h5",)  # endings of single files
@@ -82,6 +83,22 @@ class Saved:
                 super().save_weights(path, overwrite, max_shard_size)
             elif path is not None:
                 path.write_bytes(weights_as_hdf5(self))
+
+    def export(
+        self,
+        filepath: str | PathLike[str],
+        format: Literal["onnx", "tf_saved_model", "litert"] | None = None,
+        outputs: Literal["params", "mean"] = "params",
+        **options: Any,
+    ) -> None:
+        """Write a file from which other runtimes answer, as `probnn.export` does.
+
+        Parameters
+        ----------
+        filepath, format, outputs, **options
+            As in `probnn.export`; Keras's own would give raw outputs.
+        """
+        export(self, filepath, outputs, format, **options)
 
     def save_assets(self, dir_path: str) -> None:
         """Save the names of columns and of classes, where Keras saves what are no weights."""
