@@ -11,7 +11,7 @@ from scipy.special import gammaln
 from probnn import domains
 
 if TYPE_CHECKING:
-    from probnn._types import ArrayLike, Floats
+    from probnn._types import Floats
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -49,11 +49,11 @@ class Prior:
                     f"{' and above 0' * positive}. Received: {value}."
                 )
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of numbers."""
         raise NotImplementedError
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         raise NotImplementedError
 
@@ -80,11 +80,11 @@ class Normal(Prior):
     loc: float = 0.0
     scale: float = 1.0
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of numbers."""
         return -0.5 * ((value - self.loc) / self.scale) ** 2 - np.log(self.scale) - _HALF_LOG_2PI
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         precision = 1.0 / np.square(self.scale)
         return (self.loc - value) * precision, -precision + 0.0 * value
@@ -102,14 +102,14 @@ class StudentT(Prior):
     loc: float = 0.0
     scale: float = 1.0
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of numbers."""
         half = 0.5 * (self.df + 1.0)
         constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * np.log(self.df * np.pi)
         square = ((value - self.loc) / self.scale) ** 2
         return constant - np.log(self.scale) - half * np.log1p(square / self.df)
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         away, width = value - self.loc, self.df * np.square(self.scale)
         below = width + away**2
@@ -132,11 +132,11 @@ class Laplace(Prior):
         """The weight of |value|."""
         return 1.0 / self.scale
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of numbers."""
         return -np.abs(value) / self.scale - np.log(2.0 * self.scale)
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return -np.sign(value) / self.scale, 0.0 * value
 
@@ -152,11 +152,11 @@ class HalfNormal(Prior):
     scale: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(2.0) - 0.5 * (value / self.scale) ** 2 - np.log(self.scale) - _HALF_LOG_2PI
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         precision = 1.0 / np.square(self.scale)
         return -value * precision, -precision + 0.0 * value
@@ -178,11 +178,11 @@ class HalfStudentT(Prior):
     def _whole(self):
         return StudentT(self.df, 0.0 * self.scale, self.scale)
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(2.0) + self._whole.log_prob(value)
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return self._whole.slopes(value)
 
@@ -198,11 +198,11 @@ class Exponential(Prior):
     rate: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of positive numbers."""
         return np.log(self.rate) - self.rate * value
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return -self.rate + 0.0 * value, 0.0 * value
 
@@ -219,12 +219,12 @@ class Gamma(Prior):
     rate: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of positive numbers."""
         constant = self.shape * np.log(self.rate) - gammaln(self.shape)
         return constant + (self.shape - 1.0) * np.log(value) - self.rate * value
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         first = (self.shape - 1.0) / value
         return first - self.rate, -first / value
@@ -240,11 +240,11 @@ class Flat(Prior):
 
     domain: ClassVar[domains.Domain | None] = None
 
-    def log_prob(self, value: ArrayLike) -> Floats:
+    def log_prob(self, value: Floats) -> Floats:
         """Return 0."""
         return 0.0 * value
 
-    def slopes(self, value: ArrayLike) -> tuple[Floats, Floats]:
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return 0 and 0."""
         return 0.0 * value, 0.0 * value
 
