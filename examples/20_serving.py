@@ -13,6 +13,7 @@ The app comes with FastAPI: pip install fastapi httpx. Without it the function a
 To serve, put `model` and `app` into a module of their own: uvicorn my_module:app.
 """
 
+import importlib.util
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +28,6 @@ import pandas as pd
 import statsmodels.api as sm
 
 import probnn as pn
-
-try:
-    from fastapi import FastAPI, HTTPException
-    from fastapi.testclient import TestClient
-except ImportError:
-    FastAPI = None
 
 FIGURES = Path(__file__).parent / "figures"
 REQUESTS, WARM = 150, 10
@@ -82,6 +77,8 @@ print(
 
 def service():
     """Return an app that answers POST /visits, of which the body is a row."""
+    from fastapi import FastAPI, HTTPException
+
     app = FastAPI()
 
     @app.post("/visits")
@@ -96,6 +93,8 @@ def service():
 
 def ask_app():
     """Return a function that asks the app, once it has been asked wrong questions."""
+    from fastapi.testclient import TestClient
+
     client = TestClient(service())
     without = {name: value for name, value in some[0].items() if name != "lpi"}
     print("\nRows that are wrong:")
@@ -107,6 +106,7 @@ def ask_app():
     def ask(row):
         said = client.post("/visits", json=row)
         assert said.status_code == 200, said.text
+        return said.json()
 
     return ask
 
@@ -122,10 +122,10 @@ def seconds(ask, row):
 
 
 asked = {"the function": answer}
-if FastAPI is None:
-    print("\nWithout the service, which needs FastAPI: pip install fastapi httpx")
-else:
+if importlib.util.find_spec("fastapi") and importlib.util.find_spec("httpx"):
     asked["the service"] = ask_app()
+else:
+    print("\nWithout the service, which needs FastAPI: pip install fastapi httpx")
 
 rows = [some[i % len(some)] for i in range(REQUESTS)]
 times = {}
