@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from probnn.bridge.head_model import HeadModel
-from probnn.data import ResponseLabels, rows_of
+from probnn.data import ResponseLabels
 
 
 @dataclass
@@ -21,12 +21,15 @@ class OfColumns:
     def rows(self, exog=None, **kwargs):
         """Return the `Observations` of new rows, or those of training, and their labels."""
         if exog is None:
-            return self.model.data.whole(), ResponseLabels(self.model.rows, self.model.y_columns)
+            model = self.model
+            labels = ResponseLabels(model.rows, model.y_columns, model.library)
+            return model.data.whole(), labels
         index = self.model.rows_of(exog)
         if index.kept is not None:
             kwargs = {"rows": index, **kwargs}
         known = None if index.index is index.kept is None else index
-        return self.model.new_rows(exog, **kwargs), ResponseLabels(known, self.model.y_columns)
+        labels = ResponseLabels(known, self.model.y_columns, index.library)
+        return self.model.new_rows(exog, **kwargs), labels
 
 
 @dataclass
@@ -54,7 +57,7 @@ class OfNetwork:
         """Return the `Observations` of new rows, or those of training, and their labels."""
         if exog is None:
             return OfColumns(self.model).rows()
-        labels = ResponseLabels(rows_of(exog), self.model.y_columns)
+        labels = ResponseLabels.of(exog, self.model.y_columns)
         return self.head_model.new_rows(exog), labels
 
 

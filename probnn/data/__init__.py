@@ -1,6 +1,6 @@
 """Data: what users give, as arrays that were checked before anything is computed."""
 
-from probnn.data.alignment import align_all, rows_of
+from probnn.data.alignment import align_all
 from probnn.data.checks import (
     arrays,
     as_array,
@@ -33,7 +33,6 @@ __all__ = [
     "features",
     "for_each",
     "response",
-    "rows_of",
     "shape_text",
     "to_numpy",
     "weights",

@@ -7,7 +7,7 @@ polars, goes by position.
 
 import numpy as np
 
-from probnn.data.frames import index_of, names_of, take
+from probnn.data.frames import index_of, library_of, names_of, take
 from probnn.data.nests import arrays_in, map_structure
 
 _NAMED = 5  # rows that a message names
@@ -33,6 +33,8 @@ class RowIndex:
         The positions of those in use; by default all.
     why : str
         What messages say of those that are not.
+    library : str, optional
+        The library of the frame they are rows of, where they have no labels.
 
     Examples
     --------
@@ -45,19 +47,22 @@ class RowIndex:
     [1, 3]
     """
 
-    def __init__(self, name, count, labels=None, kept=None, why=_MISSING):
+    def __init__(self, name, count, labels=None, kept=None, why=_MISSING, library=None):
         self.name, self.count, self.labels, self.kept, self.why = name, count, labels, kept, why
+        self.library = library
 
     @classmethod
     def of(cls, values, name):
         """Return the rows of an array, a frame, a dict of columns, or a nest of arrays."""
-        found = (index_of(leaf) for leaf in arrays_in(values))
+        leaves = arrays_in(values)
+        found = (index_of(leaf) for leaf in leaves)
         labels = next((labels for labels in found if labels is not None), None)
+        library = library_of(leaves[0]) if labels is None and leaves else None
         if isinstance(values, dict):
             values = next(iter(values.values()), ())
         elif isinstance(values, (list, tuple)):
             values = (*arrays_in(values), values)[0]
-        return cls(name, (*np.shape(values), 0)[0], labels)
+        return cls(name, (*np.shape(values), 0)[0], labels, library=library)
 
     @classmethod
     def first(cls, **named):
@@ -108,12 +113,13 @@ class RowIndex:
 
     def take(self, kept, why=_MISSING):
         """Return these rows with those in use at some positions alone, and why."""
-        return RowIndex(self.name, self.count, self.labels, kept, why)
+        return RowIndex(self.name, self.count, self.labels, kept, why, self.library)
 
     def part(self, rows):
         """Return some of the rows in use: a slice, positions or a mask, of the first axis."""
         rows = np.arange(len(self))[rows[0] if isinstance(rows, tuple) else rows]
-        return RowIndex(self.name, len(rows), None if self.index is None else self.index[rows])
+        labels = None if self.index is None else self.index[rows]
+        return RowIndex(self.name, len(rows), labels, library=self.library)
 
     def align(self, values, what):
         """Return values for each row in use, in their order, of values for these or for all rows.
@@ -208,9 +214,3 @@ def align_all(x, y, sample_weight=None, prefix=""):
         return map_structure(lambda leaf: aligned(leaf, labels, what, first), nest)
 
     return tuple(align(name, nest) for name, nest in given.items())
-
-
-def rows_of(x):
-    """Return the `RowIndex` of x, or of a nest, if it has labels; else None."""
-    rows = RowIndex.of(x, "x")
-    return None if rows.labels is None else rows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.data.frames import names_of, take_columns, to_numpy
+from probnn.data.frames import frame_of, take_columns, to_numpy
 from probnn.data.nests import arrays_in, flatten, pack_sequence_as
 
 
@@ -80,8 +80,8 @@ def leaves_of(values):
 
 def _names(leaf):
     """Return the names of the columns of a frame; None of what is none, or has one dimension."""
-    names = names_of(leaf)
-    return None if names is None or len(leaf.shape) == 1 else [str(name) for name in names]
+    frame = frame_of(leaf)
+    return None if frame is None or len(frame.shape) == 1 else [str(name) for name in frame.columns]
 
 
 def _check_different(names, what):

@@ -1,4 +1,11 @@
-"""Frames and series of every library: pandas itself, and all others by narwhals."""
+"""Frames and series of every library: pandas itself, and all others by narwhals.
+
+Rows come back in the kind that they came in. One number or several for each row of a frame are a
+series or a frame: of pandas, with its index, of rows that have one, as pandas' and modin's do; else
+of the library that x was of, as polars or pyarrow. Of arrays they are arrays, and tables pandas'.
+What a network's `predict` and the methods of a `Predictive` return are arrays, and tables of
+coefficients are pandas', whatever x was.
+"""
 
 import contextlib
 import sys
@@ -51,6 +58,34 @@ def index_of(values):
     import narwhals.stable.v2 as nw
 
     return nw.maybe_get_index(frame)
+
+
+def library_of(values):
+    """Return the name of the library of a frame or series; None for pandas, and what is neither."""
+    frame = frame_of(values)
+    return None if frame is None or _is_pandas(frame) else str(frame.implementation)
+
+
+def table_of_rows(columns, index=None, library=None):
+    """Return a frame of columns by name: of a library, or else of pandas with an index."""
+    if library is None:
+        import pandas as pd
+
+        return pd.DataFrame(columns, index=index)
+    import narwhals.stable.v2 as nw
+
+    return nw.from_dict({str(k): v for k, v in columns.items()}, backend=library).to_native()
+
+
+def series_of_rows(values, index=None, library=None):
+    """Return one value for each row as a series: of a library, or else of pandas with an index."""
+    if library is None:
+        import pandas as pd
+
+        return pd.Series(values, index=index)
+    import narwhals.stable.v2 as nw
+
+    return nw.new_series("", values, backend=library).to_native()
 
 
 def take(values, rows):

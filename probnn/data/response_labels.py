@@ -18,6 +18,8 @@ class ResponseLabels:
         The rows, where x had labels.
     columns : Columns
         The names of the columns of y, where the model was fitted on a frame.
+    library : str or None
+        The library of the frame x, where its rows had no labels.
 
     Examples
     --------
@@ -31,6 +33,14 @@ class ResponseLabels:
 
     rows: RowIndex | None = None
     columns: Columns = field(default_factory=Columns)
+    library: str | None = None
+
+    @classmethod
+    def of(cls, x, columns=None):
+        """Return what is known of the rows of x, an array, a frame or a nest, and of columns."""
+        rows = RowIndex.of(x, "x")
+        known = None if rows.labels is None else rows
+        return cls(known, Columns() if columns is None else columns, rows.library)
 
     def align(self, y, what="y"):
         """Return y in the order of the rows and of the columns; what has no labels as it is.
@@ -53,4 +63,4 @@ class ResponseLabels:
         """Return the labels of a part, chosen as NumPy does: of whole rows, with their columns."""
         whole = not isinstance(index, tuple) and np.ndim(index) < 2
         rows = None if self.rows is None else self.rows.part(index)
-        return ResponseLabels(rows, self.columns if whole else Columns())
+        return ResponseLabels(rows, self.columns if whole else Columns(), self.library)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from probnn import families
-from probnn.data import ResponseLabels, rows_of
+from probnn.data import ResponseLabels
 from probnn.data.classes import Classes
 from probnn.data.frames import frame_of
 from probnn.data.tables import to_frame
@@ -141,7 +141,7 @@ class Estimator(BaseEstimator):
                 "that the model was fitted on. Received: none."
             )
         d = self._distribution(x, **of_rows)
-        return d.labelled(ResponseLabels(None if frame_of(X) is None else rows_of(X)))
+        return d.labelled(ResponseLabels() if frame_of(X) is None else ResponseLabels.of(X))
 
     def predict_interval(self, X: Rows, level: float = 0.9, **of_rows: ArrayLike | None) -> Floats:
         """Return the central prediction interval of every row.

@@ -159,7 +159,8 @@ def _make(cls, formula, data, family, link, formulas, missing, kwargs, context=N
     # A formula may use the functions of whoever writes it.
     caller = capture_context(2) if context is None else context
     frame = to_frame(data)
-    rows = RowIndex("data", len(frame), RowIndex.of(data, "data").labels)
+    rows = RowIndex.of(data, "data")
+    rows = RowIndex("data", len(frame), rows.labels, library=rows.library)
     index, frame = frame.index, frame.reset_index(drop=True)
     for name, column in frame.items():  # levels that no row has would be columns of zeros
         if isinstance(column.dtype, pd.CategoricalDtype):

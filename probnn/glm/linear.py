@@ -51,7 +51,7 @@ class OLSResults(Results):
         """The residuals over the square root of `scale`."""
         weights = self._data.precision
         root = 1.0 if weights is None else np.sqrt(weights)
-        return self.resid_response * root / np.sqrt(self.scale)
+        return self._labels.rows(np.asarray(self.resid_response) * root / np.sqrt(self.scale))
 
     def _sum_of_squares(self, center):
         return self._total(

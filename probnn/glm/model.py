@@ -160,7 +160,8 @@ class GLM(Specification):
         self.family, y = as_bernoulli(self.family, y)
         self.y_columns = Columns().learnt(y, "y") if self.family.y_columns else Columns()
         self.labelled = is_labelled(X) if origin.labelled is None else origin.labelled
-        self.index = index_of(X) if origin.source is None else None
+        self.library = self.rows.library if origin.source is None else None
+        self.index = index_of(X) if origin.source is None and self.library is None else None
         self.table = origin.table
         self.formula, self.classes = origin.formula, origin.classes
         if classes is not None:

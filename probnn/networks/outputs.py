@@ -1,5 +1,7 @@
 """What a network says: the distributions that its raw outputs stand for."""
 
+from dataclasses import replace
+
 import keras
 
 from probnn import data
@@ -21,7 +23,7 @@ def predictives(model, heads, raw, x=None):
     """
     from probnn.predictive import Predictive
 
-    rows, known, flat = data.rows_of(x), responses_of(model), _flatten(heads)
+    labels, known, flat = data.ResponseLabels.of(x), responses_of(model), _flatten(heads)
     each = zip(
         flat,
         _flatten(raw),
@@ -31,7 +33,7 @@ def predictives(model, heads, raw, x=None):
     )
     found = [
         Predictive(head.family, head.to_params(values), classes).labelled(
-            data.ResponseLabels(rows, columns)
+            replace(labels, columns=columns)
         )
         for head, values, columns, classes in each
     ]

@@ -531,9 +531,10 @@ class Predictive:
         return {**self.__dict__, "_frozen": None}
 
     def to_frame(self, level: float = 0.9) -> pd.DataFrame:
-        """Return a pandas DataFrame of the parameters, mean, standard deviation and interval.
+        """Return a table of the parameters, mean, standard deviation and interval.
 
-        Its index is that of x; where x had none, rows are numbered from 0.
+        Of pandas, its index is that of x; where x had none, rows are numbered from 0. Where x was
+        a polars frame or a pyarrow table, so is this.
 
         Parameters
         ----------
@@ -542,19 +543,19 @@ class Predictive:
 
         Returns
         -------
-        pandas.DataFrame
+        pandas.DataFrame, or a frame of the library that x was of
             One row for each row. Columns of several responses are numbered, those of classes have
             their labels: `probs[bus]`, `probs[car]`. Classes without an order have no interval:
             `mode` is the most probable one.
         """
-        return to_frame(self, level)
+        return to_frame(self, level, self.labels.library)
 
     def __repr__(self):
         note = f" ({self.rows.note})" if self.rows is not None and self.rows.note else ""
         return f"<Predictive {self.family.name}: n={len(self)}{note}, {', '.join(self.params)}>"
 
     def _repr_html_(self):
-        shown = self[:5].to_frame()._repr_html_()
+        shown = to_frame(self[:5], 0.9)._repr_html_()
         more = f" The first {min(5, len(self))}:" if len(self) > 5 else ""
         return f"<p>{len(self)} {self.family.name} distributions.{more}</p>{shown}"
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from probnn.data.frames import table_of_rows
 
-def to_frame(d, level):
-    """Return the DataFrame of `Predictive.to_frame`."""
-    import pandas as pd
 
+def to_frame(d, level, library=None):
+    """Return the table of `Predictive.to_frame`, of a library or else of pandas."""
     columns = {**d.params, **d.given, "mean": d.mean()}
     if len(d.given) == len(d.family.given):
         columns["stddev"] = d.stddev()
@@ -22,4 +22,4 @@ def to_frame(d, level):
             last = d.classes[index[-1]] if of_classes else index[-1] if tail else None
             label = f"[{', '.join(map(str, (*index[:-1], last)))}]" if tail else ""
             frame[name + label] = values[(slice(None), *index)]
-    return pd.DataFrame(frame, index=None if d.rows is None else d.rows.index)
+    return table_of_rows(frame, None if d.rows is None else d.rows.index, library)

@@ -94,8 +94,7 @@ class Influence:
         return self.results._labels.rows(values)
 
     def _table(self, values):
-        labels = self.results._labels
-        return labels.frame(values, labels.index, self.results.model.x_names)
+        return self.results._labels.matrix_of_rows(values, self.results.model.x_names)
 
     # ---- each row ---------------------------------------------------------------------------
 
@@ -200,13 +199,14 @@ class Influence:
         }
 
     def summary_frame(self):
-        """Return `dfbetas` and the measures of each row as a data frame, as statsmodels."""
-        import pandas as pd
+        """Return `dfbetas` and the measures of each row as a data frame, as statsmodels.
 
+        Of a polars frame or a pyarrow table it is one of these.
+        """
         names = [f"dfb_{name}" for name in self.results.model.x_names]
-        index = self.results._labels.index
-        table = pd.DataFrame(self._dfbetas, index=index, columns=names)
-        return table.assign(**{name: np.asarray(v) for name, v in self._columns().items()})
+        table = dict(zip(names, self._dfbetas.T, strict=True))
+        table |= {name: np.asarray(values) for name, values in self._columns().items()}
+        return self.results._labels.table(table)
 
     def __repr__(self):
         return f"<{type(self).__name__} of {len(self._h)} rows: leverage to {self._h.max():.3g}>"

@@ -250,8 +250,7 @@ class Margins:
             return self._named(self._effects)
         if self.family.classes is not None:
             return self._effects
-        labels = self.results._labels
-        return labels.frame(self._effects[:, :, 0], labels.index, self.names)
+        return self.results._labels.matrix_of_rows(self._effects[:, :, 0], self.names)
 
     @property
     def margeff_se(self):

@@ -35,14 +35,15 @@ def predict(results, exog=None, which="mean", **kwargs):
     size = results.family.params[results.family.location].size
     linear = raw[:, 0] if size is None else raw[:, :size]
     values = rows.means(results.family, raw) if which == "mean" else linear
-    return Labels(results.model, _index_of(results, exog)).rows(values)
+    return _labels_of(results, exog).rows(values)
 
 
-def _index_of(results, exog):
-    """Return the pandas index of rows, or None."""
+def _labels_of(results, exog):
+    """Return the `Labels` of new, or of the training, rows."""
     if exog is None:
-        return results.model.index
-    return RowIndex.of(exog, "exog").labels
+        return results._labels
+    rows = RowIndex.of(exog, "exog")
+    return Labels(results.model, rows.labels, rows.library)
 
 
 def predict_distribution(results, exog=None, **kwargs):
@@ -54,7 +55,7 @@ def predict_distribution(results, exog=None, **kwargs):
     params = _params(results, raw, results.scale / rows.precision(data))
     d = Predictive(results.family, params, classes=results.model.classes)
     known = None if index.index is index.kept is None else index
-    return d.labelled(ResponseLabels(known, results.model.y_columns))
+    return d.labelled(ResponseLabels(known, results.model.y_columns, index.library))
 
 
 def _params(results, raw, scale):
@@ -112,7 +113,7 @@ class Prediction:
         self.results = results
         kwargs = {"offset": offset, "exposure": exposure, "designs": designs}
         self._data, self._raw = _raw(results, exog, kwargs)
-        self._index = _index_of(results, exog)
+        self._labels = _labels_of(results, exog)
         self._covariance = self._raw_covariance()
         self.predicted_mean, slope, _ = family.mean_derivatives(self._raw, second=False)
         variance = np.einsum("na,nab,nb->n", slope, self._covariance, slope)
@@ -213,10 +214,9 @@ class Prediction:
     def summary_frame(self, alpha=0.05):
         """Return a DataFrame: mean, mean_se, mean_ci_lower/upper, obs_ci_lower/upper.
 
-        The last two are left out where new rows have no known number of trials.
+        The last two are left out where new rows have no known number of trials. Of a polars frame
+        or a pyarrow table it is one of these.
         """
-        import pandas as pd
-
         mean = self.conf_int(alpha)
         columns = {
             "mean": self.predicted_mean,
@@ -227,4 +227,4 @@ class Prediction:
         if not self.results.family.given:
             new = self.conf_int(alpha, obs=True)
             columns |= {"obs_ci_lower": new[:, 0], "obs_ci_upper": new[:, 1]}
-        return pd.DataFrame(columns, index=self._index)
+        return self._labels.table(columns)

@@ -121,7 +121,7 @@ class Results(GoodnessOfFit, Hypotheses):
         self.certificate: Certificate | Any = certificate  # None but for networks
         self.is_conditional = False
         self.k_constant, self.nobs = model.k_constant, model.n_used
-        self._labels = Labels(model, model.index)
+        self._labels = Labels(model, model.index, model.library)
         # Models of the mean alone are GLMs; the likelihood of several parameters is its own.
         is_mean = self.family.of_mean and set(model.predicted) == {self.family.location}
         self.information = information or ("expected" if is_mean else "observed")
