@@ -23,7 +23,7 @@ from probnn._version import __version__ as __version__
 from probnn.backend.upon_keras import upon_keras
 
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors
-    from probnn import calibration, datasets, estimators, plots, scores, training
+    from probnn import bayes, calibration, datasets, estimators, plots, scores, training
     from probnn.bridge import inference, polish
     from probnn.comparison import compare
     from probnn.diagnosis import diagnose

@@ -12,15 +12,11 @@ from probnn.calibration import checks
 from probnn.calibration._monotone import recalibrated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from probnn._types import ArrayLike, Floats
+    from probnn._types import ArrayLike
     from probnn.predictive import Predictive
 
 
-def decompose(
-    y: ArrayLike, d: Predictive, *, score: Callable[[ArrayLike, Predictive], Floats] | None = None
-) -> dict[str, float]:
+def decompose(y: ArrayLike, d: Predictive, *, score: str | None = None) -> dict[str, float]:
     """Return a mean score as miscalibration - discrimination + uncertainty.
 
     Parameters

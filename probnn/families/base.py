@@ -165,7 +165,7 @@ class Family(Facts):
         """Return what `information` returns, in closed form; None if there is none."""
         return None
 
-    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
+    def with_dispersion(self, phi: float | Floats) -> dict[str, Any]:
         """Return the parameters, by name, that a GLM's dispersion phi stands for: none here.
 
         In a family that has some, the variance is phi times a function of the mean, and the

@@ -97,7 +97,7 @@ class Gamma(Family):
         hessian = np.stack([shape * ratio, cross, cross, last], axis=-1).reshape(-1, 2, 2)
         return value, np.stack([cross, slope], axis=-1), hessian
 
-    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
+    def with_dispersion(self, phi: float | Floats) -> dict[str, Any]:
         """Return the shape that a GLM's dispersion phi stands for."""
         return {"shape": 1.0 / phi}
 

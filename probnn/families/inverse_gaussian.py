@@ -75,7 +75,7 @@ class InverseGaussian(Family):
         held = m.exp(saturate(log_rate, high=2.0 * bound))
         return 0.5 * (log_rate - held * m.square(ratio)) - log_y - HALF_LOG_2PI
 
-    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
+    def with_dispersion(self, phi: float | Floats) -> dict[str, Any]:
         """Return the shape that a GLM's dispersion phi stands for."""
         return {"shape": 1.0 / phi}
 

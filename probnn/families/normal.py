@@ -78,7 +78,7 @@ class Normal(LocationScale):
         hessian = np.stack([precision**2, cross, cross, 2.0 * z**2], axis=-1)
         return value, np.stack([-z * precision, 1.0 - z**2], -1), hessian.reshape(-1, 2, 2)
 
-    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
+    def with_dispersion(self, phi: float | Floats) -> dict[str, Any]:
         """Return the scale that a GLM's dispersion phi stands for."""
         return {"scale": np.sqrt(phi)}
 

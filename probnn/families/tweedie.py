@@ -222,7 +222,7 @@ class Tweedie(Family):
         )
         return terms, delta
 
-    def with_dispersion(self, phi: Floats) -> dict[str, Any]:
+    def with_dispersion(self, phi: float | Floats) -> dict[str, Any]:
         """Return the dispersion, which is a GLM's."""
         return {"dispersion": phi}
 

@@ -287,7 +287,7 @@ class Head(keras.layers.Layer):
             bias = shift if bias is None else bias * scale + shift
         return kernel, bias
 
-    def assign_coefficients(self, kernel: ArrayLike, bias: ArrayLike) -> None:
+    def assign_coefficients(self, kernel: ArrayLike, bias: ArrayLike | None) -> None:
         """Set the weights from what `coefficients` returns: in the data's units, as raw values.
 
         Parameters

@@ -12,8 +12,7 @@ from probnn.data.classes import Classes
 from probnn.plots._axes import BAND, COLORS, MARKERS, REFERENCE, axes, legend_on_top, on_axes, style
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
@@ -26,7 +25,7 @@ def reliability(
     y: ArrayLike,
     d: Predictive,
     *,
-    classes: Sequence[Any] | None = None,
+    classes: ArrayLike | None = None,
     level: float = 0.9,
     resamples: int = 100,
     seed: int | np.random.Generator = 0,

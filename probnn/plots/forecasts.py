@@ -13,8 +13,6 @@ from probnn.plots._inputs import Inputs
 from probnn.predictive import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
     from probnn._types import AnyModel, ArrayLike, Rows
@@ -113,7 +111,7 @@ def predictive(
 def distribution(
     d: Predictive,
     *,
-    rows: int | Sequence[int] = (0,),
+    rows: ArrayLike = (0,),
     y: ArrayLike | None = None,
     width: float | None = None,
     ax: Axes | None = None,

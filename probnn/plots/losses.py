@@ -64,7 +64,7 @@ def loss_grid(
     *,
     weights: Sequence[int | str] = (0, 1),
     path: WeightPath | ArrayLike | None = None,
-    span: Sequence[Sequence[float]] | None = None,
+    span: ArrayLike | None = None,
     grid: int = 60,
 ) -> LossGrid:
     """Return the mean negative log-likelihood of a linear network over two of its coefficients.
@@ -137,7 +137,7 @@ def loss_surface(
     *,
     weights: Sequence[int | str] = (0, 1),
     path: WeightPath | ArrayLike | None = None,
-    span: Sequence[Sequence[float]] | None = None,
+    span: ArrayLike | None = None,
     grid: int = 60,
     gradient: bool = False,
     ax: Axes | None = None,

@@ -18,7 +18,7 @@ from probnn.predictive.parameters import numbers, read, read_classes
 from probnn.predictive.table import to_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any, Self
 
     import pandas as pd
@@ -80,7 +80,7 @@ class Predictive:
         self,
         family: str | dict[str, Any] | Family,
         params: Mapping[str, ArrayLike],
-        classes: Sequence[Any] | NDArray[Any] | None = None,
+        classes: ArrayLike | None = None,
     ) -> None:
         self.family = of_params(family, params)
         self.params, self.given, self.shape = read(self.family, params)
