@@ -21,7 +21,7 @@ class DropoutPosterior:
         How often it predicts.
     """
 
-    def __init__(self, model, passes):
+    def __init__(self, model: AnyModel, passes: int) -> None:
         self.model, self.passes = model, passes
 
     @property

@@ -128,7 +128,7 @@ class LaplacePosterior(Posterior):
         Their covariance: the inverse of the Hessian there.
     """
 
-    def __init__(self, read, target, draws=1000, seed=0):
+    def __init__(self, read: Any, target: Any, draws: int = 1000, seed: int = 0) -> None:
         self.mode, self._root = target.mode, target.root()
         self.covariance_raw = self._root @ self._root.T
         z = np.random.default_rng(seed).standard_normal((draws, len(self.mode)))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from probnn._types import Floats, Rows
+    from probnn.bayes.priors import Priors
 
 _MEMBERS = 200  # draws that predictive distributions mix
 
@@ -47,7 +48,15 @@ class Posterior:
         Name -> array (chains, draws), of a sampler: `diverging`, `energy`, `n_steps`, `step_size`.
     """
 
-    def __init__(self, read, coef, priors, *, method, stats=None):
+    def __init__(
+        self,
+        read: Any,
+        coef: Floats,
+        priors: Priors,
+        *,
+        method: str,
+        stats: dict[str, Any] | None = None,
+    ) -> None:
         self.read, self.model, self.family = read, read.model, read.model.family
         self.names = list(self.model.parameter_names)
         self.coef, self.priors, self.method = coef, priors, method

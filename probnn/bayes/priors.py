@@ -84,7 +84,7 @@ class Priors(Penalty):
 
     label = "Prior"
 
-    def __init__(self, model: Any, given: dict | None = None):
+    def __init__(self, model: Any, given: dict | None = None) -> None:
         self._find_parameters(model)
         self._find_columns(model)
         self.each = [self._check(j, prior) for j, prior in enumerate(self._chosen(model, given))]

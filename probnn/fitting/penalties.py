@@ -1,10 +1,18 @@
 """Penalties: the protocol of what may be added to a likelihood, and the elastic net."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probnn.fitting.objective import Objective, added
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from probnn._types import Floats
 
 
 class Penalty:
@@ -40,7 +48,7 @@ class Penalty:
     label = "Penalised"
     given = None
 
-    def on(self, objective):
+    def on(self, objective: Objective) -> Any:
         """Return the penalty of an objective's rows, which has a value and derivatives.
 
         Raises
@@ -54,11 +62,11 @@ class Penalty:
         """Return in words what penalises; nothing, if it adds nothing."""
         return self.label
 
-    def __call__(self, coef, second=True):
+    def __call__(self, coef: Floats, second: bool = True) -> tuple[float, Floats, Floats | None]:
         """Return the value, the gradient (p,), and the Hessian (p, p) or None, at coefficients."""
         raise NotImplementedError
 
-    def degrees_of_freedom(self, coef, hessian):
+    def degrees_of_freedom(self, coef: Floats, hessian: Floats) -> float:
         """Return how many free coefficients the estimates are worth.
 
         Parameters
