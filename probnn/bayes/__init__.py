@@ -1,6 +1,7 @@
 """Posteriors: what data and a prior say together of a model's coefficients."""
 
 from probnn.bayes import priors
+from probnn.bayes.before import prior_predictive
 from probnn.bayes.dropout import DropoutPosterior, mc_dropout
 from probnn.bayes.files import load
 from probnn.bayes.laplace import LaplacePosterior, laplace
@@ -17,6 +18,7 @@ __all__ = [
     "laplace",
     "load",
     "mc_dropout",
+    "prior_predictive",
     "priors",
     "sample",
 ]

@@ -218,7 +218,8 @@ class Posterior:
 
     def convergence(self) -> dict[str, Floats]:
         """Return `r_hat`, `ess_bulk` and `ess_tail` by name."""
-        return {name: getattr(self, name) for name in ("r_hat", "ess_bulk", "ess_tail")}
+        some = ("r_hat",) * (self.coef.shape[0] > 1)
+        return {name: getattr(self, name) for name in (*some, "ess_bulk", "ess_tail")}
 
     @property
     def divergences(self) -> int:
@@ -235,13 +236,14 @@ class Posterior:
             )
         if self.coef.shape[1] < 4:
             return found
-        worst = int(np.nanargmax(self.r_hat))
-        if self.r_hat[worst] > 1.01:
-            found.append(
-                f"Chains disagree on {self.names[worst]!r}: R-hat {self.r_hat[worst]:.3f}, above "
-                "1.01. Raise tune and draws, or give narrower priors."
-            )
-        low = int(np.nanargmin(self.ess_bulk))
+        if self.coef.shape[0] > 1:  # one chain has none to disagree with
+            worst = int(np.argmax(self.r_hat))
+            if self.r_hat[worst] > 1.01:
+                found.append(
+                    f"Chains disagree on {self.names[worst]!r}: R-hat {self.r_hat[worst]:.3f}, "
+                    "above 1.01. Raise tune and draws, or give narrower priors."
+                )
+        low = int(np.argmin(self.ess_bulk))
         if self.ess_bulk[low] < 100 * self.coef.shape[0]:
             found.append(
                 f"{self.names[low]!r} has {self.ess_bulk[low]:.0f} effective draws, below 100 a "

@@ -118,3 +118,12 @@ def test_a_free_dispersion_has_the_maximum_of_the_likelihood(family):
     np.testing.assert_allclose(free.llf, fitted.llf, rtol=1e-12)
     right = model.family.with_dispersion(fitted.scale_ml)[model.dispersion]
     np.testing.assert_allclose(free.params[-1], right, rtol=1e-6)
+
+
+def test_a_prior_predicts_before_the_data():
+    x = np.column_stack([np.ones(40), np.linspace(-2.0, 2.0, 40)])
+    model = pn.glm.GLM(np.zeros(40), x, "normal", fixed={"scale": 1.0})
+    d = pn.bayes.prior_predictive(model, priors={"*": priors.Normal(0.0, 2.0)}, draws=4_000)
+    np.testing.assert_allclose(d.variance(), 1.0 + 4.0 + 4.0 * x[:, 1] ** 2, rtol=0.1)
+    with pytest.raises(ValueError, match="proper prior"):
+        pn.bayes.prior_predictive(model, priors={"*": priors.Flat()})
