@@ -117,6 +117,8 @@ def test_models_and_their_graphs():
     assert keras_private.calls(out) == 2
     assert keras_private.can_compile(model)
     assert not keras_private.can_compile(keras.Sequential([keras.layers.StringLookup()]))
+    (spec,) = keras.tree.flatten(keras_private.input_specs(model))
+    assert (tuple(spec.shape), spec.dtype) == ((None, 2), "float32")
 
 
 @pytest.mark.backend

@@ -40,7 +40,7 @@ _NEEDS = {
     "onnx": {
         "tensorflow": ("onnx", "tf2onnx"),
         "jax": ("onnx", "jax2onnx"),
-        "torch": ("onnx", "onnxscript"),
+        "torch": ("onnx",),
     },
     "litert": {"tensorflow": ()},
 }
@@ -76,7 +76,7 @@ def export(
         from which Keras does not write it; if ONNX lacks an operation, or ONNX Runtime, where that
         is installed, answers otherwise than the model.
     ImportError
-        If a package is missing: `pip install 'probnn[onnx]'` has those of ONNX on TensorFlow.
+        If a package is missing: `pip install 'probnn[onnx]'` has those of ONNX.
     OSError
         If a folder is there that is no SavedModel, or as `open` for writing.
 
@@ -156,7 +156,7 @@ def _check(members, outputs, format):
         raise ImportError(
             f"Expected {' and '.join(missing)}, by which Keras writes {format} on {backend}. "
             "Received: no such package. pip install "
-            f"{_EXTRA if backend == 'tensorflow' else ' '.join(missing)}."
+            f"{' '.join(missing) if backend == 'jax' else _EXTRA}."
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 import probnn as pn
 
 BACKEND = keras.backend.backend()
-CONVERTERS = {"tensorflow": "tf2onnx", "jax": "jax2onnx", "torch": "onnxscript"}
+CONVERTERS = {"tensorflow": "tf2onnx", "jax": "jax2onnx", "torch": "onnx"}
 
 
 def needs(*packages, on=("tensorflow", "jax", "torch")):
