@@ -23,6 +23,10 @@ the library are imported when something of theirs is first used, as by a network
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
 `part(f, vars)`     a part of such a program, compiled by itself where loops run in Python
 `gather(x, index)`  rows by their numbers
+`of_all_replicas`   the loss of a replica's rows as its part of that of all replicas' rows
+`of_all_processes`  a host array of each process of a keras.distribution, in a list
+`in_processes(m)`   whether the variables of a model lie in several processes
+`on_device(device)` a context in which tensors are made on a device; None is where they are made
 `window(...)`       a range of the last axis, of a size known when it is compiled
 `host_value(v)`     the value of a variable as a NumPy array
 `copied(values)`    copies of tensors
@@ -56,11 +60,15 @@ _OF_MODULE = {
     "gather",
     "give",
     "has_rank",
+    "in_processes",
     "is_concrete",
     "loop",
     "many_programs",
     "members",
     "members_value_and_grad",
+    "of_all_processes",
+    "of_all_replicas",
+    "on_device",
     "part",
     "program",
     "row_derivatives",

@@ -320,6 +320,34 @@ def gather(x, index):
     return x.at[index].get(mode="promise_in_bounds")
 
 
+def on_device(device):
+    """Return a context in which tensors are made on a device, if it is not None."""
+    return contextlib.nullcontext() if device is None else jax.default_device(device)
+
+
+def of_all_processes(array):
+    """Return the array of each process that a keras.distribution spreads data over, in a list."""
+    if jax.process_count() == 1 or keras.distribution.distribution() is None:
+        return [array]
+    from jax.experimental import multihost_utils
+
+    with float64():
+        return [*multihost_utils.process_allgather(array)]
+
+
+def in_processes(model):
+    """Return whether the variables of a model lie in several processes."""
+    return jax.process_count() > 1 and not all(
+        variable.value.is_fully_addressable for variable in model.variables
+    )
+
+
+def of_all_replicas(loss, count):
+    """Return the loss: a step sees the rows of all devices."""
+    del count
+    return loss
+
+
 @functools.partial(jax.jit, static_argnums=2)
 def window(order, start, size):
     """Return `size` entries of the last axis."""
@@ -333,7 +361,9 @@ def many_programs():
 
 def copied(values):
     """Return copies of tensors: all at once, as one by one takes longer than a small network."""
-    return jax.device_put(values, may_alias=False)
+    if all(value.is_fully_addressable for value in values):
+        return jax.device_put(values, may_alias=False)
+    return [jax.numpy.copy(value) for value in values]  # by all processes that hold a part
 
 
 def give(sources, targets):

@@ -120,6 +120,48 @@ def strategy(model):
     return getattr(model, "_distribute_strategy", None)
 
 
+def strategy_scope(model):
+    """Return a context in which models are made under the tf.distribute strategy of this one."""
+    own = strategy(model)
+    return contextlib.nullcontext() if own is None else own.scope()
+
+
+def in_another_strategy(model):
+    """Return whether there is a tf.distribute strategy now, and a model was not made under it."""
+    if backend.backend() != "tensorflow" or not tensorflow.distribute.has_strategy():
+        return False
+    return tensorflow.distribute.get_strategy() is not strategy(model)
+
+
+@contextlib.contextmanager
+def any_batch():
+    """Give all rows to every device where keras.distribution cannot deal them out evenly.
+
+    Keras would raise at such a batch, which is often the last one of an epoch.
+    """
+    if backend.backend() != "jax" or keras.distribution.distribution() is None:
+        yield
+        return
+    from keras.src.backend.jax import distribution_lib as library
+
+    dealt = library.distribute_data_input
+
+    def dealt_or_whole(batch, layout, *args, **kwargs):
+        sharding = getattr(layout, "backend_layout", layout)
+        if sharding.is_fully_addressable:
+            try:
+                sharding.shard_shape(batch.shape)
+            except ValueError:
+                layout = type(sharding)(sharding.mesh, type(sharding.spec)())
+        return dealt(batch, layout, *args, **kwargs)
+
+    library.distribute_data_input = dealt_or_whole
+    try:
+        yield
+    finally:
+        library.distribute_data_input = dealt
+
+
 @contextlib.contextmanager
 def float64_kept():
     """Let Keras compute in float64, which some of its operations on JAX and torch would round."""

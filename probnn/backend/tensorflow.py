@@ -266,6 +266,51 @@ def gather(x, index):
     return tf.gather(x, index)
 
 
+def on_device(device):
+    """Return a context: here networks are not spread over devices."""
+    del device
+    return contextlib.nullcontext()
+
+
+def of_all_processes(array):
+    """Return an array in a list: here Keras spreads data over devices of one process."""
+    return [array]
+
+
+def in_processes(model):
+    """Return whether the variables of a model lie in several processes."""
+    del model
+    return False
+
+
+def of_all_replicas(loss, count):
+    """Return the loss of this replica's rows as its part of the loss of all replicas' rows.
+
+    Keras adds up the gradients of the replicas, whose sum is then that of the whole batch, however
+    unevenly its rows are dealt; the value is the mean over replicas, for Keras to report.
+
+    Parameters
+    ----------
+    loss : scalar tensor
+        A mean, divided by the number of replicas; or a sum, as it is.
+    count : callable, optional
+        Returns what the mean was divided by.
+    """
+    replica, replicas = (
+        tf.distribute.get_replica_context(),
+        tf.distribute.get_strategy().num_replicas_in_sync,
+    )
+    if replica is None or replicas == 1:
+        return loss
+    loss = tf.reduce_sum(loss)  # Keras leaves the loss of no rows a vector of none
+    if count is not None:
+        here = stop_gradient(tf.cast(count(), loss.dtype))
+        everywhere = replica.all_reduce(tf.distribute.ReduceOp.SUM, here)
+        loss *= tf.math.divide_no_nan(replicas * here, everywhere)
+    value = stop_gradient(loss)
+    return loss + replica.all_reduce(tf.distribute.ReduceOp.MEAN, value) - value
+
+
 def window(order, start, size):
     """Return `size` entries of the last axis."""
     return tf.slice(order, [0] * (len(order.shape) - 1) + [start], [*order.shape[:-1], size])

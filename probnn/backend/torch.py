@@ -193,6 +193,29 @@ def gather(x, index):
     return torch.index_select(x, 0, index) if index.ndim == 1 else x[index]
 
 
+def on_device(device):
+    """Return a context: here networks are not spread over devices."""
+    del device
+    return contextlib.nullcontext()
+
+
+def of_all_processes(array):
+    """Return an array in a list: here Keras spreads data over devices of one process."""
+    return [array]
+
+
+def in_processes(model):
+    """Return whether the variables of a model lie in several processes."""
+    del model
+    return False
+
+
+def of_all_replicas(loss, count):
+    """Return the loss: a step sees all rows."""
+    del count
+    return loss
+
+
 def window(order, start, size):
     """Return `size` entries of the last axis."""
     return order[..., start : start + size]

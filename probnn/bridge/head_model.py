@@ -17,6 +17,7 @@ from probnn.glm.model import GLM
 from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
+from probnn.networks.entered import entered
 from probnn.networks.graph import split
 from probnn.networks.inputs import columns_of, read_inputs, responses_of
 
@@ -76,7 +77,7 @@ class HeadModel:
             self.chain = None  # its constant goes with the coefficients: no model of x alone
         self.is_conditional = self.chain is None
         if self.is_conditional:
-            with backend.many_programs():
+            with backend.many_programs(), entered(self.body):
                 features = np.asarray(self.body.predict(x, verbose=0), dtype="float64")
             names = [f"feature {j + 1}" for j in range(features.shape[1])]
             every = np.arange(features.shape[1])

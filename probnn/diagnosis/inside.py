@@ -11,6 +11,7 @@ from probnn.data.frames import names_of
 from probnn.diagnosis.evidence import Unable, able, need
 from probnn.diagnosis.thresholds import limit
 from probnn.networks import layers
+from probnn.networks.entered import entered
 
 _MOST = 10_000  # rows that tell whether a unit is ever active
 _SATURATING = {"tanh": 1.0, "sigmoid": 2.0}  # name -> the slope that makes a tanh of its range
@@ -112,6 +113,6 @@ def _outputs(network, chosen, x):
         model = keras.Model(network.inputs, {layer.name: layer.output for layer in chosen})
     except ValueError:  # Keras knows their outputs in another model
         raise Unable("its layers belong to several models") from None
-    with backend.many_programs():
+    with backend.many_programs(), entered(model):
         values = model.predict(x, verbose=0)
     return [np.asarray(values[layer.name]) for layer in chosen]

@@ -24,6 +24,7 @@ from probnn.networks.outputs import predictives
 from probnn.networks.passes import random_passes
 from probnn.training.checked import checked_arrays, checked_stream, checked_validation
 from probnn.training.conditions import check_compiled
+from probnn.training.devices import check_processes
 from probnn.training.fitting import (
     arguments,
     check_some_count,
@@ -207,6 +208,7 @@ class Probabilistic(RawOutputs, Saved):
             class_weight = given.class_weight = columns[1].class_weight(class_weight)
             check_some_count(given)
         given.validation_data = checked_validation(self, given.validation_data, columns)
+        check_processes(given)
         with error_of(stream, given.validation_data), entered(self):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.

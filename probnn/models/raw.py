@@ -23,6 +23,12 @@ class RawOutputs:
 
     def _predict_raw(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         stream = None
+        if backend.in_processes(self):
+            raise ValueError(
+                "Expected a model of one process, to predict. Received: one that a "
+                "keras.distribution spreads over several, none of which has all answers. Save it, "
+                "call keras.distribution.set_distribution(None), and load it again."
+            )
         if streams.is_stream(x):
             stream = streams.Frames(self.heads, (self.input_columns, data.Responses()))
             x = stream.read(x)

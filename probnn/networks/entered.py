@@ -44,7 +44,8 @@ def entered(model, kept=None, variables=keras_private.variables):
             values = backend.copied([variable.value for variable in taken])
             kept = functools.partial(zip, taken, values)
         try:
-            yield
+            with keras_private.any_batch():
+                yield
         except BaseException:
             keras_private.give_back(model)
             if any(map(keras_private.is_lost, keras_private.variables(model))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import keras
@@ -84,7 +85,25 @@ class NegativeLogLikelihood(keras.losses.Loss):
         for weight in (sample_weight, mask):
             if weight is not None:
                 y_true = self._observed(*self._read(y_true, y_pred), weight)
-        return super().__call__(y_true, y_pred, sample_weight)
+        loss = super().__call__(y_true, y_pred, sample_weight)
+        if self.reduction in (None, "none"):
+            return loss
+        weights = [sample_weight if self.reduction == "mean_with_sample_weight" else None, mask]
+        count = functools.partial(self._count, y_pred, weights)
+        return backend.of_all_replicas(loss, None if self.reduction == "sum" else count)
+
+    @staticmethod
+    def _count(raw, weights):
+        """Return the rows that a mean is over, or the sum of their weights."""
+        ops = keras.ops
+        lead = ops.shape(raw)[:-1]
+        count = ops.ones(lead)
+        for weight in weights:
+            if weight is not None:
+                weight = ops.cast(weight, count.dtype)
+                ones = (1,) * (len(lead) - len(weight.shape))
+                count *= ops.reshape(weight, (*ops.shape(weight)[: len(lead)], *ones))
+        return ops.sum(count)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the negative log-likelihood of each row."""

@@ -8,11 +8,14 @@ import numpy as np
 from probnn import backend
 from probnn.backend import keras_private
 from probnn.data import streams
+from probnn.training import devices
 
 _HOOKS = [f"on_{when}batch_{edge}" for when in ("", "train_", "test_") for edge in ("begin", "end")]
 
 
-def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=None):
+def obstacle(
+    model, arrays, callbacks, steps_per_epoch=None, validation_steps=None, spreads_members=False
+):
     """Return why these epochs cannot run as compiled programs, or None if they can.
 
     Parameters
@@ -24,6 +27,8 @@ def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=No
     callbacks : list of keras.callbacks.Callback
     steps_per_epoch, validation_steps : int, optional
         As in `keras.Model.fit`.
+    spreads_members : bool
+        Whether whole networks, in place of data, are spread over devices.
 
     Returns
     -------
@@ -32,6 +37,7 @@ def obstacle(model, arrays, callbacks, steps_per_epoch=None, validation_steps=No
     return (
         _of_data(arrays)
         or _of_model(model)
+        or _of_distribution(spreads_members)
         or _of_callbacks(callbacks)
         or _of_steps(steps_per_epoch, validation_steps)
     )
@@ -42,6 +48,12 @@ def check_compiled(model):
     if not model.compiled:
         raise ValueError(
             f"Expected a compiled model. Received: {model.name!r}, which is not: call compile."
+        )
+    if keras_private.in_another_strategy(model):
+        raise ValueError(
+            "Expected a model that was made within the scope of the tf.distribute strategy that it "
+            f"is used in. Received: {model.name!r}, made outside of it, whose variables are on one "
+            "device. Make and compile it, or load it, within strategy.scope()."
         )
 
 
@@ -87,8 +99,6 @@ def _of_model(model):
             )
     if model.run_eagerly:
         return "compile(run_eagerly=True)"
-    if keras.distribution.distribution() is not None:
-        return "a keras.distribution, which spreads the model over devices"
     if keras_private.strategy(model) is not None:
         return "a tf.distribute strategy, which spreads the model over devices"
     if keras.config.max_steps_per_epoch():
@@ -98,6 +108,13 @@ def _of_model(model):
     if backend.name == "jax" and not model.jit_compile:
         return "compile(jit_compile=False)"
     return None
+
+
+def _of_distribution(spreads_members):
+    current = keras.distribution.distribution()
+    if current is None or (spreads_members and devices.of_data()):
+        return None
+    return f"keras.distribution.{type(current).__name__}, which spreads each step over devices"
 
 
 def _of_callbacks(callbacks):

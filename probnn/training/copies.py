@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from probnn.backend.keras_private import inner_layers
+from probnn.backend.keras_private import inner_layers, strategy_scope
 from probnn.networks.inputs import columns_of, know_columns, responses_of
 from probnn.training.conditions import check_compiled
 
@@ -72,7 +72,8 @@ def give_weights(old, new):
 def remade(model):
     """Return a model made again from the configuration of another, not compiled, or raise."""
     try:
-        copy = type(model).from_config(model.get_config())
+        with strategy_scope(model):
+            copy = type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
             "Expected a model that can be made again from its configuration, as Sequential and "
@@ -91,5 +92,6 @@ def _from_config(model, learning_rate):
         while "inner_optimizer" in options:
             options = options["inner_optimizer"]["config"]
         options["learning_rate"] = learning_rate
-    copy.compile_from_config(config)
+    with strategy_scope(model):
+        copy.compile_from_config(config)
     return copy

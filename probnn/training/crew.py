@@ -11,7 +11,7 @@ import numpy as np
 from probnn import backend
 from probnn.backend import keras_private
 from probnn.networks.entered import check_process
-from probnn.training import conditions, divergence, members
+from probnn.training import conditions, devices, divergence, members
 from probnn.training.epochs import Epochs, Program
 from probnn.training.interrupt import interruptible
 from probnn.training.trees import map_arrays
@@ -21,7 +21,8 @@ _SECONDS = 0.2  # between two returns to Python
 
 def obstacle(model, arrays, callbacks):
     """Return why networks like this one cannot be trained at once, or None if they can."""
-    reason = conditions.obstacle(model, arrays, callbacks) or members.obstacle(model)
+    reason = conditions.obstacle(model, arrays, callbacks, spreads_members=True)
+    reason = reason or members.obstacle(model)
     if reason is None and any(type(c) is not keras.callbacks.EarlyStopping for c in callbacks):
         names = ", ".join(type(callback).__name__ for callback in callbacks)
         return f"callbacks other than EarlyStopping ({names})"
@@ -60,18 +61,24 @@ class Crew:
             keras_private.build(model, batch)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
+        self._devices = devices.of_data()[: len(models)] or [None]
         parts = np.array_split(np.arange(len(models)), self._groups())
-        self.parts = [members.Members([models[i] for i in part]) for part in parts]
         self._slices = [slice(part[0], part[-1] + 1) for part in parts]
-        self._programs = [
-            Program(part, rows.shape[1], batch_size, batch_size) for part in self.parts
-        ]
-        self._epochs = [Epochs(program, data, validation) for program in self._programs]
+        self._devices = [self._devices[i % len(self._devices)] for i in range(len(parts))]
+        self.parts, self._programs, self._epochs = [], [], []
+        for part, device in zip(parts, self._devices, strict=True):
+            with devices.no_distribution(), backend.on_device(device):
+                self.parts.append(members.Members([models[i] for i in part]))
+                program = Program(self.parts[-1], rows.shape[1], batch_size, batch_size)
+                self._programs.append(program)
+                self._epochs.append(Epochs(program, data, validation))
         most = max(1, self._programs[0].most // len(models))
         self._most = 1 if callbacks else most
 
     def _groups(self):
         """Return into how many programs to divide: a program on a CPU keeps one core busy."""
+        if len(self._devices) > 1:
+            return len(self._devices)
         if backend.name == "torch" or backend.has_gpu():
             return 1
         return max(1, min(len(os.sched_getaffinity(0)), len(self.models) // 2, 4))
@@ -121,10 +128,12 @@ class Crew:
             each[:] = self._order()
         flags = [self._validation is not None] * count
 
-        def run(part, epochs, program):
-            return epochs.run(orders[:, part], 0, program.steps, flags, self._most)
+        def run(part, epochs, program, device):
+            with backend.on_device(device):
+                return epochs.run(orders[:, part], 0, program.steps, flags, self._most)
 
-        found = list(pool.map(run, self._slices, self._epochs, self._programs))
+        each = self._slices, self._epochs, self._programs, self._devices
+        found = list(pool.map(run, *each))
         return {name: np.concatenate([each[name] for each in found], axis=1) for name in found[0]}
 
     def _order(self):

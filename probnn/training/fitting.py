@@ -21,6 +21,7 @@ from probnn.fitting.progress import shown
 from probnn.networks.entered import entered
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle
+from probnn.training.devices import check_processes
 from probnn.training.epochs import Epochs
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt_any, split_rows
@@ -130,6 +131,7 @@ def fit(
     if streams.is_stream(given.x):
         frames = streams.Frames(None, streams.UNKNOWN, learn=True)
         given.x = frames.read(given.x)
+    check_processes(given)
     with entered(model):
         adapt_any(model, given)
         return train(model, keras.Model.fit.__get__(model), given)

@@ -5,8 +5,9 @@ import itertools
 import math
 
 import keras
+import numpy as np
 
-from probnn import data
+from probnn import backend, data
 from probnn.data import streams
 from probnn.networks.graph import heads_of
 from probnn.networks.inputs import masks_of
@@ -135,11 +136,17 @@ def adapt(heads, y, counts):
     for head, values, count in zip(_flatten(heads), _flatten(y), counts, strict=True):
         if not _is_to_adapt(head):
             continue
+        values, count = _of_all_processes(values), _of_all_processes(count)
         if count is None or count.any():
             head.adapt(values, count)
         else:
             waiting = True
     return not waiting
+
+
+def _of_all_processes(rows):
+    """Return the rows of all processes that train one network."""
+    return None if rows is None else np.concatenate(backend.of_all_processes(rows))
 
 
 def row_weights(model, heads, x, y, sample_weight=None, class_weight=None):
