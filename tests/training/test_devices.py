@@ -120,7 +120,8 @@ outside = made()
 with strategy.scope():
     refused("made outside of it", outside.fit, X, Y)
 if N == 2:
-    check_same(ensemble(strategy.scope, 2), ensemble(members=2, at_once=False))
+    options = {"members": 2, "shuffle": False}
+    check_same(ensemble(strategy.scope, **options), ensemble(at_once=False, **options))
     refused("a tf.distribute strategy", ensemble, strategy.scope, at_once=True)
     team = pn.DeepEnsemble(outside, members=2)
     with strategy.scope():
