@@ -27,7 +27,7 @@ def gamma_model(**kwargs):
         (priors.Exponential(0.5), stats.expon(0.0, 2.0)),
         (priors.Gamma(2.0, 0.5), stats.gamma(2.0, scale=2.0)),
     ],
-    ids=str,
+    ids=lambda each: type(each).__name__,
 )
 def test_priors_are_scipys_distributions(prior, peer):
     value = np.array([0.3, 1.7, 6.0])
