@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NODES = {1: 21, 2: 11}  # of Gauss and Hermite's rule, in each of few raw values
 _POINTS = 256  # of a lattice, where they are more
-_TIMES = 30  # steps to the best prior
+_TIMES = 50  # steps to the best prior
+_LEAST = 1e-3  # of the default's width, that of columns which say nothing
 
 
 def laplace(
@@ -41,9 +42,9 @@ def laplace(
     x, y : array_like, optional
         The rows, for a network.
     prior : "auto", float, dict or Priors
-        "auto" has one precision of all coefficients of columns, in units of their standard
-        deviations, that maximises the marginal likelihood; a number is the precision of every
-        coefficient on the raw scale; a dict has priors by name, see `Priors`.
+        "auto" has the defaults of `Priors`, those of coefficients of columns all widened or
+        narrowed by the factor that maximises the marginal likelihood; a number is the precision of
+        every coefficient on the raw scale; a dict has priors by name, see `Priors`.
     draws : int
         How many draws `draws` and `to_frame()` have.
     seed : int
@@ -87,32 +88,27 @@ def laplace(
 
 
 def _best(model):
-    """Return the target at the precision that maximises the marginal likelihood.
+    """Return the target at the width of the prior that maximises the marginal likelihood.
 
-    MacKay's fixed point: the precision is (p - precision tr S) / |b|^2, with b the coefficients at
-    the mode and S their covariance, both in standard deviations of their columns.
+    MacKay's fixed point: width^2 is |b|^2 / (p - tr S / width^2), with b the coefficients at the
+    mode and S their covariance, both in units of the default's standard deviations.
     """
     first = Priors(model)
     shrunk = [
         j for j in range(len(first.names)) if j not in first.constants and j not in model.constants
     ]
-    spread, precision = first.spread[shrunk], None
-    target = Target(model, first)
+    target, width = Target(model, first), 1.0
     if not shrunk:
         return target
+    default = np.array([first.each[j].scale for j in shrunk])
     for _ in range(_TIMES):
-        root = target.root()
-        scaled = target.mode[shrunk] * spread
-        variance = np.square(root).sum(axis=1)[shrunk] * spread**2
-        now = np.array([target.priors.each[j].scale for j in shrunk]) * spread
-        free = (1.0 - variance / now**2).sum()
-        last, precision = precision, max(free, 1e-8) / max(scaled @ scaled, 1e-300)
-        each = {
-            first.names[j]: Normal(0.0, float(precision**-0.5 / width))
-            for j, width in zip(shrunk, spread, strict=True)
-        }
+        scaled = target.mode[shrunk] / default
+        variance = np.square(target.root()).sum(axis=1)[shrunk] / default**2
+        free = max((1.0 - variance / width**2).sum(), 1e-8)
+        last, width = width, max(float(np.sqrt(scaled @ scaled / free)), _LEAST)
+        each = {first.names[j]: Normal(0.0, first.each[j].scale * width) for j in shrunk}
         target = Target(model, first.replaced(each), start=target.mode)
-        if last is not None and abs(precision / last - 1.0) < 1e-6:
+        if abs(width / last - 1.0) < 1e-6:
             break
     return target
 

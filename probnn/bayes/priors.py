@@ -69,14 +69,15 @@ class Priors(Penalty):
     Normal(0, 2.5 s / sd(x)), of the constant Normal(m, 2.5 s), with m and s the center and the
     spread of the raw location of y, s = 1 on a scale without units (a logarithm, log-odds) and for
     other predicted parameters; of a scale Exponential(1 / s'), s' that of y; of other positive
-    constants Exponential(1), and of all else Normal(m, 2.5) on the raw scale. Gelman, Jakulin,
-    Pittau and Su (2008), doi:10.1214/08-AOAS191.
+    constants Exponential(1 / m) too, m at least 1, but of degrees of freedom Gamma(2, 0.1); and of
+    all else Normal(m, 2.5) on the raw scale. Gelman, Jakulin, Pittau and Su (2008),
+    doi:10.1214/08-AOAS191.
 
     Examples
     --------
     >>> import probnn as pn
     >>> model = pn.glm.GLM([0, 1, 1, 0, 1], [[1, 0.0], [1, 1.0], [1, 2.0], [1, 3.0], [1, 4.0]],
-    ...     "bernoulli", classes=None)
+    ...     "bernoulli")
     >>> priors = pn.bayes.Priors(model, {"x1": pn.bayes.priors.StudentT(3.0, 0.0, 1.0)})
     >>> [str(prior) for prior in priors.each]
     ['Normal(0.4055, 2.5)', 'StudentT(3, 0, 1)']
@@ -171,7 +172,9 @@ class Priors(Penalty):
     def _default(self, model):
         """Return weakly informative priors, scaled by the data."""
         rows, family = model.data.sample(), model.family
-        y = rows.y if rows.trials is None else np.round(rows.y)
+        y = rows.y
+        if rows.trials is not None:  # zeros and ones of that share
+            y = np.arange(1_000) < 1_000 * np.average(rows.y, weights=rows.trials)
         raw = family.marginal(y, model.known)
         has_units = family.links[family.location].name == "identity"
         unit = float(np.mean(family.raw_spread(y))) if has_units else 1.0
@@ -183,9 +186,10 @@ class Priors(Penalty):
                     center = raw[a] - np.mean(rows.offsets.get(a, 0.0))
                     found.append(Normal(float(center), _WIDE * size))
                 elif j in self._positive:
-                    value = self._natural[j].inverse(raw[a])
-                    is_scale = model.raw_names[a] == family.scale_parameter
-                    found.append(Exponential(1.0 / float(value) if is_scale else 1.0))
+                    name, value = model.raw_names[a], float(self._natural[j].inverse(raw[a]))
+                    mean = value if name == family.scale_parameter else max(value, 1.0)
+                    to_infinity = family.limits.get(name, (0.0,))[0] == np.inf
+                    found.append(Gamma(2.0, 0.1) if to_infinity else Exponential(1.0 / mean))
                 elif j in model.constants:
                     found.append(Normal(float(raw[a]), _WIDE))
                 else:

@@ -37,6 +37,11 @@ class Target(Objective):
         self.model, self.priors = model, priors
         self.likelihood = model.likelihood()
         self.size = self.likelihood.size
+        if not model.family.smooth:
+            raise ValueError(
+                "Expected a family whose likelihood has second derivatives. Received: "
+                f"{model.family!r}. A student_t one is heavy in its tails too."
+            )
         if any(isinstance(prior, Flat) for prior in priors.each):
             model.check_identified()  # without a prior the data alone must determine coefficients
         optimum = model.minimise(priors, start)

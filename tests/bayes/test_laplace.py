@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize, stats
 
 import probnn as pn
-from probnn.bayes import laplace, priors
+from probnn.bayes import Priors, laplace, priors
 
 RNG = np.random.default_rng(1)
 X = np.column_stack([np.ones(60), RNG.normal(size=(60, 3))])
@@ -89,3 +89,20 @@ def test_a_networks_head_has_the_posterior_of_its_features():
     right = np.einsum("ni,ij,nj->n", g, covariance, g)
     np.testing.assert_allclose(d.epistemic_variance(), right, rtol=1e-4)
     assert (right[[0, 3]] > 5.0 * right[[1, 2]].max()).all()  # it grows outside of the data
+
+
+def test_columns_that_say_nothing_have_a_narrow_prior_of_a_bounded_width():
+    y = np.random.default_rng(0).poisson(3.0, 60)
+    posterior = laplace(pn.glm.GLM(y, X[:, [0, 2]], "poisson"))
+    assert posterior.priors.each[1].scale == pytest.approx(2.5e-3 / X[:, 2].std())
+
+
+def test_a_family_with_a_kink_is_refused():
+    with pytest.raises(ValueError, match="second derivatives"):
+        laplace(pn.glm.GLM(Y, X, "laplace"))
+
+
+def test_proportions_have_the_prior_of_their_share():
+    pairs = np.column_stack([np.full(60, 3.0), np.full(60, 7.0)])
+    model = pn.glm.GLM(pairs, X, "bernoulli")
+    assert Priors(model).each[0].loc == pytest.approx(np.log(3.0 / 7.0))

@@ -66,7 +66,10 @@ def test_defaults_are_scaled_by_the_data():
     made = Priors(gamma_model())
     assert made.each[0] == priors.Normal(np.log(Y.mean()), 2.5)
     np.testing.assert_allclose(made.each[1].scale, 2.5 / X[:, 1].std(), rtol=1e-12)
-    assert made.each[3] == priors.Exponential(1.0)
+    shape = pn.families.Gamma().start(Y)["shape"]
+    np.testing.assert_allclose(made.each[3].rate, 1.0 / shape, rtol=1e-6)
+    heavy = Priors(pn.glm.GLM(Y, X, "student_t"))
+    assert heavy.each[-1] == priors.Gamma(2.0, 0.1)
     # rstanarm's: of a mean with units, in those; of sigma, by the spread of y.
     made = Priors(pn.glm.GLM(Y, X).with_free_dispersion())
     np.testing.assert_allclose(made.each[2].scale, 2.5 * Y.std() / X[:, 2].std(), rtol=1e-12)
