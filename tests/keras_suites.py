@@ -53,11 +53,13 @@ DECISIONS = {
         "Subclass probnn.models.FunctionalModel": "Keras would change the bases of probnn.Model",
         "Did not warn": "compile_from_config calls a subclass's `compile`: nothing is lost",
         r"Expected a path that ends in \.keras": "a legacy file would load as Keras's own class",
+        "test_export_error": "export says in our words which formats it knows",
         "test_basic_flow_multi_input": "it makes Keras's Functional, and asks for probnn.Model",
     },
     "heads": {
         "Subclass probnn.models.FunctionalModel": "Keras would change the bases of probnn.Model",
         "the output of a probnn.Head": "every output is a head's",
+        "test_export_error": "export says in our words which formats it knows",
         "a nest of them": "outputs are one, a list or a dict, so that each has a name",
         "Expected y to be a dict": "y of several outputs in a dict goes by names, not by order",
         r"\(8,\) != \(8, 1\)": "a mean has the shape of y in statistics, (n,)",
