@@ -28,7 +28,7 @@ class Prior:
     domain : Domain or None
         Where the number may lie; None if that is any domain.
     lasso : float or None
-        The weight of |value| in -log p, where that is all of a density with a kink at 0.
+        The weight of the absolute value in -log p, where that is all of a density with a kink at 0.
     """
 
     domain: ClassVar[domains.Domain | None] = domains.REAL
@@ -129,7 +129,7 @@ class Laplace(Prior):
 
     @property
     def lasso(self) -> float:
-        """The weight of |value|."""
+        """The weight of the absolute value in -log p."""
         return 1.0 / self.scale
 
     def log_prob(self, value: Floats) -> Floats:

@@ -413,9 +413,11 @@ class WholeEpochFit:
 
     def _show(self, callbacks, step):
         """Move the progress bar inside of an epoch."""
+        logs = self.model.get_metrics_result()
+        logs = _numbers(keras.tree.map_structure(keras.ops.convert_to_numpy, logs))
         for callback in callbacks.callbacks:
             if isinstance(callback, keras.callbacks.ProgbarLogger):
-                callback.on_train_batch_end(step - 1, self.model.get_metrics_result())
+                callback.on_train_batch_end(step - 1, logs)
 
 
 def _numbers(logs):

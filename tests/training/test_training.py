@@ -969,6 +969,17 @@ def test_long_epochs_run_in_chunks(monkeypatch):
     assert [chunk[1:] for chunk in chunks if chunk[0]] == expected
 
 
+def test_the_progress_of_a_long_epoch_is_told_in_numbers(monkeypatch):
+    told = []
+    monkeypatch.setattr(fitting, "_SECONDS", 0.0)
+    bar = keras.callbacks.ProgbarLogger
+    monkeypatch.setattr(bar, "on_train_batch_end", lambda self, batch, logs: told.append(logs))
+    rows = np.arange(523) % 53
+    pn.fit(network(optimizers.SGD(0.01)), X[rows], Y[rows], batch_size=2, verbose=1)
+    assert len(told) == 5  # after 256 of 261 whole steps, and each but the last
+    assert all(type(value) is float for logs in told for value in logs.values())
+
+
 @pytest.mark.skipif(pn.backend.has_gpu(), reason="about a compiler for CPUs")
 def test_convolutions_stay_out_of_the_loops_that_slow_them(traces):
     held = SERIES[:21], Y[:21]
