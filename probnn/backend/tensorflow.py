@@ -15,6 +15,7 @@ from probnn.backend.last_axis import (  # noqa: F401
     stack,
     total,
 )
+from probnn.backend.one_process import in_processes, of_all_processes, on_device  # noqa: F401
 
 arctan2 = tf.math.atan2
 cumsum = tf.math.cumsum
@@ -264,23 +265,6 @@ def many_programs():
 def gather(x, index):
     """Return the rows of `x` with these numbers."""
     return tf.gather(x, index)
-
-
-def on_device(device):
-    """Return a context: here networks are not spread over devices."""
-    del device
-    return contextlib.nullcontext()
-
-
-def of_all_processes(array):
-    """Return an array in a list: here Keras spreads data over devices of one process."""
-    return [array]
-
-
-def in_processes(model):
-    """Return whether the variables of a model lie in several processes."""
-    del model
-    return False
 
 
 def of_all_replicas(loss, count):

@@ -35,6 +35,7 @@ from probnn.backend.last_axis import (  # noqa: F401
     stack,
     total,
 )
+from probnn.backend.one_process import in_processes, of_all_processes, on_device  # noqa: F401
 
 
 def maximum(x, bound):
@@ -191,23 +192,6 @@ def part(function, variables):
 def gather(x, index):
     """Return the rows of `x` with these numbers."""
     return torch.index_select(x, 0, index) if index.ndim == 1 else x[index]
-
-
-def on_device(device):
-    """Return a context: here networks are not spread over devices."""
-    del device
-    return contextlib.nullcontext()
-
-
-def of_all_processes(array):
-    """Return an array in a list: here Keras spreads data over devices of one process."""
-    return [array]
-
-
-def in_processes(model):
-    """Return whether the variables of a model lie in several processes."""
-    del model
-    return False
 
 
 def of_all_replicas(loss, count):
