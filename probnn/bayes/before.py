@@ -55,6 +55,6 @@ def prior_predictive(
     [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
     """
     read = as_model(model, x, y)
-    priors = priors if isinstance(priors, Priors) else Priors(read.model, priors)
+    priors = Priors.of(read.model, priors)
     coef = priors.draw(np.random.default_rng(seed), draws)
     return Posterior(read, coef[None], priors, method="prior").predict_distribution(draws=draws)

@@ -107,6 +107,11 @@ class Priors(Penalty):
         return found
 
     @classmethod
+    def of(cls, model: Any, given: dict | Priors | None = None) -> Priors:
+        """Return priors of a model that were made already, or those of a dict."""
+        return given if isinstance(given, cls) else cls(model, given)
+
+    @classmethod
     def of_precision(cls, model: Any, precision: float) -> Priors:
         """Return normal priors about 0 of every coefficient, as it stands, with one precision."""
         if not (np.ndim(precision) == 0 and 0.0 < precision < np.inf):

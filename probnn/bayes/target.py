@@ -57,8 +57,7 @@ class Target(Objective):
     @classmethod
     def of(cls, model, priors=None):
         """Return the target of a model, with priors by name or a `Priors`."""
-        priors = priors if isinstance(priors, Priors) else Priors(model, priors)
-        return cls(model, priors)
+        return cls(model, Priors.of(model, priors))
 
     def __len__(self):
         return len(self.likelihood)
