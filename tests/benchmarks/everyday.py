@@ -1,13 +1,15 @@
 """Milliseconds of everyday fits, beside statsmodels in the same process, and of the first fit.
 
     python tests/benchmarks/everyday.py [--rows NAME ...] [--sizes N ...] [--runs N]
-        [--first FAMILY ...] [--record]
+        [--first FAMILY ...] [--more NAME ...] [--record]
 
 Each figure is a median of runs that alternate, of arrays or of a formula and a frame, from the data
 to coefficients and standard errors, after both were run once. The floor is what the arithmetic of
 our iterations takes in bare NumPy: linear predictors, a function of each, a Hessian and a solution.
 The first fit of each family is that
-of a process of its own, which has imported probnn.glm.
+of a process of its own, which has imported probnn.glm. The last table has other work: predictions,
+wide fits, whose floor is one product X'X, one row's distribution, whose floor is the layers in
+NumPy, and a convolution network, on KERAS_BACKEND.
 """
 
 import itertools
@@ -23,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
+from _everyday_more import WORK
 from _record import options, show
 from scipy.special import digamma, expit
 
@@ -217,6 +220,34 @@ def firsts(families):
     return pd.DataFrame.from_dict(cells, orient="index")
 
 
+def timed(call):
+    """Return the milliseconds of a call."""
+    begin = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - begin)
+
+
+def more(names, runs):
+    """Return our milliseconds, each peer's, our ratios to them, and the floor, a row for a work."""
+    cells = {}
+    for name in names:
+        work = WORK[name]()
+        calls = [work.ours, *work.peers.values()]
+        times = [[timed(call) for call in calls] for _ in range(runs + 1)][1:]
+        ours, *peers = (statistics.median(column) for column in zip(*times, strict=True))
+        against = [
+            f"{peer} {theirs:.2f}, {ours / theirs:.2f}"
+            for peer, theirs in zip(work.peers, peers, strict=True)
+        ]
+        least = statistics.median(timed(work.floor) for _ in range(runs)) if work.floor else None
+        cells[name] = {
+            "ours": f"{ours:.2f}",
+            "peers, and ours over theirs": "; ".join(against),
+            "floor": "" if least is None else f"{least:.2f}",
+        }
+    return pd.DataFrame.from_dict(cells, orient="index")
+
+
 def main():
     """Print the tables."""
     parser = options(__doc__)
@@ -224,6 +255,7 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--first", nargs="*", choices=DRAWS, default=[*DRAWS])
+    parser.add_argument("--more", nargs="*", choices=WORK, default=[*WORK])
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     found = {}
@@ -232,6 +264,8 @@ def main():
     if args.rows:
         caption = f"Milliseconds, ours / statsmodels' = ratio; floor. p = {P}"
         found[caption] = table(args.rows, args.sizes, args.runs)
+    if args.more:
+        found["Milliseconds of other work"] = more(args.more, args.runs)
     show("everyday", found, args.record)
 
 
