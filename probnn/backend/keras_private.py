@@ -70,16 +70,6 @@ def input_specs(model):
     return get_input_signature(model)
 
 
-def let_torch_write_take():
-    """Tell torch's converter to ONNX what `ravel` is, which `keras.ops.take` there calls."""
-    import torch
-
-    def ravel(graph, x):
-        return graph.op("Reshape", x, graph.op("Constant", value_t=torch.tensor([-1])))
-
-    torch.onnx.register_custom_op_symbolic("aten::ravel", ravel, 9)  # the lowest opset
-
-
 def ask_to_overwrite(path):
     """Ask whoever sits at the terminal whether a file may be replaced; return the answer."""
     return ask_to_proceed_with_overwrite(path)

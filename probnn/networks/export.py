@@ -15,7 +15,7 @@ import numpy as np
 
 from probnn import _files
 from probnn._version import __version__
-from probnn.backend import keras_private
+from probnn.backend import converters, keras_private
 from probnn.networks.entered import entered
 from probnn.networks.inputs import columns_of, responses_of
 
@@ -73,8 +73,9 @@ def export(
     ------
     ValueError
         If the model has no heads or is not built; for another `outputs` or `format`; for a backend
-        from which Keras does not write it; if ONNX lacks an operation, or ONNX Runtime, where that
-        is installed, answers otherwise than the model.
+        from which Keras does not write it; if ONNX lacks an operation, or the file, run in ONNX
+        Runtime or TensorFlow's interpreter of LiteRT where they are there and can run it, answers
+        otherwise than the model.
     ImportError
         If a package is missing: `pip install 'probnn[onnx]'` has those of ONNX.
     OSError
@@ -101,7 +102,7 @@ def export(
     """
     members = list(getattr(model, "members", [model]))
     format = format or _ENDINGS.get(Path(path).suffix, "tf_saved_model")
-    _check(members, outputs, format)
+    _check(members, outputs, format, Path(path))
     answers = _Answers(members, outputs, pooled=members[0] is not model, ordered=format == "onnx")
     signature, said = _signature(members[0]), json.dumps(_said(members, outputs))
     writing = _files.atomic_folder if format == "tf_saved_model" else _files.atomic_write
@@ -113,25 +114,30 @@ def export(
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # of converters, which whoever exports cannot act on
         if keras.backend.backend() == "torch":
-            keras_private.let_torch_write_take()
+            converters.let_torch_write_take()
         try:
             answers.export(
                 temporary, format=format, verbose=False, input_signature=signature, **options
             )
             _SAY[format](temporary, said, answers, signature)
+            run = _RUNNERS.get(format, lambda path: None)(temporary)
+            if run:
+                _compare(run, answers, signature, exact=not options)
         except Exception as error:
             if outputs == "mean":
                 error.add_note(_HINT)
             raise
 
 
-def _check(members, outputs, format):
+def _check(members, outputs, format, path):
     """Raise if there is something that cannot be exported."""
     for name, value, known in (("outputs", outputs, _OUTPUTS), ("format", format, _NEEDS)):
         if value not in known:
             raise ValueError(
                 f"Expected `{name}` to be one of {', '.join(known)}. Received: {value!r}."
             )
+    if format == "litert" and path.suffix != ".tflite":
+        raise ValueError(f"Expected the path of a file that ends in .tflite. Received: {path}.")
     for member in members:
         if not hasattr(member, "heads"):
             raise ValueError(
@@ -156,7 +162,8 @@ def _check(members, outputs, format):
         raise ImportError(
             f"Expected {' and '.join(missing)}, by which Keras writes {format} on {backend}. "
             "Received: no such package. pip install "
-            f"{' '.join(missing) if backend == 'jax' else _EXTRA}."
+            f"{' '.join(missing) if backend == 'jax' else _EXTRA}, or save the model as .keras, "
+            "which is of no backend, and export it where another KERAS_BACKEND has its own."
         )
 
 
@@ -278,8 +285,6 @@ def _say_in_onnx(path, said, answers, signature):
         _rename(graph, graph.input, [spec.name for spec in specs])
     onnx.helper.set_model_props(written, {_KEY: said})
     onnx.save(written, path)
-    if importlib.util.find_spec("onnxruntime"):
-        _compare(path, answers, signature)
 
 
 def _rename(graph, tensors, names):
@@ -292,28 +297,26 @@ def _rename(graph, tensors, names):
             ends[:] = [new.get(name, name) for name in ends]
 
 
-def _compare(path, answers, signature):
-    """Raise ValueError if ONNX Runtime answers otherwise than the model, of made-up rows.
+def _compare(run, answers, signature, exact):
+    """Raise ValueError if a file answers otherwise than the model, of made-up rows.
 
-    A converter that follows what the model does for one row may write its sizes into the file.
+    A converter that follows what the model does for one row may write its sizes into the file. If
+    it was told to round the weights, as options of LiteRT's do, shapes alone are compared.
     """
-    import onnxruntime
-
-    session, specs = onnxruntime.InferenceSession(path), _flatten(signature)
-    known = {each.name for each in session.get_inputs()}
+    specs = _flatten(signature)
     for rows, steps in ((1, 2), (3, 5)):
         made = [_made_up(spec, rows, steps) for spec in specs]
-        named = zip(specs, made, strict=True)
-        found = session.run(None, {spec.name: x for spec, x in named if spec.name in known})
-        wanted = answers(*keras.tree.pack_sequence_as(signature, made))
+        named = {spec.name: x for spec, x in zip(specs, made, strict=True)}
+        found = run(named, answers.names)
+        wanted = _flatten(answers(*keras.tree.pack_sequence_as(signature, made)))
         for name, one, other in zip(answers.names, found, wanted, strict=True):
             other = keras.ops.convert_to_numpy(other)
             size = np.abs(other[np.isfinite(other)]).max(initial=0.0)
-            alike = one.shape == other.shape
-            if not (alike and np.allclose(one, other, 1e-3, 1e-4 * size, equal_nan=True)):
+            near = not exact or np.allclose(one, other, 1e-3, 1e-4 * size, equal_nan=True)
+            if one.shape != other.shape or not near:
                 raise ValueError(
                     f"Expected a file that answers as the model does. Received: {name} = "
-                    f"{one.ravel()[:3]} from ONNX Runtime, in place of {other.ravel()[:3]}, for x "
+                    f"{one.ravel()[:3]} from the file, in place of {other.ravel()[:3]}, for x "
                     f"of {rows} row(s). Fix the sizes of inputs that are left open, or save the "
                     "model as .keras and export it where KERAS_BACKEND=tensorflow."
                 )
@@ -332,3 +335,4 @@ _SAY = {
     "onnx": _say_in_onnx,
     "litert": _say_in_litert,
 }
+_RUNNERS = {"onnx": converters.onnx_runner, "litert": converters.litert_runner}

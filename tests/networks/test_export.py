@@ -101,9 +101,15 @@ def test_onnx_of_an_ensemble_is_its_pool(rng, tmp_path):
     )
 
 
-@onnx
 @pytest.mark.backend
-def test_a_file_that_answers_otherwise_is_not_written(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("m.onnx", marks=onnx),
+        pytest.param("m.tflite", marks=needs(on=("tensorflow",))),
+    ],
+)
+def test_a_file_that_answers_otherwise_is_not_written(name, tmp_path):
     class Counts(keras.layers.Layer):
         called = 0
 
@@ -114,7 +120,7 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path):
     model = pn.Sequential([keras.Input((2,)), Counts(), pn.Head("normal")])
     some_weights(model, np.random.default_rng(0))
     with pytest.raises(ValueError, match="Expected a file that answers as the model does"):
-        pn.export(model, tmp_path / "m.onnx")
+        pn.export(model, tmp_path / name)
     assert os.listdir(tmp_path) == []
 
 
@@ -154,14 +160,15 @@ def test_a_saved_model_of_several_inputs_and_heads(rng, tmp_path):
 
 
 @pytest.mark.slow
-@needs("ai_edge_litert", on=("tensorflow",))
+@needs("tensorflow", on=("tensorflow",))
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_litert_answers(rng, tmp_path):
-    from ai_edge_litert.interpreter import Interpreter
+    import tensorflow as tf
 
     model = some_weights(pn.Sequential([*body(), pn.Head("gamma")]), rng)
     pn.export(model, tmp_path / "m.tflite")
     x = rng.normal(size=(5, 3)).astype("float32")
-    found = Interpreter(str(tmp_path / "m.tflite")).get_signature_runner()(x=x)
+    found = tf.lite.Interpreter(str(tmp_path / "m.tflite")).get_signature_runner()(x=x)
     assert_alike(found, model.predict_distribution(x).params)
     said = json.loads(zipfile.ZipFile(tmp_path / "m.tflite").read("probnn.json"))
     assert said["family"] == {"name": "gamma"}
@@ -177,9 +184,13 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch):
         pn.export(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), tmp_path / "m")
     with pytest.raises(ValueError, match="one that is not built"):
         pn.export(pn.Sequential([pn.Head("normal")]), tmp_path / "m")
+    with pytest.raises(ValueError, match=r"ends in .tflite|Expected a backend"):
+        pn.export(model, tmp_path / "m", format="litert")
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(ImportError, match=f"{CONVERTERS[BACKEND]}, by which .*pip install"):
+        with pytest.raises(
+            ImportError, match=f"{CONVERTERS[BACKEND]}, by which .*pip install .* as .keras"
+        ):
             pn.export(model, tmp_path / "m.onnx")
         patch.setattr(keras.backend, "backend", lambda: "torch")
         with pytest.raises(ValueError, match=r"tensorflow, jax. Received: torch. .* as .keras"):
