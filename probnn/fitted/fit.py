@@ -23,6 +23,9 @@ class Fit:
         The family itself, where it is known.
     coef, se : dict
         Name -> estimate, and standard error where there is one.
+    draws, ends : numpy.ndarray, shape (m, p), and callable; or None
+        Of a posterior: draws of all coefficients, and from a level to the ends (p, 2) of their
+        central intervals.
     size : int
         The number of parameters, with a dispersion that is estimated after them unless `uncounted`.
     df : float
@@ -67,6 +70,8 @@ class Fit:
     df: float = np.inf
     nobs: float = np.nan
     se: dict = field(default_factory=dict)
+    draws: np.ndarray | None = None
+    ends: Callable | None = None
     llf: float = np.nan
     scale: float = np.nan
     divisor: str = ""
@@ -90,6 +95,14 @@ class Fit:
     uncounted: bool = False
     certificate: object = None
     held_out: np.ndarray | None = None
+
+    def interval(self, level):
+        """Return the ends (p, 2) of the coefficients' intervals, NaN without a standard error."""
+        if self.ends is not None:
+            return self.ends(level)
+        half = quantile(0.5 + level / 2.0, self.df)
+        each = [(at, half * self.se.get(name, np.nan)) for name, at in self.coef.items()]
+        return np.array([(at - half, at + half) for at, half in each])
 
     @property
     def aic(self):

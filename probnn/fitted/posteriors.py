@@ -2,7 +2,8 @@
 
 from probnn.fitted.base import FittedModel
 from probnn.fitted.fit import Fit, log_prob
-from probnn.fitted.tables import matrix
+from probnn.fitted.results import names_of, used_of
+from probnn.fitted.tables import matrix, renamed
 
 
 class FittedPosterior(FittedModel):
@@ -28,6 +29,10 @@ class FittedPosterior(FittedModel):
         """The model's family."""
         return self.model.family
 
+    def used(self, table, named):
+        """Return the columns that the model uses; all that a network has."""
+        return table if self.model.read.of_features else used_of(self.model.model, table, named)
+
     def read(self, name, table=None, y=None):
         """Return the `Fit`: posterior means and standard deviations, and held-out scores."""
         posterior, model = self.model, self.model.model
@@ -38,11 +43,17 @@ class FittedPosterior(FittedModel):
                 x = matrix(model.x_names, table)
             return log_prob(posterior.predict_distribution(x), y)
 
-        named = {} if posterior.read.of_features else {"coef": posterior.mean, "se": posterior.sd}
-        each = {
-            what: dict(zip(posterior.names, values, strict=True)) for what, values in named.items()
-        }
-        return Fit(
+        known = {}
+        if not posterior.read.of_features:
+            names, classes = names_of(model)
+            known = {
+                "coef": dict(zip(names, posterior.mean, strict=True)),
+                "se": dict(zip(names, posterior.sd, strict=True)),
+                "draws": posterior.draws.reshape(-1, len(names)),
+                "ends": posterior.interval,
+                "classes": classes,
+            }
+        found = Fit(
             name=name,
             family=self.family.name,
             link=self.family.links[self.family.location].name,
@@ -51,5 +62,7 @@ class FittedPosterior(FittedModel):
             nobs=model.nobs,
             penalty=f"priors; its posterior by {posterior.method}",
             log_prob=held_out,
-            **{"coef": {}, **each},
+            hidden=posterior.read.of_features,
+            **{"coef": {}, **known},
         )
+        return renamed(found, table)

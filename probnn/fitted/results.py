@@ -89,15 +89,7 @@ class FittedResults(FittedModel):
 
     def used(self, table, named):
         """Return the columns of the formula, or those of the design by the model's names."""
-        if self._glm.formula is not None:
-            parts = self._glm.formula.parts.values()
-            wanted = set().union(*(part.required_variables for part in parts))
-            return table[[c for c in table.columns if c in wanted]]
-        if not named:
-            data.features(table)
-            self._glm.new_rows(table.to_numpy())  # raises if the columns are not the model's
-            table = table.set_axis(self.x_names, axis=1)
-        return table
+        return used_of(self._glm, table, named)
 
     def half_width(self, x, parts, of, level):
         """Return half the widths by the delta method; NaN if the model is penalised."""
@@ -129,9 +121,7 @@ def fit_of(results, name):
     """Return the `Fit` of results, with the names of their own columns."""
     model, family = results.model, results.family
     dispersed = model.dispersion is not None
-    # By the codes of classes, which all models have.
-    pairs = list(zip(model.parameter_names, model.class_ends, strict=True))
-    names = [name.removesuffix(label) + code for name, (code, label) in pairs]
+    names, classes = names_of(model)
     se = dict(zip(names, _standard_errors(results), strict=False))
     found = Fit(
         name=name,
@@ -140,7 +130,7 @@ def fit_of(results, name):
         known=family,
         coef=dict(zip(names, _flat(results.params), strict=True)),
         se=se,
-        classes={code: label for code, label in model.class_ends if code != label},
+        classes=classes,
         size=results.k_params,
         uncounted=dispersed and model.is_linear,
         df=_df(results),
@@ -184,6 +174,26 @@ def fit_of(results, name):
         given=known_of({**given, "offset": next(iter(data.offsets.values()), None)}),
         log_prob=held_out,
     )
+
+
+def used_of(model, table, named):
+    """Return the columns of a table that a model of columns uses, by the names that it has."""
+    if model.formula is not None:
+        parts = model.formula.parts.values()
+        wanted = set().union(*(part.required_variables for part in parts))
+        return table[[c for c in table.columns if c in wanted]]
+    if not named:
+        data.features(table)
+        model.new_rows(table.to_numpy())  # raises if the columns are not the model's
+        table = table.set_axis(model.x_names, axis=1)
+    return table
+
+
+def names_of(model):
+    """Return the names of coefficients by codes of classes, and code -> label, as in `Fit`."""
+    pairs = list(zip(model.parameter_names, model.class_ends, strict=True))
+    names = [name.removesuffix(label) + code for name, (code, label) in pairs]
+    return names, {code: label for code, label in model.class_ends if code != label}
 
 
 def _df(results):

@@ -20,6 +20,7 @@ from probnn.plots.forecasts import distribution, predictive
 from probnn.plots.losses import loss_grid, loss_surface
 from probnn.plots.models import coefficient_table, coefficients
 from probnn.plots.overview import report
+from probnn.plots.posteriors import posterior, posterior_predictive
 from probnn.plots.residual_plots import residuals
 from probnn.plots.steps import descent, gradient_descent
 from probnn.plots.surfaces import decision_boundary
@@ -40,6 +41,8 @@ __all__ = [
     "network",
     "partial_dependence",
     "pit",
+    "posterior",
+    "posterior_predictive",
     "predictive",
     "reliability",
     "report",

@@ -45,8 +45,9 @@ def style(index):
 def legend_on_top(ax):
     """Draw the legend in a strip above the data, as wide as the axes."""
     count = len(ax.get_legend_handles_labels()[0])
+    columns = min(count, 4 if count != 5 else 3)
     bottom, top = ax.get_ylim()
     small = {"fontsize": "small", "frameon": False}
-    strip = 0.02 + 0.08 * -(-count // 4)
+    strip = 0.02 + 0.08 * -(-count // columns)
     ax.set_ylim(bottom, top + (top - bottom) * strip / (1.0 - strip))
-    ax.legend(loc="upper center", ncols=min(count, 4), columnspacing=1.4, **small)
+    ax.legend(loc="upper center", ncols=columns, columnspacing=1.4, **small)

@@ -9,6 +9,7 @@ from probnn.data import features, to_numpy
 from probnn.data.frames import frame_of, take
 from probnn.data.tables import is_labelled
 from probnn.fitted import adapt
+from probnn.fitted.fit import quantile
 from probnn.fitted.tables import to_table
 
 _MOST_NAMED = 4  # columns whose medians are written out
@@ -91,9 +92,20 @@ class Inputs:
         """Return y as an array, in the order of the rows; None stays None."""
         return None if y is None else to_numpy(self.model.response(self.index.align(y, "y")))
 
-    def half_width(self, table, *options):
-        """Return `FittedModel.half_width` of rows in a table like that of x."""
-        return self.model.half_width(self.exog(table), *options)
+    def half_width(self, table, d, average, parts, of, level):
+        """Return half the widths of intervals of averages of rows' means, and what these are.
+
+        Of rows in a table like that of x, of which d is believed; `average` makes the averages of
+        their means, those of equal parts; of classes `of` is that whose probability is averaged.
+        None if nothing tells how far a mean is known.
+        """
+        half = self.model.half_width(self.exog(table), parts, of, level)
+        if half is not None or not d.members:
+            return half, "confidence interval of the mean"
+        means = np.stack([average(member.mean()) for member in d.members])
+        away = np.square(means - np.average(means, axis=0, weights=d.weights))
+        spread = np.sqrt(np.average(away, axis=0, weights=d.weights))
+        return quantile(0.5 + level / 2.0) * spread, "spread of the members' means"
 
 
 def fitted_rows(model):
@@ -104,6 +116,12 @@ def fitted_rows(model):
     if model.counts is None:
         return x, y, d
     return take(x, model.counts), y[model.counts], d[model.counts]
+
+
+def inside(family, lower, upper):
+    """Return intervals of means, cut where y ends; those of classes, where probabilities do."""
+    low, high = (0.0, 1.0) if family.classes else (family.support.low, family.support.high)
+    return np.maximum(lower, low), np.minimum(upper, high)
 
 
 def _check_inputs(model, fitted):

@@ -9,9 +9,8 @@ import pandas as pd
 
 from probnn.calibration import checks
 from probnn.data.classes import Classes
-from probnn.fitted.fit import quantile
 from probnn.plots._axes import BAND, COLORS, axes, on_axes
-from probnn.plots._inputs import Inputs
+from probnn.plots._inputs import Inputs, inside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,13 +165,10 @@ def _averaged(rows, feature, of, level, grid):
         each = np.asarray(each) if code is None else np.asarray(each)[:, code]
         return each.reshape(len(values), m).mean(axis=1)
 
-    mean, half = average(d.mean()), rows.half_width(tiled, len(values), code, level)
-    kind = "confidence interval of the mean"
-    if half is None and d.members:
-        spread = np.std([average(member.mean()) for member in d.members], axis=0)
-        half, kind = quantile(0.5 + level / 2.0) * spread, "spread of the members' means"
+    mean = average(d.mean())
+    half, kind = rows.half_width(tiled, d, average, len(values), code, level)
     if half is not None:
-        lower, upper = _inside(d.family, mean - half, mean + half)
+        lower, upper = inside(d.family, mean - half, mean + half)
     else:
         kind = "interval of a new y, averaged"
         ends = (np.nan, np.nan)
@@ -212,9 +208,3 @@ def _code(d, of):
             f"Received: of={of!r}."
         )
     return labels.index(of)
-
-
-def _inside(family, lower, upper):
-    """Return intervals of means, cut where y ends; those of classes, where probabilities do."""
-    low, high = (0.0, 1.0) if family.classes else (family.support.low, family.support.high)
-    return np.maximum(lower, low), np.minimum(upper, high)

@@ -9,7 +9,7 @@ import numpy as np
 from probnn.calibration import checks
 from probnn.data.frames import name_of
 from probnn.plots._axes import COLORS, MARKERS, POINT, axes, legend_on_top, on_axes, style
-from probnn.plots._inputs import Inputs
+from probnn.plots._inputs import Inputs, inside
 from probnn.predictive import numbers
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def predictive(
     *,
     feature: str | int | None = None,
     levels: ArrayLike = (0.5, 0.9),
+    epistemic: bool = False,
+    beyond: float = 0.0,
     grid: int = 200,
     ax: Axes | None = None,
 ) -> Axes:
@@ -49,6 +51,11 @@ def predictive(
         at its median, text at its most frequent value, as the title says.
     levels : sequence of float
         The probabilities of the central intervals.
+    epistemic : bool
+        Whether to draw how far the mean is known, too: an interval at the largest of the levels,
+        which grows where rows are few.
+    beyond : float
+        How far the axis goes on where there are no rows, on each side: a share of their range.
     grid : int
         How many points of the range are predicted, at once.
     {axes}
@@ -57,11 +64,15 @@ def predictive(
     ------
     ValueError
         If x and y have different rows, `feature` is missing or unknown or not numeric, a level is
-        not in (0, 1), or the response is not one number or class.
+        not in (0, 1), or the response is not one number or class; if `epistemic` is asked of a
+        model that does not tell it.
 
     Notes
     -----
-    Intervals are those of a new response at the estimated parameters. Where a distribution has no
+    Intervals are those of a new response, at the estimated parameters or, of posteriors and
+    ensembles, averaged over what is believed of them. The interval of the mean is that of
+    `partial_dependence`: of results the confidence interval by the delta method, of posteriors and
+    ensembles the mean +- z standard deviations of the members' means. Where a distribution has no
     mean, the line is the median. The points of classes lie in strips below, those of a Bernoulli
     response beyond 0 and 1, moved at random within the strip.
 
@@ -78,7 +89,7 @@ def predictive(
     rows = Inputs(model, x)
     feature = _only_varying(rows) if feature is None else rows.name_of(feature)
     at = rows.table[feature].to_numpy(dtype="float64")
-    values = np.linspace(at.min(), at.max(), grid)
+    values = _range(at, beyond, grid)
     table, held = rows.holding({feature: values})
     shown = name_of(y) or "y"
     y, d = rows.model.of_trials(rows.response(y), rows.believed(table))
@@ -87,8 +98,9 @@ def predictive(
     if y is not None:
         d, y = d.coded(y)
     seen = None if y is None else _observed(y, d.family, len(at))
-    ax = axes(ax)
     mean = d.mean()
+    ends = _ends_of_means(rows, table, d, mean, levels[-1]) if epistemic else None
+    ax = axes(ax)
     if d.family.has_classes:
         _draw_probabilities(ax, values, mean, at, seen, names)
         shown = f"P({shown} = {names[1]})" if mean.ndim == 1 else "probability"
@@ -100,6 +112,8 @@ def predictive(
         _draw_intervals(ax, values, d, levels)
         if seen is not None:
             _draw_points(ax, at, seen)
+    if ends is not None:
+        _draw_means(ax, values, ends, f"{100 * levels[-1]:g} % of the mean")
     ax.set_xlabel(str(feature))
     ax.set_title(held, fontsize="medium")
     ax.set_ylabel(str(shown))
@@ -200,6 +214,43 @@ def _only_varying(rows):
             f"{', '.join(map(str, rows.numeric))}."
         )
     return varying[0]
+
+
+def _range(at, beyond, grid):
+    """Return the points that are predicted: over the range of the rows, and beyond it."""
+    if not 0.0 <= beyond < np.inf:
+        raise ValueError(f"Expected beyond to be a share from 0 on, as 0.5. Received: {beyond!r}.")
+    low, high = at.min(), at.max()
+    return np.linspace(low - beyond * (high - low), high + beyond * (high - low), grid)
+
+
+def _ends_of_means(rows, table, d, mean, level):
+    """Return the ends of intervals of the rows' means, of which one is a row of the table."""
+    each = [None] if mean.ndim == 1 else range(mean.shape[1])
+
+    def half_of(k):
+        def one(means):
+            return means if k is None else means[:, k]
+
+        return rows.half_width(table, d, one, len(mean), k, level)[0]
+
+    halves = [half_of(k) for k in each]
+    if halves[0] is None or np.isnan(halves[0]).any():
+        raise ValueError(
+            "Expected a model that tells how far its mean is known, for epistemic=True: results, a "
+            f"posterior, or an ensemble. Received: {type(rows.model.model).__name__}"
+            f"{', ' * bool(rows.model.penalised)}{rows.model.penalised}."
+        )
+    half = halves[0] if mean.ndim == 1 else np.stack(halves, axis=1)
+    return inside(d.family, mean - half, mean + half)
+
+
+def _draw_means(ax, values, ends, label):
+    """Draw the intervals of means, of classes one in the colour of each."""
+    for k, (lower, upper) in enumerate(zip(*(np.atleast_2d(end.T) for end in ends), strict=True)):
+        color = COLORS[1] if ends[0].ndim == 1 else COLORS[k % len(COLORS)]
+        look = {"facecolor": color, "alpha": 0.45, "edgecolor": "black", "linewidth": 0.6}
+        ax.fill_between(values, lower, upper, zorder=2, label=None if k else label, **look)
 
 
 def _observed(y, family, n):

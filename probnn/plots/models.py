@@ -11,7 +11,6 @@ from probnn.calibration import checks
 from probnn.data import to_numpy
 from probnn.data.alignment import RowIndex
 from probnn.fitted.dispatch import named
-from probnn.fitted.fit import quantile
 from probnn.fitted.tables import CONSTANTS, labelled, split_name, to_table
 from probnn.plots._axes import COLORS, MARKERS, REFERENCE, axes, on_axes
 
@@ -65,7 +64,7 @@ def coefficient_table(
     -----
     Estimates are read as `probnn.compare` reads them. The interval is the estimate +- q standard
     errors, with the quantile q of Student's t where the model's own table has it, else of the
-    normal distribution.
+    normal distribution; of a posterior it is the central interval, and the estimate the mean.
 
     Examples
     --------
@@ -74,27 +73,35 @@ def coefficient_table(
     >>> pn.plots.coefficient_table(results).round(2).to_numpy().tolist()
     [['OLS', 'x1', 1.1, -0.04, 2.24]]
     """
-    checks.fraction(level)
+    return table_of(read(models, x, y), checks.fraction(level), names, intercept)
+
+
+def read(models, x=None, y=None):
+    """Return the `Fit` of each of models; raise if one has no coefficients of x."""
     if isinstance(models, (list, tuple)):
         models = {f"model {i + 1}": model for i, model in enumerate(models)}
     models, labels = named((models,))
     table = None if x is None else to_table(x)
     y = None if y is None else to_numpy(RowIndex.of(x, "x").align(y, "y")).ravel()
-    found = []
     fits = [model.read(label, table, y) for model, label in zip(models, labels, strict=True)]
-    for fit, label in zip(fits, labels, strict=True):
+    for fit in fits:
         if fit.hidden:
             raise ValueError(
-                f"Expected networks whose layers before the head are linear. Received: {label!r}, "
-                "with hidden layers, which has no coefficients of x: draw probnn.plots.effect."
+                f"Expected networks whose layers before the head are linear. Received: "
+                f"{fit.name!r}, with hidden layers, which has no coefficients of x: draw "
+                "probnn.plots.effect."
             )
-        factor = quantile(0.5 + level / 2.0, fit.df)
-        for name, estimate in fit.coef.items():
+    return fits
+
+
+def table_of(fits, level, names, intercept):
+    """Return `coefficient_table` of fits."""
+    found = []
+    for fit in fits:
+        for (name, estimate), ends in zip(fit.coef.items(), fit.interval(level), strict=True):
             if names is None and not intercept and _is_constant(name, fit):
                 continue
-            half = factor * fit.se.get(name, np.nan)
-            shown = labelled(name, fits)
-            found.append((label, shown, estimate, estimate - half, estimate + half))
+            found.append((fit.name, labelled(name, fits), estimate, *ends))
     if not found:
         raise ValueError(
             "Expected models with coefficients. Received: none but constants. Show them by "
@@ -153,11 +160,11 @@ def coefficients(
     for i, label in enumerate(labels):
         part = frame[frame["model"] == label]
         places = np.array([list(shown).index(name) for name in part["name"]])
-        half = np.nan_to_num((part["upper"] - part["estimate"]).to_numpy())
+        sides = part["estimate"] - part["lower"], part["upper"] - part["estimate"]
         ax.errorbar(
             part["estimate"],
             places + 0.6 * ((i + 0.5) / len(labels) - 0.5),
-            xerr=half,
+            xerr=np.nan_to_num(np.array(sides)),
             color=COLORS[i % len(COLORS)],
             marker=MARKERS[i % len(MARKERS)],
             linestyle="none",

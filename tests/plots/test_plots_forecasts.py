@@ -10,7 +10,16 @@ from scipy import stats
 from tables.drawn import Stub, band, binary, labels, line, normal
 
 import probnn as pn
-from probnn.plots import coverage, distribution, pit, predictive, reliability, report, residuals
+from probnn.plots import (
+    coverage,
+    distribution,
+    pit,
+    posterior_predictive,
+    predictive,
+    reliability,
+    report,
+    residuals,
+)
 
 
 @pytest.fixture
@@ -34,6 +43,7 @@ ALL = {
     "reliability": lambda ax: reliability(*binary(), ax=ax),
     "pit": lambda ax: pit(*normal(), ax=ax),
     "coverage": lambda ax: coverage(*normal(), ax=ax),
+    "posterior_predictive": lambda ax: posterior_predictive(*normal(), ax=ax),
     "worm": lambda ax: residuals(*normal(), ax=ax),
     "qq": lambda ax: residuals(*normal(), kind="qq", ax=ax),
     "fitted": lambda ax: residuals(*normal(), kind="fitted", ax=ax),
@@ -55,11 +65,13 @@ def test_draws_on_the_axes_it_is_given_or_on_new_ones(name):
         assert len(labels(each)) >= 2
 
 
-@pytest.mark.parametrize("name", ["pit", "coverage", "worm", "qq", "fitted", "binned"])
+@pytest.mark.parametrize(
+    "name", ["pit", "coverage", "posterior_predictive", "worm", "qq", "fitted", "binned"]
+)
 @pytest.mark.parametrize("y", [np.zeros(399), np.zeros((400, 2)), np.full(400, np.nan)])
 def test_impossible_y_makes_no_figure(name, y):
     d = normal()[1]
-    draw = {"pit": pit, "coverage": coverage}.get(name)
+    draw = {each.__name__: each for each in (pit, coverage, posterior_predictive)}.get(name)
     with pytest.raises(ValueError, match=r"Expected .*Received"):
         draw(y, d) if draw else residuals(y, d, kind=name)
     assert not plt.get_fignums()
