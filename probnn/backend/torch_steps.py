@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from probnn.backend import keras_private
+from probnn.backend import keras_private, torch_graphs
 
 
 def train_step(model):
@@ -128,6 +128,8 @@ class Traced:
             try:
                 with keras_private.plain_update(self._optimizer):
                     graph = make_fx(functional)(*example())
+                    torch_graphs.add_in_place(graph.graph)
+                    graph.recompile()
             except Exception:  # Python that depends on values, in whatever form it fails
                 return None, None
             if _host_randomness() == before:
