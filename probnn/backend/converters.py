@@ -14,25 +14,22 @@ def let_torch_write_take():
     torch.onnx.register_custom_op_symbolic("aten::ravel", ravel, 9)  # the lowest opset
 
 
-def onnx_runner(path):
-    """Return a function from arrays by their names to the outputs in order, or None.
-
-    None is where there is no ONNX Runtime.
-    """
+def run_onnx(path, x, names):
+    """Return what a file answers to arrays by their names, or None where nothing runs it."""
     if not importlib.util.find_spec("onnxruntime"):
         return None
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path)
     known = {each.name for each in session.get_inputs()}  # a network may not look at all
-    return lambda x, names: session.run(None, {k: v for k, v in x.items() if k in known})
+    return session.run(None, {name: value for name, value in x.items() if name in known})
 
 
-def litert_runner(path):
-    """Return a function from arrays by their names to the outputs, as `names` orders them, or None.
+def run_litert(path, x, names):
+    """Return what a file answers to arrays by their names, as `names` orders it, or None.
 
-    None is where TensorFlow has LiteRT's interpreter no more, or this lacks TensorFlow's own
-    operations, as recurrent layers need them.
+    None is where TensorFlow has LiteRT's interpreter no more, or one without those operations of
+    TensorFlow that recurrent layers and strings need.
     """
     import tensorflow as tf
 
@@ -42,15 +39,10 @@ def litert_runner(path):
         warnings.simplefilter("ignore")  # that it moves to a package of its own
         interpreter = tf.lite.Interpreter(str(path))
     try:
-        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner()
+        found = runner(**{name: x[name] for name in runner.get_input_details()})
     except RuntimeError as error:
         if "Select TensorFlow op" in str(error):
             return None
         raise
-    runner = interpreter.get_signature_runner()
-
-    def run(x, names):
-        found = runner(**{name: x[name] for name in runner.get_input_details()})
-        return [found[name] for name in names]
-
-    return run
+    return [found[name] for name in names]

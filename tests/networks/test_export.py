@@ -77,6 +77,18 @@ def test_onnx_answers_for_any_number_of_rows(rng, tmp_path):
     assert os.listdir(tmp_path) == ["m.onnx"]
 
 
+@needs("onnx", "onnxruntime", "tf2onnx", on=("tensorflow",))
+def test_onnx_in_half_precision_of_windows_over_open_steps(rng, tmp_path):
+    layers = [keras.Input((None, 3)), keras.layers.Conv1D(9, 5, dtype="float16")]
+    layers += [keras.layers.GlobalMaxPooling1D(), *(keras.layers.Dense(9, "tanh") for _ in "ab")]
+    model = some_weights(pn.Sequential([*layers, pn.Head("normal")]), rng)
+    pn.export(model, tmp_path / "m.ONNX")
+    x = rng.normal(size=(5, 8, 3)).astype("float32")
+    found, _ = onnx_answers(tmp_path / "m.ONNX", x=x)
+    for name, value in model.predict_distribution(x).params.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-2, atol=1e-2, err_msg=name)
+
+
 @onnx
 def test_onnx_of_an_ensemble_is_its_pool(rng, tmp_path):
     model = pn.Sequential([*body(), pn.Head("categorical", classes=3)])
@@ -137,9 +149,9 @@ def test_a_mean_that_onnx_cannot_express(tmp_path):
 def test_a_saved_model_of_several_inputs_and_heads(rng, tmp_path):
     import tensorflow as tf
 
-    inputs = {"u": keras.Input((2,), name="u"), "v": keras.Input((None, 1), name="v")}
+    inputs = {"u u": keras.Input((2,), name="u u"), "v": keras.Input((None, 1), name="v")}
     steps = keras.layers.GlobalAveragePooling1D()(inputs["v"])
-    features = keras.layers.Concatenate()([inputs["u"], steps])
+    features = keras.layers.Concatenate()([inputs["u u"], steps])
     heads = {"cost": pn.Head("gamma")(features), "sold": pn.Head("bernoulli")(features)}
     model = some_weights(pn.Model(inputs, heads), rng)
     path = tmp_path / "1"
@@ -150,12 +162,13 @@ def test_a_saved_model_of_several_inputs_and_heads(rng, tmp_path):
     assert said["family"] == {"cost": {"name": "gamma"}, "sold": {"name": "bernoulli"}}
     loaded = tf.saved_model.load(path)
     for n, length in ((1, 4), (5, 3)):
-        shapes = {"u": (n, 2), "v": (n, length, 1)}
+        shapes = {"u u": (n, 2), "v": (n, length, 1)}
         x = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
         believed = model.predict_distribution(x)
         wanted = {f"{k}.{name}": v for k, d in believed.items() for name, v in d.params.items()}
         tensors = {name: tf.constant(value) for name, value in x.items()}
-        for serve in (loaded.serve(tensors), loaded.signatures["serving_default"](**tensors)):
+        named = {name.replace(" ", "_"): tensor for name, tensor in tensors.items()}
+        for serve in (loaded.serve(tensors), loaded.signatures["serving_default"](**named)):
             assert_alike({name: tensor.numpy() for name, tensor in serve.items()}, wanted)
 
 
@@ -184,6 +197,8 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch):
         pn.export(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), tmp_path / "m")
     with pytest.raises(ValueError, match="one that is not built"):
         pn.export(pn.Sequential([pn.Head("normal")]), tmp_path / "m")
+    with pytest.raises(ValueError, match=r"options of onnx to be among opset_version. .*: opset."):
+        pn.export(model, tmp_path / "m.onnx", opset=15)
     with pytest.raises(ValueError, match=r"ends in .tflite|Expected a backend"):
         pn.export(model, tmp_path / "m", format="litert")
     with monkeypatch.context() as patch:
