@@ -250,7 +250,8 @@ def memory(case, name):
     """Print bytes: of the data, and resident before the data, with the data and at the peak."""
     solve, ladder = SOLVERS[name]
     rest = (case.family, ladder[len(ladder) // 2])
-    run(solve, *make(case._replace(n=2000)), *rest)  # imports and thread pools are not counted
+    few = min(case.n, 10 * case.p + 2_000)  # of more rows than columns, else classes are separated
+    run(solve, *make(case._replace(n=few)), *rest)  # imports and thread pools are not counted
     without = status("VmRSS")
     x, y = make(case)
     ctypes.CDLL(None).malloc_trim(0)  # memory freed but still resident would hide the fit's own
