@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import expit, gammaln
 
 from probnn import domains
 
@@ -251,3 +251,117 @@ class Flat(Prior):
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Raise ValueError: there are no random numbers of no distribution."""
         raise ValueError("Expected a proper prior to draw from. Received: Flat().")
+
+
+class Mixture(Prior):
+    """A normal prior about 0 whose scale is random too, with numbers that coefficients may share.
+
+    Coefficients of equal such priors are a group, with the same latent numbers. It has no mode of
+    its own to speak of, and is for `sample` alone.
+
+    Attributes
+    ----------
+    widest : float
+        A scale that few coefficients exceed.
+    """
+
+    widest: float
+
+    def latent(self, count: int) -> int:
+        """Return how many latent numbers a group of coefficients has."""
+        raise NotImplementedError
+
+    def log_scales(self, latent: Floats, count: int) -> tuple[Floats, Floats]:
+        """Return the log-scales (count,) of a group, and their derivatives (count, latent)."""
+        raise NotImplementedError
+
+    def latent_log_prob(self, latent: Floats) -> tuple[float, Floats]:
+        """Return the log-density of the latent numbers, and its gradient."""
+        raise NotImplementedError
+
+    def draw_group(self, rng: np.random.Generator, size: int, count: int) -> Floats:
+        """Return random values (size, count) of a group."""
+        raise NotImplementedError
+
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
+        """Return random numbers of the prior, an array of a size."""
+        return self.draw_group(rng, size, 1)[:, 0]
+
+    def log_prob(self, value: Floats) -> Floats:
+        """Raise ValueError: the density is an integral, and may be infinite at 0."""
+        raise ValueError(
+            f"Expected a prior with a density, to look for a mode. Received: "
+            f"{type(self).__name__}, a mixture: probnn.bayes.sample draws from its posterior."
+        )
+
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
+        """Raise ValueError, as `log_prob`."""
+        return self.log_prob(value)
+
+
+@dataclass(frozen=True)
+class Horseshoe(Mixture):
+    """The regularised horseshoe: few coefficients are large, and which is unknown.
+
+    Coefficients of equal priors share a global scale t, which pulls all to 0; each has its own, l,
+    whose heavy tails let a few escape; and these are as under a normal prior of scale c.
+
+    Parameters
+    ----------
+    global_scale : float
+        That of t, half-Cauchy. If about k of p coefficients are thought to be large, k / (p - k) /
+        sqrt(n), times the scale of y where that is of the identity link.
+    slab_scale, slab_df : float
+        Coefficients that escape are as under a Student's t prior of these.
+
+    Notes
+    -----
+    b ~ Normal(0, t l c / sqrt(c^2 + t^2 l^2)), t ~ HalfCauchy(global_scale), l ~ HalfCauchy(1),
+    c^2 ~ InverseGamma(slab_df / 2, slab_df slab_scale^2 / 2). Piironen and Vehtari (2017),
+    doi:10.1214/17-EJS1337SI; the defaults are those of rstanarm. Standardise the columns, as one
+    scale is for all, and raise `target_accept` to 0.95 or more.
+
+    Examples
+    --------
+    >>> import probnn as pn
+    >>> print(pn.bayes.priors.Horseshoe(global_scale=0.1))
+    Horseshoe(0.1, 2.5, 4)
+    """
+
+    global_scale: float = 0.01
+    slab_scale: float = 2.5
+    slab_df: float = 4.0
+
+    @property
+    def widest(self) -> float:
+        """A scale that few coefficients exceed: that of the slab."""
+        return self.slab_scale
+
+    def latent(self, count: int) -> int:
+        """Return how many latent numbers a group has: log l of each, log t, and log c^2."""
+        return count + 2
+
+    def log_scales(self, latent: Floats, count: int) -> tuple[Floats, Floats]:
+        """Return the log-scales (count,) of a group, and their derivatives (count, latent)."""
+        free = np.log(self.global_scale) + latent[count] + latent[:count]  # without the slab
+        excess = 2.0 * (free - np.log(self.slab_scale)) - latent[-1]
+        share = expit(excess)
+        jacobian = np.zeros((count, count + 2))
+        jacobian[np.diag_indices(count)] = jacobian[:, count] = 1.0 - share
+        jacobian[:, -1] = 0.5 * share
+        return free - 0.5 * np.logaddexp(0.0, excess), jacobian
+
+    def latent_log_prob(self, latent: Floats) -> tuple[float, Floats]:
+        """Return the log-density of the latent numbers, and its gradient."""
+        half, logs, slab = 0.5 * self.slab_df, latent[:-1], latent[-1]
+        value = (np.log(2.0 / np.pi) + logs - np.logaddexp(0.0, 2.0 * logs)).sum()
+        value += half * (np.log(half) - slab - np.exp(-slab)) - gammaln(half)
+        return float(value), np.append(-np.tanh(logs), half * (np.exp(-slab) - 1.0))
+
+    def draw_group(self, rng: np.random.Generator, size: int, count: int) -> Floats:
+        """Return random values (size, count) of a group."""
+        free = np.abs(rng.standard_cauchy((size, count)))
+        free *= self.global_scale * np.abs(rng.standard_cauchy((size, 1)))
+        half = 0.5 * self.slab_df
+        slab = self.slab_scale * np.sqrt(half / rng.gamma(half, size=(size, 1)))
+        return rng.standard_normal((size, count)) / np.hypot(1.0 / free, 1.0 / slab)

@@ -15,7 +15,9 @@ from probnn.bayes.distributions import (
     Gamma,
     HalfNormal,
     HalfStudentT,
+    Horseshoe,
     Laplace,
+    Mixture,
     Normal,
     Prior,
     StudentT,
@@ -31,6 +33,7 @@ __all__ = [
     "Gamma",
     "HalfNormal",
     "HalfStudentT",
+    "Horseshoe",
     "Laplace",
     "Normal",
     "Prior",
@@ -56,6 +59,8 @@ class Priors(Penalty):
     ----------
     each : list of Prior
         That of each coefficient; of a parameter in natural units where its domain is positive.
+    mixtures : list of tuple
+        Those that are a `Mixture`, each with the indices of its coefficients.
 
     Raises
     ------
@@ -135,9 +140,17 @@ class Priors(Penalty):
         return found
 
     def _settle(self):
-        self._groups = self._by_kind()
+        self._groups, self.mixtures = self._by_kind(), self._mixtures()
         lasso = np.array([prior.lasso or 0.0 for prior in self.each])
         self.lasso = lasso if lasso.any() else None
+
+    def _mixtures(self):
+        """Return each mixture, with the indices of its coefficients."""
+        found = {}
+        for j, prior in enumerate(self.each):
+            if isinstance(prior, Mixture):
+                found.setdefault(prior, []).append(j)
+        return [(prior, np.array(at)) for prior, at in found.items()]
 
     def _find_columns(self, model):
         """Find the means and spreads of columns, and the constants that stand for the others."""
@@ -214,7 +227,7 @@ class Priors(Penalty):
             raise ValueError(
                 f"Expected a prior of {kinds[is_positive]}, for {name!r}. Received: {prior}."
             )
-        if prior.lasso and j in self.constants:
+        if (prior.lasso or isinstance(prior, Mixture)) and j in self.constants:
             raise ValueError(
                 f"Expected a smooth prior of the constant {name!r}. Received: {prior}."
             )
@@ -260,6 +273,8 @@ class Priors(Penalty):
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return coefficients (size, p) on the raw scale, at random from the priors."""
         values = np.column_stack([prior.draw(rng, size) for prior in self.each])
+        for prior, at in self.mixtures:
+            values[:, at] = prior.draw_group(rng, size, len(at))
         for j in self._positive:
             values[:, j] = self._natural[j].forward(values[:, j])
         return np.linalg.solve(self.center, values.T).T

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probnn.bayes.coordinates import coordinates
 from probnn.bayes.posterior import Posterior
+from probnn.bayes.priors import Priors
 from probnn.bayes.read import as_model
-from probnn.bayes.target import Target
 from probnn.fitting.progress import watched
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Rows
-    from probnn.bayes.priors import Priors
 
 
 def sample(
@@ -53,7 +53,7 @@ def sample(
     Returns
     -------
     Posterior
-        Of the draws; on Ctrl-C of those that are there.
+        Of the draws; on Ctrl-C of those that are there, as many of as many chains as make the most.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def sample(
     The sampler is that of Hoffman and Gelman (2014), arXiv:1111.4246, in nutpie: Seyboldt et al.,
     https://github.com/pymc-devs/nutpie. It moves in z, coefficients = mode + R z, with R R' the
     inverse of the Hessian at the mode: where the posterior is near to normal, z has independent
-    standard normal components, and a draw takes three gradients or so.
+    standard normal components, and a draw takes three gradients or so. Of coefficients with a
+    `Horseshoe` prior z is the value over the scale, and the scales are drawn with them.
 
     Examples
     --------
@@ -90,38 +91,47 @@ def sample(
             )
     nutpie = _nutpie()
     read = as_model(model, x, y)
-    target = Target.of(read.model, priors)
-    root = target.root()
+    priors = Priors.of(read.model, priors)
+    moved = coordinates(read.model, priors)
     compiled = nutpie.compiled_pyfunc.from_pyfunc(
-        target.size,
-        lambda: target.whitened(root),
-        lambda *seeds: lambda z: {"coef": target.mode + root @ z},
+        moved.size,
+        lambda: moved.log_density,
+        lambda *seeds: lambda z: {"coef": moved.coef(z)},
         [np.dtype("float64")],
-        [(target.size,)],
+        [(len(priors.names),)],
         ["coef"],
     )
-    trace = nutpie.sample(
-        compiled,
-        draws=int(draws),
-        tune=int(tune),
-        chains=int(chains),
-        seed=seed,
-        save_warmup=False,
-        progress_bar=watched() if verbose == "auto" else bool(verbose),
-        target_accept=target_accept,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "More chains")  # ArviZ's word on few draws
+        trace = nutpie.sample(
+            compiled,
+            draws=int(draws),
+            tune=int(tune),
+            chains=int(chains),
+            seed=seed,
+            save_warmup=False,
+            progress_bar=watched() if verbose == "auto" else bool(verbose),
+            target_accept=target_accept,
+        )
     coef, stats = _read(trace)
-    found = Posterior(read, coef, target.priors, method="nuts", stats=stats)
+    found = Posterior(read, coef, priors, method="nuts", stats=stats)
     found.warn()
     return found
 
 
 def _read(trace):
-    """Return the draws (chains, draws, p) of a trace, and its statistics by name."""
+    """Return the draws (chains, draws, p) of a trace, and its statistics by name.
+
+    Chains that were cut short end at different draws, and later ones may not have begun: kept are
+    as many draws of as many chains as make the most.
+    """
     coef = trace.posterior["coef"].to_numpy()
-    stats = {name: trace.sample_stats[name].to_numpy() for name in _STATS}
-    whole = np.isfinite(coef).all(axis=(0, 2))  # chains that were cut short end at different draws
-    return coef[:, whole], {name: values[:, whole] for name, values in stats.items()}
+    lengths = np.isfinite(coef).all(axis=2).sum(axis=1)
+    shortest = max(lengths, key=lambda length: length * (lengths >= length).sum())
+    if shortest == 0:
+        raise KeyboardInterrupt("No draws yet: the chains were learning their steps.")
+    kept = np.ix_(lengths >= shortest, np.arange(shortest))
+    return coef[kept], {name: trace.sample_stats[name].to_numpy()[kept] for name in _STATS}
 
 
 _STATS = ("diverging", "energy", "n_steps", "step_size")

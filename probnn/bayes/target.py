@@ -1,7 +1,5 @@
 """What is sampled: the likelihood of all coefficients and their prior, about the mode."""
 
-import numpy as np
-
 from probnn.bayes.distributions import Flat
 from probnn.bayes.priors import Priors
 from probnn.fitting.curvature import Curvature
@@ -71,15 +69,3 @@ class Target(Objective):
     def root(self):
         """Return a matrix R, R R' the covariance that the curvature at the mode implies."""
         return Curvature(self.hessian).inverse_root()
-
-    def whitened(self, root):
-        """Return the log-density, with its gradient, of z, where coefficients are mode + R z."""
-
-        def log_density(z):
-            with np.errstate(over="ignore", invalid="ignore"):
-                value, gradient, _ = self(self.mode + root @ z, False)
-            if not np.isfinite(value):
-                return -np.inf, np.zeros(self.size)
-            return -value, -(root.T @ gradient)
-
-        return log_density

@@ -98,6 +98,7 @@ def test_names_come_before_patterns_and_patterns_in_their_order():
         ({"x1": priors.Exponential()}, "any number"),
         ({"x1": 2.0}, "a prior of probnn.bayes.priors for 'x1'"),
         ({"const": priors.Laplace()}, "a smooth prior of the constant"),
+        ({"const": priors.Horseshoe()}, "a smooth prior of the constant"),
     ],
 )
 def test_a_prior_of_no_coefficient_or_of_another_kind_is_refused(given, said):
