@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` imports, for editors
     from probnn.diagnosis import diagnose
     from probnn.models import Model, Sequential
     from probnn.models.inspection import check_gradients, collapse_linear, layer_outputs
+    from probnn.networks import layers
     from probnn.networks.export import export
     from probnn.networks.heads import Head
     from probnn.networks.losses import NegativeLogLikelihood
@@ -59,6 +60,7 @@ __all__ = [
     "glm",
     "inference",
     "layer_outputs",
+    "layers",
     "links",
     "plots",
     "polish",
@@ -92,6 +94,8 @@ _LAZY_MODULES = (
 
 
 def __getattr__(name):
+    if name == "layers":  # of networks, where they are made
+        return importlib.import_module("probnn.networks.layers")
     if name in _LAZY_MODULES:
         return importlib.import_module(f"probnn.{name}")
     if name in _LAZY:
@@ -100,7 +104,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES, "layers"})
 
 
 # Keras loads a saved model by the classes that it knows, which register with it when imported.

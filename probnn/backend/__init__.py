@@ -22,6 +22,7 @@ the library are imported when something of theirs is first used, as by a network
 `loop(...)`         a loop whose body may assign Keras variables
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
 `part(f, vars)`     a part of such a program, compiled by itself where loops run in Python
+`normal_like(x, generator, is_seeded)` standard normal numbers, as many as `x` has
 `gather(x, index)`  rows by their numbers
 `of_all_replicas`   the loss of a replica's rows as its part of that of all replicas' rows
 `of_all_processes`  a host array of each process of a keras.distribution, in a list
@@ -66,6 +67,7 @@ _OF_MODULE = {
     "many_programs",
     "members",
     "members_value_and_grad",
+    "normal_like",
     "of_all_processes",
     "of_all_replicas",
     "on_device",

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from probnn.backend.draws import normal_like  # noqa: F401
 from probnn.backend.last_axis import (  # noqa: F401
     after_zero,
     concatenate,

@@ -67,12 +67,22 @@ def fast():
         tf.nn.experimental.stateless_dropout = functools.partial(_dropout, known)
         for name, function in chosen.items():
             setattr(tf.random, name, functools.partial(function, alg="threefry"))
+        tf.random.stateless_normal = functools.partial(_normal, tf.random.stateless_normal)
         try:
             yield
         finally:
             tf.nn.experimental.stateless_dropout = known
             for name, function in chosen.items():
                 setattr(tf.random, name, function)
+
+
+def _normal(known, shape, seed, mean=0.0, stddev=1.0, dtype=tf.float32):
+    """Return normal numbers as `tf.random.stateless_normal` does, which is `known`."""
+    shape = tf.TensorShape(tf.get_static_value(shape) if tf.is_tensor(shape) else shape)
+    if dtype != tf.float32 or not shape.is_fully_defined():
+        return known(shape, seed, mean, stddev, dtype)
+    centered = 2.0 * uniform(shape, seed) - (1.0 - 2.0**-24)  # symmetric, and never -1 or 1
+    return mean + stddev * 2.0**0.5 * tf.math.erfinv(centered)
 
 
 def _dropout(known, x, rate, seed, rng_alg=None, noise_shape=None, name=None):

@@ -75,6 +75,18 @@ def stop_gradient(x):
     return x.detach()
 
 
+def normal_like(x, generator, is_seeded):
+    """Return standard normal numbers in the shape and the type of a tensor.
+
+    Those of a seed are drawn as Keras does, on the host, so that a step has no graph.
+    """
+    if is_seeded:
+        return keras.random.normal(
+            x.shape, dtype=keras.backend.standardize_dtype(x.dtype), seed=generator
+        )
+    return torch.randn_like(x)
+
+
 def is_double(x):
     """Return whether `x` is float64."""
     return x.dtype == torch.float64

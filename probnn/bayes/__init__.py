@@ -2,18 +2,18 @@
 
 from probnn.bayes import priors
 from probnn.bayes.before import prior_predictive
-from probnn.bayes.dropout import DropoutPosterior, mc_dropout
 from probnn.bayes.files import load
 from probnn.bayes.laplace import LaplacePosterior, laplace
+from probnn.bayes.passes import RandomPasses, mc_dropout, variational
 from probnn.bayes.posterior import Posterior, SamplingWarning
 from probnn.bayes.priors import Priors
 from probnn.bayes.sampling import sample
 
 __all__ = [
-    "DropoutPosterior",
     "LaplacePosterior",
     "Posterior",
     "Priors",
+    "RandomPasses",
     "SamplingWarning",
     "laplace",
     "load",
@@ -21,4 +21,5 @@ __all__ = [
     "prior_predictive",
     "priors",
     "sample",
+    "variational",
 ]

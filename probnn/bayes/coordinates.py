@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from probnn.bayes.distributions import Flat, Normal
+from probnn._priors import Flat, Normal
 from probnn.bayes.target import Target
 from probnn.fitting.curvature import Curvature
 

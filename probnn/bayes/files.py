@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from formulaic.utils.context import capture_context
 
-from probnn.bayes.distributions import Prior
+from probnn._priors import Prior
 from probnn.bayes.laplace import LaplacePosterior
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probnn.bayes.distributions import Normal
+from probnn._priors import Normal
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
 from probnn.bayes.read import as_model

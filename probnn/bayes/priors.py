@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probnn import backend, links
-from probnn.bayes.distributions import (
+from probnn._priors import (
     Exponential,
     Flat,
     Gamma,

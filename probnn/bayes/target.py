@@ -1,6 +1,6 @@
 """What is sampled: the likelihood of all coefficients and their prior, about the mode."""
 
-from probnn.bayes.distributions import Flat
+from probnn._priors import Flat
 from probnn.bayes.priors import Priors
 from probnn.fitting.curvature import Curvature
 from probnn.fitting.objective import Objective

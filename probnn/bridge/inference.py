@@ -26,7 +26,8 @@ def inference(
         A network that ends in one `Head` with units=1. Layers before it that are linear (Dense
         without activation, Normalization, Rescaling, BatchNormalization) are collapsed with it, so
         that the coefficients are in the units of x. With other hidden layers, the results are
-        those of the last layer, conditional on its features.
+        those of the last layer, conditional on its features; those of variational layers are at
+        the means of their weights.
     x : array_like, shape (n, p)
         The features; pandas and polars columns give the coefficients' names.
     y : array_like, shape (n,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from probnn.bridge.head_model import NO_OPTIMUM, HeadModel
 from probnn.fitting.optimum import ConvergenceWarning
-from probnn.networks.layers import is_penalised
+from probnn.networks.kinds import is_penalised, variational_layers
 
 if TYPE_CHECKING:
     from typing import Any
@@ -48,11 +48,18 @@ def polish(
     Raises
     ------
     ValueError
-        As `inference`; if the head has a `kernel_regularizer`, whose optimum is another; or if no
-        optimum exists (`PerfectSeparationError`). The weights are then as they were.
+        As `inference`; if the head has a `kernel_regularizer`, or there are variational layers,
+        whose optimum is another; or if no optimum exists (`PerfectSeparationError`). The weights
+        are then as they were.
     RuntimeError
         If no optimum was reached; the weights are as they were.
     """
+    if variational := variational_layers(model):
+        raise ValueError(
+            "Expected a network whose weights are numbers: the maximum of the likelihood at the "
+            f"means of others is no optimum of their training. Received: {variational[0].name!r}. "
+            "Train on, or ask `probnn.inference` about the head as it is."
+        )
     head_model = HeadModel(model, x, y, sample_weight)
     linear = [] if head_model.chain is None else head_model.chain.layers
     for layer in (head_model.head, *linear):

@@ -10,7 +10,7 @@ from probnn import backend, data
 from probnn.data.frames import names_of
 from probnn.diagnosis.evidence import Unable, able, need
 from probnn.diagnosis.thresholds import limit
-from probnn.networks import layers
+from probnn.networks import kinds
 from probnn.networks.entered import entered
 
 _MOST = 10_000  # rows that tell whether a unit is ever active
@@ -25,12 +25,12 @@ def unscaled(e):
     able(x is not None, "x is not one table")
     first, start = e.head, None
     for layer in [*e.layers, e.head]:
-        need(not layers.normalises(layer), f"{layer.name} normalises x")
-        if layers.has_weights(layer):
+        need(not kinds.normalises(layer), f"{layer.name} normalises x")
+        if kinds.has_weights(layer):
             first = layer
             break
         start = layer
-    able(layers.is_linear_map(first), f"x goes into {first.name}")
+    able(kinds.is_linear_map(first), f"x goes into {first.name}")
     if start is not None:
         (x,) = _outputs(network, [start], x)
     mean, sd = x.mean(axis=0), x.std(axis=0)
@@ -90,7 +90,7 @@ def dead_units(e):
 
 def _kind(layer):
     """Return "relu", "tanh" or "sigmoid" for a layer with such units, else None."""
-    kind = layers.kind_of_units(layer)
+    kind = kinds.kind_of_units(layer)
     return kind if kind in ("relu", *_SATURATING) else None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.backend.keras_private import inner_layers
+from probnn.bayes.passes import RandomPasses
 from probnn.bridge import HeadModel
 from probnn.data import streams
 from probnn.fitted.base import FittedModel
@@ -25,7 +26,12 @@ from probnn.networks.inputs import (
     read_inputs,
     responses_of,
 )
-from probnn.networks.layers import adds_noise, is_penalised
+from probnn.networks.kinds import (
+    adds_noise,
+    is_penalised,
+    is_variational,
+    variational_layers,
+)
 from probnn.networks.outputs import predictives
 from probnn.predictive import Predictive
 from probnn.predictive.pooled import PooledPredictive
@@ -96,6 +102,8 @@ class FittedNetwork(FittedModel):
                 return f"{layer.name} has a kernel_regularizer"
             if adds_noise(layer):
                 return f"{layer.name} adds noise in training"
+            if is_variational(layer):
+                return f"the weights of {layer.name} have priors"
         return ""
 
     def predict_distribution(self, x):
@@ -155,31 +163,30 @@ class FittedNetwork(FittedModel):
         return renamed(fit_of(HeadModel(neuron, own, y).glm.fit(verbose=False), name), table)
 
 
+class FittedPasses(FittedNetwork):
+    """A network in random passes."""
+
+    kind = label = "network in random passes"
+
+    def __init__(self, passes):
+        super().__init__(passes.model)
+        self._passes = passes
+
+    def predict_distribution(self, x):
+        """Return the `PooledPredictive` of rows."""
+        return self._passes.predict_distribution(x, verbose=0)
+
+    def read(self, name, table=None, y=None):
+        """Return the `Fit`, which has the scores of held-out rows alone."""
+        return _scored(self, name, [self.model])
+
+
 class FittedEnsemble(FittedModel):
     """Networks that are asked together."""
 
     def read(self, name, table=None, y=None):
         """Return the `Fit`, which has the scores of held-out rows alone."""
-        first = self.members[0].model
-
-        def held_out(table, y):
-            return log_prob(self.predict_distribution(_own(first, table)), y)
-
-        return Fit(
-            name=name,
-            family=self.family.name,
-            link=self.family.links[self.family.location].name,
-            known=self.family,
-            coef={},
-            size=sum(
-                int(np.prod(w.shape))
-                for each in self.members
-                for w in each.model.trainable_variables
-            ),
-            log_prob=held_out,
-            hidden=True,
-            stopped="",
-        )
+        return _scored(self, name, [each.model for each in self.members])
 
     kind = "deep ensemble"
 
@@ -253,11 +260,33 @@ def _own(model, table):
     return table.to_numpy() if is_default(given) else table
 
 
+def _scored(fitted, name, networks):
+    """Return the `Fit` of networks that pool what they say: scores of held-out rows alone."""
+
+    def held_out(table, y):
+        return log_prob(fitted.predict_distribution(_own(networks[0], table)), y)
+
+    family, weights = fitted.family, [w for each in networks for w in each.trainable_variables]
+    return Fit(
+        name=name,
+        family=family.name,
+        link=family.links[family.location].name,
+        known=family,
+        coef={},
+        size=sum(int(np.prod(w.shape)) for w in weights),
+        log_prob=held_out,
+        hidden=True,
+        stopped="",
+    )
+
+
 def _fit_of(model, name, table, y):
     bridge = HeadModel(model, _own(model, table), y)
     head = bridge.head
     penalised = [layer.name for layer in model.layers if is_penalised(layer)]
-    penalty = ", ".join(f"kernel_regularizer of {name}" for name in penalised)
+    told = [f"kernel_regularizer of {name}" for name in penalised]
+    told += [f"priors of {layer.name}" for layer in variational_layers(model)]
+    penalty = ", ".join(told)
 
     def predict(table):
         x = read_inputs(model, _own(model, table))
@@ -307,3 +336,4 @@ def _fit_of(model, name, table, y):
 
 adapt.register(keras.Model, FittedNetwork)
 adapt.register(DeepEnsemble, FittedEnsemble)
+adapt.register(RandomPasses, FittedPasses)

@@ -1,6 +1,32 @@
-"""Responses and raw outputs, as Keras's metrics take them."""
+"""Responses and raw outputs, as Keras's metrics take them; the parts of a loss."""
 
 import keras
+
+from probnn.backend.keras_private import strategy_scope
+from probnn.networks.kinds import variational_layers
+
+
+class Parts:
+    """The means of the likelihood and of the divergence in the loss of variational layers."""
+
+    def __init__(self, model, layers):
+        with strategy_scope(model):
+            self.metrics = [keras.metrics.Mean(name=name) for name in ("nll", "kl")]
+        self._layers = layers
+
+    @classmethod
+    def of(cls, model):
+        """Return those of a model; None if it has no such layers."""
+        layers = variational_layers(model)
+        return cls(model, layers) if layers else None
+
+    def record(self, x, loss, added):
+        """Take the loss of a batch, and what was added to its likelihood: penalties too."""
+        divergence = sum(layer.kl_of_row() for layer in self._layers)
+        (first, *_) = (leaf for leaf in keras.tree.flatten(x) if leaf is not None)
+        rows = keras.ops.shape(first)[0]
+        for metric, value in zip(self.metrics, (loss - sum(added), divergence), strict=True):
+            metric.update_state(keras.ops.stop_gradient(value), sample_weight=rows)
 
 
 def for_metrics(head, y, raw, weight, counts):

@@ -7,13 +7,12 @@ import itertools
 from typing import TYPE_CHECKING
 
 import keras
-import numpy as np
 
 from probnn import backend, data
 from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.fitting.progress import shown
-from probnn.models.metrics import for_metrics
+from probnn.models.metrics import Parts, for_metrics
 from probnn.models.raw import ALL, RawOutputs, error_of
 from probnn.models.saved import Saved
 from probnn.networks.entered import entered
@@ -114,12 +113,19 @@ class Probabilistic(RawOutputs, Saved):
                     "from predict_distribution."
                 )
         super().compile(optimizer, loss, *args, **kwargs)
+        self.__dict__["_parts"] = Parts.of(self)  # unseen by what Keras tracks and saves
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as a saved model was, which Keras leaves to a class that overrides `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """All metrics, those of the parts of a loss with variational layers among them."""
+        parts = self.__dict__.get("_parts")
+        return [*super().metrics, *([] if parts is None else parts.metrics)]
 
     def compute_loss(
         self,
@@ -134,7 +140,11 @@ class Probabilistic(RawOutputs, Saved):
         masks = [keras_private.mask_of(each) for each in _flatten(y_pred)]
         if any(mask is not None for mask in masks):
             self.__dict__["_masks"] = masks  # unseen by what Keras tracks and saves
-        return super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        parts = self.__dict__.get("_parts")
+        if parts is not None:
+            parts.record(x, loss, self.losses)
+        return loss
 
     def compute_metrics(
         self, x: Rows, y: Rows, y_pred: Tensor, sample_weight: Rows = None
@@ -355,7 +365,8 @@ class Probabilistic(RawOutputs, Saved):
             As in `predict_params`.
         passes : int, optional
             Predict so often with the layers that are random in training, as Dropout, left on, and
-            pool what each pass says: Monte Carlo dropout.
+            the weights of variational layers drawn anew, and pool what each pass says. Left out,
+            no dropout and the means of weights.
 
         Returns
         -------
@@ -383,12 +394,8 @@ class Probabilistic(RawOutputs, Saved):
 
         if passes is None:
             return believed()
-        if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 2:
-            raise ValueError(
-                f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
-            )
-        with entered(self), random_passes(self):
-            each = [believed() for _ in range(passes)]
+        with entered(self):
+            each = random_passes(self, passes, believed)
         return _map(lambda *members: PooledPredictive(members), *each)
 
     def predict_distribution_on_batch(self, x: Rows) -> Predictive | Any:

@@ -1,29 +1,64 @@
-"""Random passes: predictions of a network whose dropout stays on."""
+"""Random passes: predictions of a network whose dropout stays on, and whose weights are drawn."""
 
 import contextlib
 import functools
 
 import keras
+import numpy as np
 
 from probnn.backend.keras_private import inner_layers
-from probnn.networks.layers import adds_noise
+from probnn.networks.kinds import adds_noise, is_variational
 
 
-@contextlib.contextmanager
-def random_passes(model):
-    """Let the layers that are random in training be so where the model predicts, and no others.
+def check_passes(passes):
+    """Raise ValueError for a number of passes that is no whole number from 2 on."""
+    if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 2:
+        raise ValueError(
+            f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
+        )
+
+
+def random_passes(model, passes, predict):
+    """Return what each of some passes predicts, in each of which random layers are so, in a list.
+
+    Parameters
+    ----------
+    model : keras.Model
+    passes : int
+    predict : callable
+        Predicts, by the model's own `predict`.
 
     Raises
     ------
     ValueError
-        If no layer is.
+        If `passes` is no whole number from 2 on, or no layer is random.
     """
-    layers = [layer for layer in inner_layers(model) if _is_random(layer)]
-    if not layers:
+    check_passes(passes)
+    layers = inner_layers(model)
+    variational = [layer for layer in layers if is_variational(layer)]
+    noisy = [layer for layer in layers if _is_random(layer)]
+    if not (variational or noisy):
         raise ValueError(
-            "Expected a model with layers that are random in training, as keras.layers.Dropout, "
-            f"for passes=. Received: {model.name!r}, whose passes are all alike."
+            "Expected a model with layers that are random in training, as keras.layers.Dropout or "
+            f"probnn.layers.DenseVariational, for passes=. Received: {model.name!r}, whose passes "
+            "are all alike."
         )
+    found = []
+    with _noise_on(model, noisy):
+        for _ in range(passes):
+            with contextlib.ExitStack() as stack:
+                for layer in variational:
+                    stack.enter_context(layer.drawn())
+                found.append(predict())
+    return found
+
+
+@contextlib.contextmanager
+def _noise_on(model, layers):
+    """Let layers that are random in training be so where the model predicts, and no others."""
+    if not layers:
+        yield
+        return
     compiled, model.predict_function = model.predict_function, None
     try:
         for layer in layers:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from probnn.networks.graph import split
-from probnn.networks.layers import activation
+from probnn.networks.kinds import activation
 from probnn.plots._axes import COLORS, axes, on_axes
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt, build_heads, row_weights
+from probnn.training.rows import tell_rows
 from probnn.training.trees import count, take
 
 if TYPE_CHECKING:
@@ -285,6 +286,7 @@ def train_on_rows(
     counts = row_weights(models[0], models[0].heads, x, y, sample_weight)
     for model, own in zip(models, rows, strict=True):
         adapt(model.heads, *take((y, counts), own))
+        tell_rows(model, *take((x, y), own))
     if at_once:
         team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
         if team is not None:

@@ -25,6 +25,7 @@ from probnn.training.devices import check_processes
 from probnn.training.epochs import Epochs
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt_any, split_rows
+from probnn.training.rows import tell_rows
 from probnn.training.shared import program_of
 from probnn.training.trees import count, map_arrays
 
@@ -179,6 +180,8 @@ def train(model, keras_fit, given):
     divergence.check_option(given.on_divergence)
     check_choice("whole_epoch", given.whole_epoch)
     check_compiled(model)
+    held_out = given.validation_split if given.validation_data is None else 0.0
+    tell_rows(model, given.x, given.y, held_out)
     if given.whole_epoch:
         run = WholeEpochFit(model, given)
         reason = run.obstacle()

@@ -1,8 +1,10 @@
-"""What Keras's own layers do: the one place that asks for their classes by purpose."""
+"""What layers do: the one place that asks for classes of Keras's and our own by purpose."""
 
 import keras
 
+from probnn.backend.keras_private import inner_layers
 from probnn.networks.heads import Head
+from probnn.networks.layers import Variational
 
 _NOISY = (
     keras.layers.Dropout,
@@ -33,6 +35,16 @@ _WITH_UNITS = (
 def adds_noise(layer):
     """Return whether a layer changes what passes it at random, in training."""
     return isinstance(layer, _NOISY)
+
+
+def is_variational(layer):
+    """Return whether the weights of a layer are distributions."""
+    return isinstance(layer, Variational)
+
+
+def variational_layers(model):
+    """Return the layers inside of a model whose weights are distributions."""
+    return [layer for layer in inner_layers(model) if is_variational(layer)]
 
 
 def normalises(layer):

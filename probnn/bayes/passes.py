@@ -1,4 +1,4 @@
-"""Dropout that stays on: a network's uncertainty without another fit."""
+"""Random passes: what a network believes whose dropout stays on, or whose weights are drawn."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from probnn.predictive import PooledPredictive
 
 
-class DropoutPosterior:
-    """What a network believes in random passes, its dropout left on, as `mc_dropout` makes it.
+class RandomPasses:
+    """What a network believes in random passes, as `mc_dropout` and `variational` make it.
+
+    It stands in `compare`, calibration, plots and diagnosis, as networks do.
 
     Attributes
     ----------
@@ -22,7 +24,14 @@ class DropoutPosterior:
     """
 
     def __init__(self, model: AnyModel, passes: int) -> None:
-        self.model, self.passes = model, passes
+        from probnn.networks.passes import check_passes  # which imports Keras, as the model has
+
+        check_passes(passes)
+        if not hasattr(model, "heads"):
+            raise ValueError(
+                f"Expected a probnn.Model or Sequential. Received: {type(model).__name__}."
+            )
+        self.model, self.passes = model, int(passes)
 
     @property
     def family(self) -> Family:
@@ -42,10 +51,10 @@ class DropoutPosterior:
         return self.predict_distribution(x, **kwargs).epistemic_variance()
 
     def __repr__(self):
-        return f"<DropoutPosterior of {self.model.name}: {self.passes} passes>"
+        return f"<RandomPasses of {self.model.name}: {self.passes} passes>"
 
 
-def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
+def mc_dropout(model: AnyModel, passes: int = 50) -> RandomPasses:
     """Take random passes of a network with dropout as draws of its posterior.
 
     Parameters
@@ -57,7 +66,7 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
 
     Returns
     -------
-    DropoutPosterior
+    RandomPasses
 
     Raises
     ------
@@ -77,12 +86,46 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> DropoutPosterior:
     >>> len(d.members), d.epistemic_variance().shape
     (20, (3,))
     """
-    if isinstance(passes, bool) or not isinstance(passes, int) or passes < 2:
+    return RandomPasses(model, passes)
+
+
+def variational(model: AnyModel, passes: int = 50) -> RandomPasses:
+    """Take passes of a network with variational layers, each with a draw of all their weights.
+
+    Parameters
+    ----------
+    model : probnn.Model or probnn.Sequential
+        A network with layers of `probnn.layers`, trained, and one head.
+    passes : int
+        How many passes predictions mix. Dropout stays on in them too.
+
+    Returns
+    -------
+    RandomPasses
+
+    Raises
+    ------
+    ValueError
+        If `passes` is no whole number from 2 on, or the network has no such layer.
+
+    Notes
+    -----
+    Each pass has one draw for all rows that it predicts: a function of x, drawn from the posterior.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, probnn as pn
+    >>> layers = [keras.Input((1,)), pn.layers.DenseVariational(8, "tanh"), pn.Head("normal")]
+    >>> d = pn.bayes.variational(pn.Sequential(layers), 20).predict_distribution(np.ones((3, 1)))
+    >>> len(d.members), d.epistemic_variance().shape
+    (20, (3,))
+    """
+    from probnn.networks.kinds import variational_layers
+
+    found = RandomPasses(model, passes)
+    if not variational_layers(model):
         raise ValueError(
-            f"Expected passes to be a whole number from 2 on, as 50. Received: {passes!r}."
+            "Expected a network with variational layers, as probnn.layers.DenseVariational. "
+            f"Received: {model.name!r}, without one. With dropout: probnn.bayes.mc_dropout."
         )
-    if not hasattr(model, "heads"):
-        raise ValueError(
-            f"Expected a probnn.Model or Sequential with dropout. Received: {type(model).__name__}."
-        )
-    return DropoutPosterior(model, passes)
+    return found

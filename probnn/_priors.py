@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.special import expit, gammaln
 
-from probnn import domains
+from probnn import backend, domains
 
 if TYPE_CHECKING:
     from probnn._types import Floats
@@ -61,6 +62,18 @@ class Prior:
         """Return random numbers of the prior, an array of a size."""
         raise NotImplementedError
 
+    def expected_log_prob(self, mean: Any, sd: Any) -> Any:
+        """Return the mean log-density of normal numbers, as of a variational posterior.
+
+        Parameters
+        ----------
+        mean, sd : arrays or tensors, of one shape
+        """
+        raise ValueError(
+            "Expected a prior whose mean log-density under a normal posterior is known: Normal or "
+            f"Laplace. Received: {self}."
+        )
+
     def __str__(self):
         told = ", ".join(f"{getattr(self, field.name):.4g}" for field in fields(self))
         return f"{type(self).__name__}({told})"
@@ -88,6 +101,12 @@ class Normal(Prior):
         """Return the first two derivatives of the log-density."""
         precision = 1.0 / np.square(self.scale)
         return (self.loc - value) * precision, -precision + 0.0 * value
+
+    def expected_log_prob(self, mean: Any, sd: Any) -> Any:
+        """Return the mean log-density of normal numbers."""
+        square = (mean - self.loc) * (mean - self.loc) + sd * sd
+        constant = math.log(self.scale) + float(_HALF_LOG_2PI)
+        return -0.5 / (self.scale * self.scale) * square - constant
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
@@ -139,6 +158,13 @@ class Laplace(Prior):
     def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
         return -np.sign(value) / self.scale, 0.0 * value
+
+    def expected_log_prob(self, mean: Any, sd: Any) -> Any:
+        """Return the mean log-density of normal numbers, whose absolute value is folded normal."""
+        functions, z = backend.math(mean), mean / sd
+        folded = sd * (math.sqrt(2.0 / math.pi) * functions.exp(-0.5 * z * z))
+        folded = folded + mean * (1.0 - 2.0 * functions.ndtr(-z))
+        return folded / -self.scale - math.log(2.0 * self.scale)
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
