@@ -36,6 +36,7 @@ the library are imported when something of theirs is first used, as by a network
 `many_programs()`   a context in which several models predict without a warning of the backend
 `members(f)`        a function over the first axis of its arguments, all at once
 `members_value_and_grad(f)` the same with gradients
+`row_jacobians` a function of rows of tensors, with its Jacobians in other tensors of each row
 ==================  ============================================================================
 """
 
@@ -74,6 +75,7 @@ _OF_MODULE = {
     "part",
     "program",
     "row_derivatives",
+    "row_jacobians",
     "step",
     "test_step",
     "train_step",

@@ -135,6 +135,23 @@ def row_derivatives(function, second):
     return derived
 
 
+def row_jacobians(function):
+    """Return a function of (values, rows): its vectors (n, k), and their Jacobians in the values.
+
+    Parameters
+    ----------
+    function : callable
+        `function(values, row)` of a list of tensors and one row, tensors in any nest, is (k,).
+    """
+
+    def twice(values, row):
+        found = function(values, row)
+        return found, found
+
+    derived = jax.vmap(jax.jacrev(twice, has_aux=True), in_axes=(None, 0))
+    return lambda values, rows: derived(values, rows)[::-1]
+
+
 compiled = jax.jit
 
 

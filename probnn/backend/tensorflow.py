@@ -121,6 +121,31 @@ def row_derivatives(function, second):
     return derived
 
 
+def row_jacobians(function):
+    """Return a function of (values, rows): its vectors (n, k), and their Jacobians in the values.
+
+    Parameters
+    ----------
+    function : callable
+        `function(values, row)` of a list of tensors and one row, tensors in any nest, is (k,).
+    """
+    zero = tf.UnconnectedGradients.ZERO
+
+    def derived(values, rows):
+        def of_row(row):
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(values)
+                found = function(values, row)
+                each = tf.unstack(found)
+            slopes = [tape.gradient(one, values, unconnected_gradients=zero) for one in each]
+            return found, [tf.stack(parts) for parts in zip(*slopes, strict=True)]
+
+        with many_programs():
+            return tf.vectorized_map(of_row, rows, fallback_to_while_loop=False)
+
+    return derived
+
+
 def compiled(function):
     """Return a function of arrays or tensors as one compiled program."""
     program = tf.function(function, autograph=False, reduce_retracing=True)

@@ -147,6 +147,32 @@ def row_derivatives(function, second):
     return derived
 
 
+def row_jacobians(function):
+    """Return a function of (values, rows): its vectors (n, k), and their Jacobians in the values.
+
+    Parameters
+    ----------
+    function : callable
+        `function(values, row)` of a list of tensors and one row, tensors in any nest, is (k,).
+    """
+
+    def twice(values, row):
+        found = function(values, row)
+        return found, found
+
+    derived = torch.func.vmap(torch.func.jacrev(twice, has_aux=True), in_dims=(None, 0))
+
+    def wrapped(values, rows):
+        before, _here.vmap = _here.vmap, True
+        try:
+            slopes, found = derived([value.detach() for value in values], rows)
+        finally:
+            _here.vmap = before
+        return found.detach(), [slope.detach() for slope in slopes]
+
+    return wrapped
+
+
 def compiled(function):
     """Return a function of arrays or tensors: torch runs it operation by operation."""
 

@@ -4,6 +4,7 @@ from probnn.bayes import priors
 from probnn.bayes.before import prior_predictive
 from probnn.bayes.files import load
 from probnn.bayes.laplace import LaplacePosterior, laplace
+from probnn.bayes.network_laplace import NetworkLaplacePosterior
 from probnn.bayes.passes import RandomPasses, mc_dropout, variational
 from probnn.bayes.posterior import Posterior, SamplingWarning
 from probnn.bayes.priors import Priors
@@ -11,6 +12,7 @@ from probnn.bayes.sampling import sample
 
 __all__ = [
     "LaplacePosterior",
+    "NetworkLaplacePosterior",
     "Posterior",
     "Priors",
     "RandomPasses",

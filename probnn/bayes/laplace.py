@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from probnn._priors import Normal
+from probnn.bayes.mixing import pooled, roots
+from probnn.bayes.network_laplace import STRUCTURES, NetworkLaplacePosterior
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
 from probnn.bayes.read import as_model
 from probnn.bayes.target import Target
+from probnn.bayes.weights import NetworkWeights
 from probnn.glm.results import rows
-from probnn.predictive import PooledPredictive, Predictive
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Floats, Rows
+    from probnn.predictive import PooledPredictive
 
-_NODES = {1: 21, 2: 11}  # of Gauss and Hermite's rule, in each of few raw values
-_POINTS = 256  # of a lattice, where they are more
 _TIMES = 50  # steps to the best prior
 _LEAST = 1e-3  # of the default's width, that of columns which say nothing
 
@@ -28,23 +29,34 @@ def laplace(
     x: Rows | None = None,
     y: ArrayLike | None = None,
     *,
+    scope: Literal["last", "all"] = "last",
+    structure: Literal["full", "kron", "diag"] = "full",
     prior: str | float | dict | Priors = "auto",
     draws: int = 1000,
     seed: int = 0,
-) -> LaplacePosterior:
+) -> LaplacePosterior | NetworkLaplacePosterior:
     """Approximate a posterior by the normal distribution about its mode.
 
     Parameters
     ----------
     model : GLM, Results, or keras.Model
-        A model of columns; or a network that ends in a `Head` with units=1, whose head's
-        coefficients are uncertain, given the layers before it.
+        A model of columns; or a network that ends in a `Head` with units=1.
     x, y : array_like, optional
         The rows, for a network.
-    prior : "auto", float, dict or Priors
+    scope : "last" or "all"
+        Of a network, what is uncertain: the coefficients of its head, given the layers before it,
+        about their own mode; or all trainable weights, about those that it was trained to.
+    structure : "full", "kron" or "diag"
+        Of all weights, what is kept of the covariance: the whole of up to 5,000; for each kernel
+        of a Dense layer the Kronecker product of two factors, and all else layer by layer; or the
+        variances alone.
+    prior : "auto", "layers", float, dict or Priors
         "auto" has the defaults of `Priors`, those of coefficients of columns all widened or
         narrowed by the factor that maximises the marginal likelihood; a number is the precision of
-        every coefficient on the raw scale; a dict has priors by name, see `Priors`.
+        every coefficient on the raw scale; a dict has priors by name, see `Priors`. Of all weights,
+        "auto" and "layers" find one precision, or one of each layer, with the largest marginal
+        likelihood; a number is that of every weight as it is trained; and a dict has precisions, or
+        normal priors about 0, by names or patterns ("dense*"), and finds that of the others.
     draws : int
         How many draws `draws` and `to_frame()` have.
     seed : int
@@ -52,17 +64,31 @@ def laplace(
 
     Returns
     -------
-    LaplacePosterior
+    LaplacePosterior or NetworkLaplacePosterior
+        The second of all weights.
 
     Raises
     ------
     ValueError
         If a prior fits no coefficient, or there is no posterior mode.
 
+    Warns
+    -----
+    UserWarning
+        If all weights are farther from a mode of the likelihood than a draw of the posterior.
+
     Notes
     -----
     MacKay (1992), doi:10.1162/neco.1992.4.3.448; Daxberger et al. (2021), arXiv:2106.14806. Of a
     linear model with known scale and normal priors it is exact.
+
+    Of all weights the curvature is the generalised Gauss-Newton matrix, the sum of J' H J over
+    rows, with J the Jacobian of the raw values and H their expected information; predictions are of
+    the network made linear: Immer, Korzepa and Bauer (2021), arXiv:2008.08216. It is taken at the
+    weights as they are, which should be trained to the end. The head's location is in standard
+    units as it trains, so that no precision depends on the units of y; the head's intercepts and
+    constants have the prior N(m, 2.5^2), m what y alone says. Factors: Ritter, Botev and Barber
+    (2018), ICLR.
 
     Examples
     --------
@@ -73,6 +99,22 @@ def laplace(
     >>> posterior.mean.round(3).tolist(), posterior.sd.round(3).tolist()
     ([0.693, 0.693], [0.408, 0.499])
     """
+    if scope not in ("last", "all") or structure not in STRUCTURES:
+        raise ValueError(
+            "Expected scope 'last' or 'all', and structure 'full', 'kron' or 'diag'. Received: "
+            f"scope={scope!r}, structure={structure!r}."
+        )
+    if scope == "all":
+        found = NetworkLaplacePosterior(
+            NetworkWeights(model, x, y), prior, structure, draws=draws, seed=seed
+        )
+        found.warn()
+        return found
+    if structure != "full":
+        raise ValueError(
+            f"Expected structure='full' of coefficients. Received: {structure!r}, which is for all "
+            "weights of a network: scope='all'."
+        )
     read = as_model(model, x, y)
     if isinstance(prior, str) and prior != "auto":
         raise ValueError(
@@ -222,14 +264,7 @@ class LaplacePosterior(Posterior):
         data, labels = self.read.rows(exog, **kwargs)
         likelihood = data.likelihood(self.family, self.model.known)
         raw, root = likelihood.raw(self.mode), self._root_of_rows(data, likelihood)
-        points, weights = _points(root.shape[-1])
-        members = []
-        for point in points:
-            moved = raw.copy()
-            moved[:, likelihood.predicted] += root @ point
-            params = self.family.to_params(moved)
-            members.append(Predictive(self.family, params, classes=self.model.classes))
-        return PooledPredictive([member.labelled(labels) for member in members], weights)
+        return pooled(self.family, raw, likelihood.predicted, root, self.model.classes, labels)
 
     def _root_of_rows(self, data, likelihood):
         """Return roots (n, k, k) of the covariances of the rows' predicted raw values."""
@@ -237,23 +272,4 @@ class LaplacePosterior(Posterior):
         for a in likelihood.predicted:
             parts.append(data.designs[a].toarray() @ self._root[likelihood.slices[a]])
         jacobian = np.stack(parts, axis=1)  # (n, k, p), times a root of the covariance
-        return np.swapaxes(np.linalg.qr(np.swapaxes(jacobian, 1, 2), mode="r"), 1, 2)
-
-
-def _points(size):
-    """Return points (m, size) and weights (m,) that stand for independent standard normals."""
-    if size in _NODES:
-        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES[size])
-        weights = weights / weights.sum()
-        grid = np.stack(np.meshgrid(*[nodes] * size, indexing="ij"), axis=-1).reshape(-1, size)
-        product = np.prod(
-            np.stack(np.meshgrid(*[weights] * size, indexing="ij"), axis=-1), axis=-1
-        ).ravel()
-        kept = product > 1e-12
-        return grid[kept], product[kept] / product[kept].sum()
-    from scipy.special import ndtri
-    from scipy.stats import qmc
-
-    cube = qmc.Sobol(size, seed=0).random(_POINTS)
-    points = ndtri(np.clip(cube, 1e-12, 1.0 - 1e-12))
-    return points - points.mean(axis=0), np.full(_POINTS, 1.0 / _POINTS)
+        return roots(jacobian)

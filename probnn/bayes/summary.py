@@ -2,6 +2,8 @@
 
 import html
 
+import numpy as np
+
 
 class PosteriorSummary:
     """What `Posterior.summary` returns: it prints as text, and shows as a table in notebooks.
@@ -40,13 +42,71 @@ class PosteriorSummary:
         formats = {"r_hat": "{:.3f}", "ess_bulk": "{:.0f}", "ess_tail": "{:.0f}"}
         for name in table:
             table[name] = table[name].map(formats.get(name, "{:.4g}").format)
-        lines = [*self.header, "", table.to_string(), "", "Priors", *self.priors]
-        return "\n".join([*lines, *(f"\nWarning: {each}" for each in self.problems)])
+        return _text(self, table)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        paragraphs = [*self.header, "Priors: " + "; ".join(map(str.strip, self.priors))]
-        paragraphs += [f"Warning: {each}" for each in self.problems]
-        told = "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
-        return told + self.table.to_html(float_format="{:.4g}".format)
+        return _html(self)
+
+
+class WeightsSummary:
+    """What `NetworkLaplacePosterior.summary` returns: it prints as text, and shows as a table.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row for each array of weights: `weights`, their number; `known`, how many of them the
+        data determine; `size`, their root mean square; `sd`, that of their standard deviations.
+    header, priors, problems : list of str
+        Lines on the network, on precisions of the priors, and on what is wrong with the weights.
+    """
+
+    def __init__(self, posterior):
+        import pandas as pd
+
+        read, sd = posterior.read, posterior.sd
+        known = 1.0 - np.square(sd) * posterior.priors.precision
+        rows = [
+            {
+                "weights": place.stop - place.start,
+                "known": known[place].sum(),
+                "size": np.sqrt(np.mean(np.square(posterior.mode[place]))),
+                "sd": np.sqrt(np.mean(np.square(sd[place]))),
+            }
+            for place in read.slices
+        ]
+        self.table = pd.DataFrame(rows, index=read.paths)
+        self.header = [
+            f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
+            f"{read.y_name}",
+            f"{len(read)} rows, {posterior.how()}",
+            f"{posterior.effective_parameters:.1f} of the weights are determined by the data",
+        ]
+        self.priors, self.problems = posterior.priors.lines(), posterior.problems()
+
+    def __str__(self):
+        table = self.table.copy()
+        formats = {"weights": "{:d}", "known": "{:.1f}"}
+        for name in table:
+            table[name] = table[name].map(formats.get(name, "{:.4g}").format)
+        return _text(self, table)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return _html(self)
+
+
+def _text(summary, table):
+    """Return a summary as text, with its table as it shall be printed."""
+    lines = [*summary.header, "", table.to_string(), "", "Priors", *summary.priors]
+    return "\n".join([*lines, *(f"\nWarning: {each}" for each in summary.problems)])
+
+
+def _html(summary):
+    """Return a summary as HTML."""
+    paragraphs = [*summary.header, "Priors: " + "; ".join(map(str.strip, summary.priors))]
+    paragraphs += [f"Warning: {each}" for each in summary.problems]
+    told = "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
+    return told + summary.table.to_html(float_format="{:.4g}".format)

@@ -1,0 +1,114 @@
+"""The posterior of all weights of a network: exact where it must be, and by other routes."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+import probnn as pn
+from probnn import backend
+from probnn.backend import keras_private
+from probnn.bayes import laplace
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(40, 2))
+Y = X @ [2.0, -1.0] + 0.5 + 0.7 * RNG.normal(size=40)
+
+
+@pytest.fixture
+def float64():
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    with backend.float64(), keras_private.float64_kept():
+        yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def neuron(family, x, y, precision, **options):
+    """Return a network of one neuron at the mode of its posterior, and the exact posterior."""
+    network = pn.Sequential([keras.Input((x.shape[1],)), pn.Head(family, **options)])
+    last = laplace(network, x, y, prior=precision)
+    network.layers[-1].assign_coefficients(last.mode[1:, None], last.mode[:1])
+    return network, last
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("structure", ["full", "kron"])
+def test_a_neuron_of_known_scale_is_bayesian_linear_regression(float64, structure):
+    network, last = neuron("normal", X, Y, 2.0, fixed={"scale": 0.7})
+    f = np.column_stack([X, np.ones(40)])  # in the order of the weights
+    covariance = np.linalg.inv(f.T @ f / 0.49 + 2.0 * np.eye(3))
+    posterior = laplace(network, X, Y, scope="all", structure=structure, prior=2.0)
+    if structure == "kron":  # the constant by itself, and all else exact
+        kernel = np.linalg.inv(X.T @ X / 0.49 + 2.0 * np.eye(2))
+        np.testing.assert_allclose(posterior.covariance()[:2, :2], kernel, rtol=1e-8)
+        np.testing.assert_allclose(posterior.sd[2], (40 / 0.49 + 2.0) ** -0.5, rtol=1e-8)
+        return
+    np.testing.assert_allclose(posterior.mean, covariance @ f.T @ Y / 0.49, rtol=1e-8)
+    np.testing.assert_allclose(posterior.covariance(), covariance, rtol=1e-8, atol=1e-15)
+    evidence = stats.multivariate_normal.logpdf(Y, np.zeros(40), 0.49 * np.eye(40) + f @ f.T / 2.0)
+    np.testing.assert_allclose(posterior.log_marginal_likelihood(), evidence, rtol=1e-8)
+    new = 3.0 * X[:5]
+    d, right = posterior.predict_distribution(new), last.predict_distribution(new)
+    np.testing.assert_allclose(d.epistemic_variance(), right.epistemic_variance(), rtol=1e-8)
+    np.testing.assert_allclose(d.log_prob(Y[:5]), right.log_prob(Y[:5]), rtol=1e-8)
+    assert posterior.names == ["head/kernel[0,0]", "head/kernel[1,0]", "head/bias[0]"]
+    assert posterior.to_frame().shape == (1000, 5)
+
+
+def hidden():
+    """Return a network of layers with and without biases, at weights that are no mode."""
+    layers = [keras.layers.Dense(3, "tanh"), keras.layers.Dense(2, "tanh", use_bias=False)]
+    network = pn.Sequential([keras.Input((2,)), *layers, pn.Head("normal")])
+    rng = np.random.default_rng(0)
+    for variable in network.trainable_variables:
+        variable.assign(0.5 * rng.normal(size=variable.shape))
+    return network
+
+
+@pytest.mark.backend
+def test_gauss_newton_is_that_of_differences_and_its_parts_those_of_layers(float64):
+    network = hidden()
+    weights = network.trainable_variables
+
+    def differences(variable):
+        """Return the Jacobian of the raw values in one array of weights, (n, k, ...)."""
+        value, found = backend.host_value(variable), []
+        for step in 1e-6 * np.eye(value.size).reshape(-1, *value.shape):
+            ends = []
+            for sign in (1.0, -1.0):
+                variable.assign(value + sign * step)
+                ends.append(keras.ops.convert_to_numpy(network(X)))
+            found.append((ends[0] - ends[1]) / 2e-6)
+        variable.assign(value)
+        return np.stack(found, axis=-1)
+
+    each = [differences(variable) for variable in weights]
+    scale = network.predict_params(X, verbose=0)["scale"]
+    information = np.stack([scale**-2.0, np.full(40, 2.0)], axis=1)  # of loc and of log scale
+    scaled = [part * np.sqrt(information)[..., None] for part in each]
+    whole = np.concatenate(scaled, axis=-1).reshape(80, -1)
+    right = whole.T @ whole + 1.5 * np.eye(whole.shape[1])
+    given = {"scope": "all", "prior": {"*": 1.5}}
+    with pytest.warns(UserWarning, match="not about a mode"):
+        full = laplace(network, X, Y, **given)
+    np.testing.assert_allclose(np.linalg.inv(full.covariance()), right, rtol=1e-6, atol=1e-6)
+    row = np.concatenate(each, axis=-1)[:6, 0]
+    variance = np.einsum("np,pq,nq->n", row, np.linalg.inv(right), row)
+    d = full.predict_distribution(X[:6])
+    np.testing.assert_allclose(d.epistemic_variance(), variance, rtol=1e-6)
+    diagonal = laplace(network, X, Y, structure="diag", **given)
+    np.testing.assert_allclose(diagonal.sd, np.diag(right) ** -0.5, rtol=1e-6)
+    kron = laplace(network, X, Y, structure="kron", **given)
+    inner = [X, *pn.layer_outputs(network, X).values()]
+    for j, (inputs, slopes) in {0: (inner[0], scaled[1]), 3: (inner[2], scaled[4])}.items():
+        outer = np.einsum("nko,nkp->op", slopes, slopes)  # of what a kernel puts out: its bias's
+        factors = np.kron(inputs.T @ inputs, outer) / 40.0 + 1.5 * np.eye(each[j].shape[-1])
+        place = kron.read.slices[j]
+        found = np.linalg.inv(kron.covariance()[place, place])
+        np.testing.assert_allclose(found, factors, rtol=1e-6, atol=1e-6)
+    place = kron.read.slices[1]
+    found = np.linalg.inv(kron.covariance()[place, place])
+    np.testing.assert_allclose(found, right[place, place], rtol=1e-6, atol=1e-6)
