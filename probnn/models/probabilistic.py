@@ -23,7 +23,7 @@ from probnn.networks.outputs import predictives
 from probnn.networks.passes import random_passes
 from probnn.training.checked import checked_arrays, checked_stream, checked_validation
 from probnn.training.conditions import check_compiled
-from probnn.training.devices import check_processes
+from probnn.training.devices import check_processes, check_replicas
 from probnn.training.fitting import (
     arguments,
     check_some_count,
@@ -219,6 +219,7 @@ class Probabilistic(RawOutputs, Saved):
             check_some_count(given)
         given.validation_data = checked_validation(self, given.validation_data, columns)
         check_processes(given)
+        check_replicas(self, given)
         with error_of(stream, given.validation_data), entered(self):
             if stream is None:
                 # Keras splits off the last rows; what they hold out, the head must not see.

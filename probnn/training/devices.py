@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from probnn import backend
+from probnn.backend import keras_private
 from probnn.data import streams
 from probnn.training.trees import count
 
@@ -62,3 +63,38 @@ def check_processes(given):
             f"Received: a batch of {wrong[0]} rows, of {rows[0]} in batches of {size}. Choose "
             "another batch_size, or leave rows out."
         )
+
+
+def check_replicas(model, given):
+    """Raise where a replica of a tf.distribute strategy would get no row that it needs.
+
+    Batch normalization is NaN where its mean is one of no rows; all else adds nothing there.
+
+    Parameters
+    ----------
+    model : keras.Model
+    given : SimpleNamespace
+        The arguments of `fit`.
+    """
+    own = keras_private.strategy(model)
+    n_replicas = 1 if own is None else own.num_replicas_in_sync
+    if n_replicas == 1 or streams.is_stream(given.x):
+        return
+    needy = [
+        layer.name
+        for layer in keras_private.inner_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and layer.trainable
+        and not layer.synchronized
+    ]
+    size, rows = given.batch_size or 32, count(given.x)
+    if given.validation_data is None:
+        rows = int(rows * (1.0 - given.validation_split))
+    for n in {min(size, rows), rows % size} - {0}:
+        if needy and -(-n // n_replicas) * (n_replicas - 1) >= n:  # as TensorFlow deals rows out
+            raise ValueError(
+                f"Expected batches of which each of the {n_replicas} replicas of a tf.distribute "
+                f"strategy gets rows, of which {needy[0]} takes means. Received: a batch "
+                f"of {n} rows, of {rows} in batches of {size}. Choose another batch_size, leave "
+                "rows out, or make it BatchNormalization(synchronized=True)."
+            )

@@ -116,6 +116,10 @@ with strategy.scope():
     model = made()
 check_same(used(model, strategy.scope), wanted)
 refused("a tf.distribute strategy", model.fit, X, Y, whole_epoch=True)
+with strategy.scope():
+    normalized = pn.Sequential([keras.layers.BatchNormalization(), pn.Head("normal")])
+    normalized.compile("adam")
+refused("a batch of 1 rows", normalized.fit, X, Y)  # a replica without rows has no mean
 outside = made()
 with strategy.scope():
     refused("made outside of it", outside.fit, X, Y)
