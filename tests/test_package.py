@@ -61,6 +61,7 @@ def test_a_model_without_networks_imports_no_keras():
         "             probnn.glm.GLM(y, x, 'poisson')):\n"
         "    made.fit().summary()\n"
         "probnn.compare(made.fit(), probnn.glm.Logit(y, x).fit())\n"
+        "probnn.diagnose(made.fit())\n"
         "probnn.glm.ols('y ~ x', {'y': y, 'x': [0.0, 1.0, 2.0, 3.0]}).fit().predict()\n"
         "print([n for n in ('keras', 'tensorflow', 'jax', 'torch') if n in sys.modules])"
     )

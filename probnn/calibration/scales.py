@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize
 
 from probnn import links
-from probnn.calibration import _copies, checks
+from probnn.calibration import checks
 from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.fitted import adapt
 from probnn.predictive import Predictive
@@ -79,6 +79,8 @@ class ScaleScaling:
             if isinstance(d_or_model, PooledPredictive):  # whose members tell what they agree on
                 return PooledPredictive([*map(self, d_or_model.members)], d_or_model.weights)
             return _scaled(d_or_model, self.factor)
+        from probnn.calibration import _copies  # which needs Keras
+
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family
             if family is not None:

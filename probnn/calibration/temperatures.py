@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, special
 
-from probnn.calibration import _copies, checks
+from probnn.calibration import checks
 from probnn.calibration.recalibrated import RecalibratedModel
 from probnn.data.classes import Classes
 from probnn.fitted import adapt
@@ -78,6 +78,8 @@ class TemperatureScaling:
             coding = Classes(d_or_model.classes, d_or_model.ordered)
             found = Predictive(family, {family.location: probs}, classes=coding)
             return found.labelled(d_or_model.labels)
+        from probnn.calibration import _copies  # which needs Keras
+
         if _copies.is_wrapped(d_or_model):
             family = adapt(d_or_model).family  # an ensemble of ordinal ones is categorical
             if family is not None and family.classes is None:

@@ -2,6 +2,7 @@
 
 from probnn.data.alignment import align_all
 from probnn.data.checks import (
+    Reader,
     arrays,
     as_array,
     by_head,
@@ -20,6 +21,7 @@ from probnn.data.weights import as_often, check_some_count, class_weights
 
 __all__ = [
     "Columns",
+    "Reader",
     "ResponseLabels",
     "Responses",
     "align_all",

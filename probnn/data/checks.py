@@ -1,5 +1,7 @@
 """The arrays that a fit may be given, and the checks they pass before anything changes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from probnn.data.frames import frame_of, names_of, to_numpy
@@ -35,6 +37,16 @@ def response(y, head, what="y", weight=None):
     weight = _weight(head, "sample_weight", weight, y)
     _check_values(head, what, y, weight)
     return y
+
+
+class Reader:
+    """What reads y where there is no head: one response of a family, in float64."""
+
+    units = responses = 1
+    variable_dtype, input_spec = "float64", SimpleNamespace(ndim=2)
+
+    def __init__(self, family):
+        self.family = family
 
 
 def _shaped(head, what, y):

@@ -5,14 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from probnn import data, families
-from probnn.bridge import HeadModel
 from probnn.calibration import quantile_residuals
 from probnn.data.tables import to_frame
 from probnn.diagnosis.thresholds import limit
 from probnn.fitted import adapt
-from probnn.networks.affine import compose
-from probnn.networks.graph import NotOneHeadError, split
-from probnn.networks.heads import Head
 from probnn.predictive import ParameterDomainError, Predictive
 
 IMPOSSIBLE = -1e300  # stands for a log score of -inf, so that differences are numbers
@@ -179,7 +175,7 @@ class Evidence:
         note = model.left_out(x)
         self._left_out = f" ({note})" if note else ""
         x, y = _together(model, x, y)
-        self.head = model.head or Head(model.predict_distribution(x).family, dtype="float64")
+        self.head = model.head or data.Reader(model.predict_distribution(x).family)
         read = self._read if model.trials is None else _reader_of_trials(model, y)
         self.train = Rows(model, read, x, y, kept=model.counts if x is None else None)
         self.validation = None
@@ -232,6 +228,8 @@ class Evidence:
 
     @cached_property
     def _bridge(self):
+        from probnn.bridge import HeadModel
+
         try:
             return HeadModel(self.model.network, self.train.x, self.train.labels)
         except ValueError as error:
@@ -288,6 +286,8 @@ class Evidence:
     @cached_property
     def layers(self):
         """The layers before the head, if one follows the other; else None."""
+        from probnn.networks.graph import NotOneHeadError, split
+
         try:
             return split(self.need_network())[1]
         except NotOneHeadError:
@@ -299,6 +299,9 @@ class Evidence:
         network = (*self.model.members, self.model)[0].network
         if network is None:
             return False
+        from probnn.networks.affine import compose
+        from probnn.networks.graph import NotOneHeadError, split
+
         try:
             layers = split(network)[1]
         except NotOneHeadError:

@@ -3,15 +3,12 @@
 Each check takes an `Evidence`, and returns None or (value, threshold, message, remedy).
 """
 
-import keras
 import numpy as np
 
 from probnn import backend, data
 from probnn.data.frames import names_of
 from probnn.diagnosis.evidence import Unable, able, need
 from probnn.diagnosis.thresholds import limit
-from probnn.networks import kinds
-from probnn.networks.entered import entered
 
 _MOST = 10_000  # rows that tell whether a unit is ever active
 _SATURATING = {"tanh": 1.0, "sigmoid": 2.0}  # name -> the slope that makes a tanh of its range
@@ -20,6 +17,8 @@ _SATURATING = {"tanh": 1.0, "sigmoid": 2.0}  # name -> the slope that makes a ta
 def unscaled(e):
     """Look at the means and standard deviations of the columns that reach the first weights."""
     network = e.need_network()
+    from probnn.networks import kinds
+
     able(e.layers is not None, "the layers do not follow one another")
     x = e.model.columns(e.train.x)
     able(x is not None, "x is not one table")
@@ -68,6 +67,8 @@ def dead_units(e):
     e.need_rows(e.train)
     found = [layer for layer in network.layers if _kind(layer)]
     need(found, "no layer has a relu, tanh or sigmoid activation")
+    import keras
+
     x = keras.tree.map_structure(_some, data.features(e.train.x))
     values = _outputs(network, found, x)
     worst, described = 0.0, []
@@ -90,6 +91,8 @@ def dead_units(e):
 
 def _kind(layer):
     """Return "relu", "tanh" or "sigmoid" for a layer with such units, else None."""
+    from probnn.networks import kinds
+
     kind = kinds.kind_of_units(layer)
     return kind if kind in ("relu", *_SATURATING) else None
 
@@ -109,6 +112,10 @@ def _some(leaf):
 
 def _outputs(network, chosen, x):
     """Return what layers make of x."""
+    import keras
+
+    from probnn.networks.entered import entered
+
     try:
         model = keras.Model(network.inputs, {layer.name: layer.output for layer in chosen})
     except ValueError:  # Keras knows their outputs in another model

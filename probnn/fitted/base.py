@@ -25,7 +25,7 @@ class FittedModel:
         What sentences call the kind, and the column of a model that was given no name.
     family : Family or None
         That of the model, whatever its predictions mix it to; None if only predictions tell.
-    head : Head or None
+    head : Head, data.Reader or None
         What reads y; None for one of the predictions' family.
     network : keras.Model or None
         The one network whose layers can be looked at.

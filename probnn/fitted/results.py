@@ -50,10 +50,8 @@ class FittedResults(FittedModel):
 
     @property
     def head(self):
-        """A head of the family, which reads y."""
-        from probnn.networks.heads import Head
-
-        return Head(self.family, dtype="float64")
+        """What reads y, as a head of the family does."""
+        return data.Reader(self.family)
 
     def training(self):
         """Return the rows in memory: y as labels of classes; of proportions, as both counts."""
