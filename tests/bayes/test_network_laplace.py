@@ -1,5 +1,8 @@
 """The posterior of all weights of a network: exact where it must be, and by other routes."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from probnn import backend
 from probnn.backend import keras_private
 from probnn.bayes import laplace
 
+TORCH = json.loads((Path(__file__).parents[1] / "references/laplace_torch.json").read_text())
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 2))
 Y = X @ [2.0, -1.0] + 0.5 + 0.7 * RNG.normal(size=40)
@@ -112,3 +116,33 @@ def test_gauss_newton_is_that_of_differences_and_its_parts_those_of_layers(float
     place = kron.read.slices[1]
     found = np.linalg.inv(kron.covariance()[place, place])
     np.testing.assert_allclose(found, right[place, place], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.backend
+@pytest.mark.filterwarnings("ignore:The weights are")
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_it_agrees_with_laplace_torch(float64, kind):
+    told, known = TORCH[kind], TORCH["data"]
+    options = {"regression": {"fixed": {"scale": known["noise"]}}, "classification": {"classes": 3}}
+    family = {"regression": "normal", "classification": "categorical"}[kind]
+    head = pn.Head(family, **options[kind])
+    network = pn.Sequential([keras.Input((2,)), keras.layers.Dense(3, "tanh"), head])
+    for variable, value in zip(network.trainable_variables, told["weights"], strict=True):
+        variable.assign(value)
+    prior = {"*": known["precision"]}
+    for structure in ("diag", "kron", "full"):
+        given = {"scope": "all", "structure": structure, "prior": prior}
+        posterior = laplace(network, np.array(known["x"]), np.array(told["y"]), **given)
+        right = told[structure]
+        found = posterior.log_marginal_likelihood()
+        np.testing.assert_allclose(found, right["log_marginal_likelihood"], rtol=1e-7)
+        d = posterior.predict_distribution(np.array(known["new"]))
+        if kind == "regression":
+            raw = np.stack([member.params["loc"][:, None] for member in d.members])
+        else:
+            probs = np.log([member.params["probs"] for member in d.members])
+            raw = probs[..., 1:] - probs[..., :1]
+        raw = raw - np.average(raw, axis=0, weights=d.weights)
+        covariance = np.einsum("m,mni,mnj->nij", d.weights, raw, raw)
+        variance = np.array(right["raw_variance"])[:, -raw.shape[-1] :, -raw.shape[-1] :]
+        np.testing.assert_allclose(covariance, variance, rtol=1e-6)
