@@ -125,20 +125,25 @@ class WeightPriors:
         sizes = np.array([len(group.index) for group in free])
 
         def negative(logs):
-            for group, log in zip(free, logs, strict=True):
-                group.precision = float(np.exp(log))
-            spread, each = structure.with_prior(self.precision), np.exp(logs)
+            each = np.exp(logs)
+            self._set(free, each)
+            spread = structure.with_prior(self.precision)
             known = np.array([spread.variances[group.index].sum() for group in free])
             value = sizes @ logs - each @ squares - spread.log_det
             return -0.5 * value, -0.5 * (sizes - each * (known + squares))
 
         start = np.log(sizes / np.maximum(squares, 1e-8))
         bounds = [(-_FAR, _FAR)] * len(free)
-        options = {"ftol": 1e-14, "gtol": 1e-6}
+        options = {"ftol": 1e-12, "gtol": 1e-4}  # of numbers of weights that are known
         best = minimize(
             negative, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options
         )
-        negative(best.x)
+        self._set(free, np.exp(best.x))
+
+    @staticmethod
+    def _set(groups, precisions):
+        for group, precision in zip(groups, precisions, strict=True):
+            group.precision = float(precision)
 
     def lines(self):
         """Return what the priors are, in words, a line a group."""

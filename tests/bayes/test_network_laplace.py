@@ -64,7 +64,10 @@ def test_a_neuron_of_known_scale_is_bayesian_linear_regression(float64, structur
 
 def hidden():
     """Return a network of layers with and without biases, at weights that are no mode."""
-    layers = [keras.layers.Dense(3, "tanh"), keras.layers.Dense(2, "tanh", use_bias=False)]
+    layers = [
+        keras.layers.Dense(3, "tanh", name="first"),
+        keras.layers.Dense(2, "tanh", use_bias=False, name="second"),
+    ]
     network = pn.Sequential([keras.Input((2,)), *layers, pn.Head("normal")])
     rng = np.random.default_rng(0)
     for variable in network.trainable_variables:
@@ -146,3 +149,32 @@ def test_it_agrees_with_laplace_torch(float64, kind):
         covariance = np.einsum("m,mni,mnj->nij", d.weights, raw, raw)
         variance = np.array(right["raw_variance"])[:, -raw.shape[-1] :, -raw.shape[-1] :]
         np.testing.assert_allclose(covariance, variance, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The weights are")
+def test_precisions_of_layers_have_the_largest_marginal_likelihood():
+    network = hidden()
+    best = laplace(network, X, Y, scope="all", prior="layers")
+    found = {group.name: group.precision for group in best.priors.groups if group.found}
+    assert [*found] == ["first", "second", "head"]
+    assert f"log marginal likelihood {best.log_marginal_likelihood():.6g}" in str(best.summary())
+    names = ["first/*", "second/*", "head/kernel"]  # its bias keeps the prior about that of y
+    ends = []
+    for factor in (0.98, 1.02):
+        each = zip(names, found.values(), (1, 2, 3), strict=True)
+        near = {name: precision * factor**j for name, precision, j in each}
+        ends.append(laplace(network, X, Y, scope="all", prior=near).log_marginal_likelihood())
+    assert max(ends) < best.log_marginal_likelihood()
+    np.testing.assert_allclose(*ends, atol=1e-4)
+    with pytest.raises(ValueError, match="fits none"):
+        laplace(network, X, Y, scope="all", prior={"third*": 1.0})
+
+
+def test_a_network_that_was_trained_on_is_no_longer_that_of_its_posterior():
+    network, last = neuron("poisson", X, np.round(np.exp(X[:, 0])), 1.0)
+    posterior = laplace(network, X, np.round(np.exp(X[:, 0])), scope="all", structure="diag")
+    shape = posterior.predict_distribution(X).shape
+    network.layers[-1].bias.assign([0.3])
+    with pytest.raises(ValueError, match="weights have changed since"):
+        posterior.predict_distribution(X)
+    assert last.predict_distribution(X).shape == shape  # which has the head's own coefficients
