@@ -32,7 +32,7 @@ def float64():
 
 def neuron(family, x, y, precision, **options):
     """Return a network of one neuron at the mode of its posterior, and the exact posterior."""
-    network = pn.Sequential([keras.Input((x.shape[1],)), pn.Head(family, **options)])
+    network = pn.Sequential([keras.Input((x.shape[1],)), pn.Head(family, name="head", **options)])
     last = laplace(network, x, y, prior=precision)
     network.layers[-1].assign_coefficients(last.mode[1:, None], last.mode[:1])
     return network, last
@@ -68,7 +68,7 @@ def hidden():
         keras.layers.Dense(3, "tanh", name="first"),
         keras.layers.Dense(2, "tanh", use_bias=False, name="second"),
     ]
-    network = pn.Sequential([keras.Input((2,)), *layers, pn.Head("normal")])
+    network = pn.Sequential([keras.Input((2,)), *layers, pn.Head("normal", name="head")])
     rng = np.random.default_rng(0)
     for variable in network.trainable_variables:
         variable.assign(0.5 * rng.normal(size=variable.shape))
