@@ -264,6 +264,14 @@ def test_start_is_the_marginal_maximum(case, rng):
     assert nll(found) <= best.fun + 1e-6
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+@pytest.mark.parametrize("name", ["student_t", "logistic", "gumbel"])
+def test_start_does_not_depend_on_the_unit_of_y(name, unit, rng):
+    y, family = 3.0 + rng.gumbel(size=200), pn.families.get(name)
+    expected = {k: v * (1.0 if k == "df" else unit) for k, v in family.start(y).items()}
+    np.testing.assert_allclose([*family.start(unit * y).values()], [*expected.values()], rtol=1e-5)
+
+
 @each_family
 def test_start_is_finite_for_a_single_value(case):
     # The sum of many 0.1 is rounded: their standard deviation is 1e-17, not 0.
