@@ -86,6 +86,17 @@ def _no_figure_is_left():
 
 
 @pytest.fixture
+def distributions():
+    """Skip the test on JAX without TensorFlow Probability, which has the distributions there."""
+    from probnn import backend
+
+    try:
+        backend.distributions.Normal  # noqa: B018
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
 def shared_data():
     """Return a function that finds a file of the shared data, or skips the test."""
 

@@ -92,6 +92,7 @@ def test_host_log_prob_equals_scipy(case):
 
 @pytest.mark.backend
 @each_family
+@pytest.mark.usefixtures("distributions")
 def test_backend_distribution_agrees(case):
     params, y = case.grid()
     with backend.float64():
@@ -112,6 +113,7 @@ def test_backend_distribution_agrees(case):
 
 @pytest.mark.backend
 @each_family
+@pytest.mark.usefixtures("distributions")
 def test_default_log_prob_is_that_of_the_distribution(case):
     params, y = case.grid()
     with backend.float64():

@@ -70,6 +70,7 @@ def numpy(values):
 
 @pytest.mark.backend
 @each_base
+@pytest.mark.usefixtures("distributions")
 def test_log_prob_is_the_logarithm_of_the_weighted_sum(base):
     d, components = mixture(base)
     for y in (1.0, 4.0, 60.0):

@@ -70,6 +70,7 @@ def test_log_prob_equals_scipy(family, dtype, rtol, rng):
 
 @pytest.mark.backend
 @each_family
+@pytest.mark.usefixtures("distributions")
 def test_distribution_and_default_log_prob_agree(family, rng):
     raw, y = rows(family, 20, rng)
     expected = family.log_prob(y, raw)

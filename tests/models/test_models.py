@@ -184,6 +184,7 @@ def test_accuracy_of_classes(shape, rng):
 
 
 @each(WIRED, compiles=True)
+@pytest.mark.usefixtures("distributions")
 def test_predictions_agree_with_the_backend_distribution(case, rng):
     model = neuron(pn.Head(case.family))
     model.set_weights(

@@ -67,7 +67,7 @@ def test_cdf_is_the_integral_of_the_density(case):
             expected, _ = integrate.quad(
                 lambda v, one=one: np.exp(one.log_prob(v)[0]),
                 low,
-                max(min(y[row], one.frozen.isf(1e-14)[0]), low),
+                max(min(y[row], np.ravel(one.frozen.isf(1e-14))[0]), low),
                 points=[one.quantile(p)[0] for p in (0.01, 0.5, 0.99) if one.quantile(p) < y[row]],
                 limit=200,
             )
