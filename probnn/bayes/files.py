@@ -11,18 +11,25 @@ from probnn._priors import Prior
 from probnn.bayes.laplace import LaplacePosterior
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
-from probnn.bayes.read import OfColumns
+from probnn.bayes.read import OfColumns, OfNetwork
+from probnn.bridge.head_model import HeadModel
 from probnn.glm.results import loading
 
 if TYPE_CHECKING:
     import os
+
+    from probnn._types import AnyModel
 
 KIND, FORMAT = "posterior", 1
 _METHODS = {"nuts": Posterior, "laplace": LaplacePosterior}
 
 
 def load(
-    path: str | os.PathLike, *, trust: bool = False, functions: dict | list | None = None
+    path: str | os.PathLike,
+    *,
+    model: AnyModel | None = None,
+    trust: bool = False,
+    functions: dict | list | None = None,
 ) -> Posterior:
     """Return a posterior from a file that `Posterior.save` wrote.
 
@@ -30,6 +37,8 @@ def load(
     ----------
     path : str or path-like
         The file.
+    model : keras.Model, optional
+        The network, for a posterior of a network's head, with the layers that it had.
     trust, functions
         As for `probnn.glm.load`.
 
@@ -41,7 +50,7 @@ def load(
     Raises
     ------
     ValueError
-        As `probnn.glm.load`.
+        As `probnn.glm.load`; or if the layers have other weights than when the posterior was found.
 
     Examples
     --------
@@ -54,33 +63,44 @@ def load(
     >>> bool((loaded.mean == posterior.mean).all())
     True
     """
-    stored = loading.read(path, KIND, FORMAT)
+    network, stored = model, loading.read(path, KIND, FORMAT)
     caller = capture_context(1)
     with loading.as_written(path):
         model = loading.model_of(stored, caller, functions, trust)
-        found = _METHODS[stored["method"]].__new__(_METHODS[stored["method"]])
         each = [Prior.kinds[name](**arguments) for name, arguments in stored["priors"]]
         priors = Priors.restored(model, each, stored["center"], stored["constants"])
-        Posterior.__init__(
-            found,
-            OfColumns(model),
+        return _METHODS[stored["method"]].restored(
+            _read_of(stored.get("head"), model, network),
             stored["coef"],
             priors,
+            stored["state"],
             method=stored["method"],
             stats=stored["stats"],
         )
-        vars(found).update(stored["state"])
-        return found
+
+
+def _read_of(head, model, network):
+    """Return what a posterior is of: a model of columns, or the head of a network."""
+    if (head is None) != (network is None):
+        raise ValueError(
+            "Expected the network for a posterior of a network's head, load(path, model=network), "
+            f"and none for one of columns. Received: model={network!r}."
+        )
+    if head is None:
+        return OfColumns(model)
+    read = OfNetwork(HeadModel.restored(network, model, **head["layout"]), head["fingerprint"])
+    read.check()
+    return read
 
 
 def save(posterior, path):
     """Write a posterior to a file: see `Posterior.save`."""
     from probnn.glm.results import saving
 
-    if not isinstance(posterior.read, OfColumns):
+    if not isinstance(posterior.read, (OfColumns, OfNetwork)):
         raise ValueError(
-            "Expected a posterior of a model of columns. Received: one of a network's head, which "
-            "a file cannot hold yet: save the network, and find its posterior anew."
+            "Expected a posterior of coefficients. Received: one of all weights of a network, "
+            "which a file cannot hold yet: save the network, and find its posterior anew."
         )
     each = posterior.priors.each
     values = {
@@ -91,6 +111,7 @@ def save(posterior, path):
         "state": posterior.state(),
         "center": posterior.priors.center,
         "constants": posterior.priors.constants,
+        "head": posterior.read.state(),
         "priors": [
             [type(prior).__name__, {f.name: getattr(prior, f.name) for f in fields(prior)}]
             for prior in each

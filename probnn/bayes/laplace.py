@@ -185,8 +185,23 @@ class LaplacePosterior(Posterior):
 
     def state(self) -> dict[str, Any]:
         """Return name -> what more a file holds than draws and priors."""
-        names = ("mode", "covariance_raw", "_root", "_log_density")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "mode": self.mode,
+            "covariance_raw": self.covariance_raw,
+            "_root": self._root,
+            "_log_density": self._log_density,
+        }
+
+    @classmethod
+    def restored(
+        cls, read: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
+    ) -> LaplacePosterior:
+        """Return a posterior of what a file holds; `state` is as of the method of that name."""
+        found = cls.__new__(cls)
+        found.mode, found.covariance_raw = state["mode"], state["covariance_raw"]
+        found._root, found._log_density = state["_root"], state["_log_density"]
+        Posterior.__init__(found, read, coef, priors, **kwargs)
+        return found
 
     def how(self) -> str:
         """Return in words how the posterior was found."""

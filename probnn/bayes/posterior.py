@@ -323,12 +323,13 @@ class Posterior:
         Parameters
         ----------
         path : str or path-like
-            Where; `probnn.bayes.load` reads it. An earlier file is replaced at the end.
+            Where; `probnn.bayes.load` reads it, that of a network's head with the network, which
+            has a file of its own. An earlier file is replaced at the end.
 
         Raises
         ------
         ValueError
-            Before anything is written, of a network's head, or as `Results.save`.
+            Before anything is written, of all weights of a network, or as `Results.save`.
         """
         from probnn.bayes.files import save
 
@@ -337,6 +338,14 @@ class Posterior:
     def state(self) -> dict[str, Any]:
         """Return name -> what more a file holds than draws and priors."""
         return {}
+
+    @classmethod
+    def restored(
+        cls, read: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
+    ) -> Posterior:
+        """Return a posterior of what a file holds; `state` is as of the method of that name."""
+        del state
+        return cls(read, coef, priors, **kwargs)
 
     def __repr__(self):
         chains, draws, p = self.coef.shape

@@ -1,7 +1,11 @@
 """What a posterior is of: a model of columns, or a network's head on its features."""
 
+import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
+from probnn import backend
 from probnn.bridge.head_model import HeadModel
 from probnn.data import ResponseLabels
 
@@ -17,6 +21,10 @@ class OfColumns:
 
     model: object
     of_features = False
+
+    def state(self):
+        """Return what a file holds of a network: there is none."""
+        return
 
     def rows(self, exog=None, **kwargs):
         """Return the `Observations` of new rows, or those of training, and their labels."""
@@ -39,9 +47,27 @@ class OfNetwork:
     Attributes
     ----------
     head_model : HeadModel
+    fingerprint : str
+        That of the layers, when the posterior was found.
     """
 
     head_model: HeadModel
+    fingerprint: str = ""
+
+    def __post_init__(self):
+        self.fingerprint = self.fingerprint or self._now()
+
+    def check(self):
+        """Raise ValueError if the layers have other weights than when the posterior was found."""
+        check_unchanged(self._now(), self.fingerprint)
+
+    def state(self):
+        """Return what a file holds of the network."""
+        return {"fingerprint": self.fingerprint, "layout": self.head_model.layout()}
+
+    def _now(self):
+        body = self.head_model.body
+        return fingerprint(body) if self.of_features and body is not None else "of columns"
 
     @property
     def of_features(self):
@@ -57,8 +83,28 @@ class OfNetwork:
         """Return the `Observations` of new rows, or those of training, and their labels."""
         if exog is None:
             return OfColumns(self.model).rows()
+        self.check()
         labels = ResponseLabels.of(exog, self.model.y_columns)
         return self.head_model.new_rows(exog), labels
+
+
+def fingerprint(network):
+    """Return a digest of the weights of a network."""
+    found = hashlib.sha256()
+    for variable in network.weights:
+        value = np.ascontiguousarray(backend.host_value(variable))
+        found.update(f"{value.dtype}{value.shape}".encode())
+        found.update(value.tobytes())
+    return found.hexdigest()
+
+
+def check_unchanged(now, before):
+    """Raise ValueError if the fingerprint of a network is not as before."""
+    if now != before:
+        raise ValueError(
+            "Expected the network as it was when its posterior was found. Received: one whose "
+            "weights have changed since, as by fit. Call probnn.bayes.laplace again, or sample."
+        )
 
 
 def as_model(model, x=None, y=None):

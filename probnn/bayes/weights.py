@@ -1,7 +1,6 @@
 """A network and rows, seen from its weights: raw outputs, and their Jacobians in all weights."""
 
 import contextlib
-import hashlib
 import itertools
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.backend import keras_private
+from probnn.bayes.read import check_unchanged, fingerprint
 from probnn.data.alignment import align_all
 from probnn.data.frames import name_of
 from probnn.networks.entered import entered
@@ -136,11 +136,7 @@ class NetworkWeights:
 
     def check_unchanged(self):
         """Raise ValueError if the network has other weights than when its posterior was found."""
-        if fingerprint(self.network) != self.fingerprint:
-            raise ValueError(
-                "Expected the network as it was when its posterior was found. Received: one whose "
-                "weights have changed since, as by fit. Call probnn.bayes.laplace again."
-            )
+        check_unchanged(fingerprint(self.network), self.fingerprint)
 
     def parts(self, x):
         """Yield slices of rows, raw values (m, k) and Jacobians (m, k, size), in float64."""
@@ -196,16 +192,6 @@ class NetworkWeights:
             return (raw, *slopes)
 
         return of_tensors
-
-
-def fingerprint(network):
-    """Return a digest of the weights of a network."""
-    found = hashlib.sha256()
-    for variable in network.weights:
-        value = np.ascontiguousarray(backend.host_value(variable))
-        found.update(f"{value.dtype}{value.shape}".encode())
-        found.update(value.tobytes())
-    return found.hexdigest()
 
 
 def _paths(variables, name):

@@ -92,6 +92,32 @@ class HeadModel:
         self.labels = ["const", *names] if head.use_bias else names
         self._make(y, weights)
 
+    def layout(self):
+        """Return what `restored` takes, plain."""
+        return {
+            "labels": list(self.labels),
+            "kept": [int(j) for j in self.kept] if self.is_conditional else None,
+            "dispersion": self.dispersion,
+        }
+
+    @classmethod
+    def restored(cls, network, full, labels, kept, dispersion):
+        """Return the model of a network's head without rows, for new ones.
+
+        Parameters
+        ----------
+        network : keras.Model
+        full : GLM
+            The full model.
+        labels, kept, dispersion
+            As `layout` returns them.
+        """
+        found = cls.__new__(cls)
+        found.network, found.full, found.labels, found.kept = network, full, labels, kept
+        found.head, _, found.body = split(network)
+        found.is_conditional, found.dispersion = kept is not None, dispersion
+        return found
+
     def _observed(self, x, y, weights):
         """Return the rows whose weight is not 0: of the others y was not observed."""
         if weights is None or weights.all():
@@ -123,7 +149,8 @@ class HeadModel:
             self.glm = OLS(y, location, family=family, _origin=origin)
         elif family.kind == "binary" and family.is_canonical:
             self.glm = self.full = Logit(y, location, family=family, _origin=origin)
-        if self.glm.dispersion is not None:
+        self.dispersion = self.glm.dispersion
+        if self.dispersion is not None:
             one = pd.DataFrame({"const": np.ones(len(location))}, index=self.index)
             free = {**others, self.glm.dispersion: one}
             self.full = GLM(y, location, family, designs=free, **options)
@@ -151,10 +178,10 @@ class HeadModel:
         if self.head.use_bias:
             x = np.column_stack([np.ones(len(x)), x])
         location, others = self._frames(x)
-        if self.glm.dispersion is not None:
+        if self.dispersion is not None:
             import pandas as pd
 
-            others[self.glm.dispersion] = pd.DataFrame({"const": np.ones(len(x))})
+            others[self.dispersion] = pd.DataFrame({"const": np.ones(len(x))})
         return self.full.new_rows(location, designs=others)
 
     # ---- weights and coefficients -----------------------------------------------------------

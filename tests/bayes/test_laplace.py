@@ -2,11 +2,12 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize, stats
 
 import probnn as pn
-from probnn.bayes import Priors, laplace, priors
+from probnn.bayes import Priors, laplace, load, priors
 
 RNG = np.random.default_rng(1)
 X = np.column_stack([np.ones(60), RNG.normal(size=(60, 3))])
@@ -70,7 +71,7 @@ def test_a_prior_heals_separation_which_is_an_error_without():
 
 
 @pytest.mark.backend
-def test_a_networks_head_has_the_posterior_of_its_features():
+def test_a_networks_head_has_the_posterior_of_its_features_in_a_file_too(tmp_path):
     keras.utils.set_random_seed(0)
     x = np.linspace(-2.0, 2.0, 80)[:, None].astype("float32")
     y = np.sin(2.0 * x[:, 0]) + 0.3 * RNG.normal(size=80)
@@ -89,6 +90,20 @@ def test_a_networks_head_has_the_posterior_of_its_features():
     right = np.einsum("ni,ij,nj->n", g, covariance, g)
     np.testing.assert_allclose(d.epistemic_variance(), right, rtol=1e-4)
     assert (right[[0, 3]] > 5.0 * right[[1, 2]].max()).all()  # it grows outside of the data
+    posterior.save(tmp_path / "a.posterior")
+    loaded = load(tmp_path / "a.posterior", model=net)
+    again = loaded.predict_distribution(grid)
+    np.testing.assert_array_equal(again.mean(), d.mean())
+    assert loaded.log_marginal_likelihood() == posterior.log_marginal_likelihood()
+    with pytest.raises(ValueError, match="model=network"):
+        load(tmp_path / "a.posterior")
+    layers[0].bias.assign(np.ones(6))
+    for changed in (
+        lambda: load(tmp_path / "a.posterior", model=net),
+        lambda: loaded.mean_interval(grid),
+    ):
+        with pytest.raises(ValueError, match="changed since"):
+            changed()
 
 
 def test_columns_that_say_nothing_have_a_narrow_prior_of_a_bounded_width():
@@ -106,3 +121,30 @@ def test_proportions_have_the_prior_of_their_share():
     pairs = np.column_stack([np.full(60, 3.0), np.full(60, 7.0)])
     model = pn.glm.GLM(pairs, X, "bernoulli")
     assert Priors(model).each[0].loc == pytest.approx(np.log(3.0 / 7.0))
+
+
+FRAME = pd.DataFrame(X[:, 1:], columns=["a", "b", "c"]).assign(
+    y=np.where(Y > 1.0, "yes", "no"), w=1, t=np.round(np.exp(X[:, 1]))
+)
+SAME = {
+    "rows shuffled": lambda frame: frame.sample(frac=1.0, random_state=0),
+    "columns reordered": lambda frame: frame[frame.columns[::-1]],
+    "rows of weight 0": lambda frame: pd.concat([frame, frame[:9].assign(w=0, a=50.0)]),
+    "classes renamed": lambda frame: frame.assign(y=frame["y"].map({"no": "A", "yes": "B"})),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+@pytest.mark.parametrize(("response", "family"), [("y", "categorical"), ("t", "negative_binomial")])
+def test_what_says_the_same_has_the_same_posterior(what, response, family):
+    found = []
+    for frame in (FRAME, SAME[what](FRAME)):
+        formula = f"{response} ~ a + b + c"
+        weights = {"freq_weights": frame["w"]}
+        found.append(laplace(pn.glm.glm(formula, frame, family=family, **weights)))
+    one, other = found
+    assert len(one.names) == len(other.names)
+    np.testing.assert_allclose(other.mean, one.mean, rtol=1e-6)
+    np.testing.assert_allclose(other.covariance(), one.covariance(), rtol=1e-6, atol=1e-10)
+    evidence = one.log_marginal_likelihood()
+    np.testing.assert_allclose(other.log_marginal_likelihood(), evidence, rtol=1e-9)

@@ -178,3 +178,13 @@ def test_a_network_that_was_trained_on_is_no_longer_that_of_its_posterior():
     with pytest.raises(ValueError, match="weights have changed since"):
         posterior.predict_distribution(X)
     assert last.predict_distribution(X).shape == shape  # which has the head's own coefficients
+
+
+@pytest.mark.filterwarnings("ignore:The weights are")
+def test_the_order_of_rows_does_not_matter():
+    y, order = (Y > 0.5) * 1.0, RNG.permutation(40)
+    network, _ = neuron("bernoulli", X, y, 1.0)
+    one, other = (laplace(network, X[i], y[i], scope="all") for i in (np.arange(40), order))
+    np.testing.assert_allclose(other.sd, one.sd, rtol=1e-6)
+    evidence = one.log_marginal_likelihood()
+    np.testing.assert_allclose(other.log_marginal_likelihood(), evidence, rtol=1e-7)
