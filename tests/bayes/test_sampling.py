@@ -18,21 +18,35 @@ from probnn.bayes.coordinates import coordinates
 REFERENCES = json.loads((Path(__file__).parents[1] / "references/posteriordb.json").read_text())
 
 
+LOGS = [f"log({c})" for c in ("diam1", "diam2", "canopy_height", "total_height", "density")]
+FORMULAS = {
+    "kidiq": "kid_score ~ mom_hs + mom_iq",
+    "mesquite": f"log(weight) ~ {' + '.join(LOGS)} + group",
+    "earnings": "log(earn) ~ height * male",
+    "nes1980": "partyid7 ~ real_ideo + race_adj + C(age_discrete) + educ1 + gender + income",
+}
+
+
 def stan_model(name):
     """Return a model of posteriordb, its priors, and what Stan's draws say in our order."""
     found = REFERENCES[name]
-    data = pd.DataFrame({k: v for k, v in found["data"].items() if isinstance(v, list)})
+    data = {k: v for k, v in found["data"].items() if np.size(v) > 1}
+    if name == "sblrc":
+        given = {"*": priors.Normal(0.0, 10.0), "scale": priors.HalfNormal(10.0)}
+        return pn.glm.GLM(data["y"], np.array(data["X"])), given, found
+    rows = {k: v for k, v in data.items() if len(v) == found["data"]["N"]}
+    given = {"*": priors.Flat()}
     if name == "kidiq":
-        model = pn.glm.glm("kid_score ~ mom_hs + mom_iq", data)
-        scale = priors.HalfStudentT(1.0, 2.5)
-    else:
-        logs = [f"log({c})" for c in ("diam1", "diam2", "canopy_height", "total_height", "density")]
-        model = pn.glm.glm(f"log(weight) ~ {' + '.join(logs)} + group", data)
-        scale = priors.Flat()
-    return model, {"*": priors.Flat(), "scale": scale}, found
+        given["scale"] = priors.HalfStudentT(1.0, 2.5)
+    return pn.glm.glm(FORMULAS[name], pd.DataFrame(rows)), given, found
 
 
-@pytest.mark.parametrize("name", ["kidiq", pytest.param("mesquite", marks=pytest.mark.slow)])
+SLOW = [
+    pytest.param(n, marks=pytest.mark.slow) for n in ("mesquite", "earnings", "nes1980", "sblrc")
+]
+
+
+@pytest.mark.parametrize("name", ["kidiq", *SLOW])
 def test_draws_are_those_of_stan(name):
     model, given, stan = stan_model(name)
     posterior = sample(model, priors=given, draws=2_000, seed=1)

@@ -1,10 +1,10 @@
-"""Write posteriordb.json: data, and what reference draws say, of two models of posteriordb.
+"""Write posteriordb.json: data, and what reference draws say, of models of posteriordb.
 
     python tests/references/posteriordb.py PATH_OF_THE_GIT_REPOSITORY_STAN_DEV_POSTERIORDB
 
-Each has ten chains of 1,000 draws of Stan, whose statistics are kept in place of them. Both models
-have flat priors of coefficients; kidiq's sigma has a half-Cauchy one of scale 2.5, mesquite's none.
-https://github.com/stan-dev/posteriordb
+Each has ten chains of 1,000 draws of Stan, whose statistics are kept in place of them. Priors
+are flat, but that of kidiq's sigma, half-Cauchy of scale 2.5, and those of sblrc, normal and half-
+normal of scale 10. Of `wells` there are no reference draws. https://github.com/stan-dev/posteriordb
 """
 
 import io
@@ -16,7 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-MODELS = {"kidiq": "kidiq-kidscore_momhsiq", "mesquite": "mesquite-logmesquite"}
+MODELS = {
+    "kidiq": "kidiq-kidscore_momhsiq",
+    "mesquite": "mesquite-logmesquite",
+    "earnings": "earnings-logearn_interaction",
+    "nes1980": "nes1980-nes",
+    "sblrc": "sblrc-blr",
+}
 
 
 def read(repository, path):
