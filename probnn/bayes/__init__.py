@@ -5,6 +5,7 @@ from probnn.bayes.before import prior_predictive
 from probnn.bayes.files import load
 from probnn.bayes.laplace import LaplacePosterior, laplace
 from probnn.bayes.network_laplace import NetworkLaplacePosterior
+from probnn.bayes.network_posterior import NetworkPosterior
 from probnn.bayes.passes import RandomPasses, mc_dropout, variational
 from probnn.bayes.posterior import Posterior, SamplingWarning
 from probnn.bayes.priors import Priors
@@ -13,6 +14,7 @@ from probnn.bayes.sampling import sample
 __all__ = [
     "LaplacePosterior",
     "NetworkLaplacePosterior",
+    "NetworkPosterior",
     "Posterior",
     "Priors",
     "RandomPasses",

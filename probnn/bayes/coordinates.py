@@ -1,5 +1,7 @@
 """The coordinates that the sampler moves in, and the posterior density there."""
 
+import contextlib
+
 import numpy as np
 
 from probnn._priors import Flat, Normal
@@ -10,13 +12,14 @@ from probnn.fitting.curvature import Curvature
 def coordinates(model, priors):
     """Return the coordinates of a model's coefficients, which suit its priors.
 
-    They have a `size`; `log_density(z)`, which returns the value and the gradient, (size,); and
-    `coef(z)`, the coefficients on the raw scale.
+    They have a `size`; `log_density(z)`, which returns the value and the gradient, (size,);
+    `coef(z)`, the coefficients on the raw scale; `start(seed)`, where a chain begins, or None; and
+    `running()`, a context in which chains are run.
     """
     return Mixed(model, priors) if priors.mixtures else Whitened(Target(model, priors))
 
 
-def _bounded(log_density):
+def bounded(log_density):
     """Return a log-density that is -inf where arithmetic fails, as far from the mode."""
 
     def of(z):
@@ -32,9 +35,11 @@ def _bounded(log_density):
 class Whitened:
     """Coefficients = mode + R z, with R R' the inverse of the Hessian at the mode."""
 
+    start, running = None, contextlib.nullcontext
+
     def __init__(self, target):
         self.target, self.size, self.root = target, target.size, target.root()
-        self.log_density = _bounded(self._log_density)
+        self.log_density = bounded(self._log_density)
 
     def coef(self, z):
         """Return the coefficients."""
@@ -54,6 +59,8 @@ class Mixed:
     on another's, where the data say little: Betancourt and Girolami (2015), arXiv:1312.0906.
     """
 
+    start, running = None, contextlib.nullcontext
+
     def __init__(self, model, priors):
         self.mixtures, names = priors.mixtures, priors.names
         self.mixed = np.concatenate([at for _, at in self.mixtures])
@@ -66,7 +73,7 @@ class Mixed:
         self.mode, self.likelihood = near.mode, near.likelihood
         self.others = priors.replaced({names[j]: Flat() for j in self.mixed})
         self.size = near.size + sum(prior.latent(len(at)) for prior, at in self.mixtures)
-        self.log_density = _bounded(self._log_density)
+        self.log_density = bounded(self._log_density)
 
     def _parts(self):
         """Yield of each mixture its prior, where its values lie in z, and its latent numbers."""

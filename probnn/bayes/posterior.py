@@ -197,6 +197,11 @@ class Posterior:
     # ---- convergence ------------------------------------------------------------------------
 
     @cached_property
+    def _watched(self):
+        """What chains are compared in: names, and draws (chains, draws, numbers)."""
+        return self.names, self.draws
+
+    @cached_property
     def r_hat(self) -> Floats:
         """The rank-normalised split R-hat of each coefficient, (p,): Vehtari et al. (2021)."""
         return self._by_arviz("rhat")
@@ -213,7 +218,7 @@ class Posterior:
 
     def _by_arviz(self, name, **kwargs):
         function = getattr(arviz(), name)
-        each = [function(self.draws[..., j], **kwargs) for j in range(len(self.names))]
+        each = [function(values, **kwargs) for values in np.moveaxis(self._watched[1], -1, 0)]
         return np.array(each, dtype="float64")
 
     def convergence(self) -> dict[str, Floats]:
@@ -236,17 +241,18 @@ class Posterior:
             )
         if self.coef.shape[1] < 4:
             return found
+        names = self._watched[0]
         if self.coef.shape[0] > 1:  # one chain has none to disagree with
             worst = int(np.argmax(self.r_hat))
             if self.r_hat[worst] > 1.01:
                 found.append(
-                    f"Chains disagree on {self.names[worst]!r}: R-hat {self.r_hat[worst]:.3f}, "
+                    f"Chains disagree on {names[worst]!r}: R-hat {self.r_hat[worst]:.3f}, "
                     "above 1.01. Raise tune and draws, or give narrower priors."
                 )
         low = int(np.argmin(self.ess_bulk))
         if self.ess_bulk[low] < 100 * self.coef.shape[0]:
             found.append(
-                f"{self.names[low]!r} has {self.ess_bulk[low]:.0f} effective draws, below 100 a "
+                f"{names[low]!r} has {self.ess_bulk[low]:.0f} effective draws, below 100 a "
                 "chain. Raise draws."
             )
         energy = self.stats["energy"]
@@ -281,15 +287,18 @@ class Posterior:
             With the groups `posterior`, a variable for each coefficient, `log_likelihood` and
             `observed_data` of `y`, `posterior_predictive`, and `sample_stats`.
         """
-        data = self.model.data.whole().used
         each = self.log_likelihood()
         return arviz().from_dict(
             posterior=dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True)),
             log_likelihood={"y": each},
             posterior_predictive={"y": self._new_responses(draws, seed)},
-            observed_data={"y": data.y},
+            observed_data={"y": self._y},
             sample_stats=self.stats or None,
         )
+
+    @property
+    def _y(self):
+        return self.model.data.whole().used.y
 
     def _new_responses(self, draws, seed):
         """Return a response of each training row at each draw, (chains, draws, n)."""

@@ -3,48 +3,58 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from probnn.bayes.coordinates import coordinates
+from probnn.bayes.network_posterior import NetworkPosterior, OfWeights, weight_priors
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
 from probnn.bayes.read import as_model
+from probnn.bayes.weights import NetworkWeights
 from probnn.fitting.progress import watched
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Rows
+    from probnn.bayes.weight_priors import WeightPriors
 
 
 def sample(
     model: AnyModel,
     x: Rows | None = None,
     y: ArrayLike | None = None,
-    priors: dict | Priors | None = None,
+    priors: dict | Priors | WeightPriors | None = None,
     draws: int = 1000,
     tune: int = 500,
     chains: int = 4,
     seed: int = 0,
     *,
+    scope: Literal["last", "all"] = "last",
     target_accept: float = 0.8,
     verbose: bool | str = "auto",
-) -> Posterior:
+) -> Posterior | NetworkPosterior:
     """Draw coefficients from their posterior by the No-U-Turn Sampler.
 
     Parameters
     ----------
     model : GLM, Results, or keras.Model
         A model of columns, whose every parameter is sampled; or a network that ends in a `Head`
-        with units=1, whose head is, given the layers before it.
+        with units=1.
     x, y : array_like, optional
         The rows, for a network.
     priors : dict or Priors, optional
-        Name or pattern of coefficients -> prior: see `Priors`, which has the defaults.
+        Name or pattern of coefficients -> prior: see `Priors`, which has the defaults. Of all
+        weights, of their arrays ("dense*") -> precision or normal prior about 0; by default each
+        has a standard normal one, as it is trained: standardise the inputs. Or the priors that
+        `laplace(..., scope="all")` found, its `priors`.
     draws, tune, chains : int
         How many draws each chain keeps, how many it learns its steps by, and how many chains.
     seed : int
         That of all chains.
+    scope : "last" or "all"
+        Of a network, what is drawn: the coefficients of its head, given the layers before it; or
+        all trainable weights, up to 5,000, from where it was trained to.
     target_accept : float
         The share of steps that is accepted; more, up to 1, makes smaller steps.
     verbose : bool or "auto"
@@ -52,8 +62,9 @@ def sample(
 
     Returns
     -------
-    Posterior
-        Of the draws; on Ctrl-C of those that are there, as many of as many chains as make the most.
+    Posterior or NetworkPosterior
+        The second of all weights. Of the draws; on Ctrl-C of those that are there, as many of as
+        many chains as make the most.
 
     Raises
     ------
@@ -89,19 +100,27 @@ def sample(
             raise ValueError(
                 f"Expected {name} to be a whole number from 1 on. Received: {value!r}."
             )
+    if scope not in ("last", "all"):
+        raise ValueError(f"Expected scope 'last' or 'all'. Received: {scope!r}.")
     nutpie = _nutpie()
-    read = as_model(model, x, y)
-    priors = Priors.of(read.model, priors)
-    moved = coordinates(read.model, priors)
+    if scope == "all":
+        read = NetworkWeights(model, x, y)
+        priors = weight_priors(read, priors)
+        moved, kind = OfWeights(read, priors), NetworkPosterior
+    else:
+        read = as_model(model, x, y)
+        priors = Priors.of(read.model, priors)
+        moved, kind = coordinates(read.model, priors), Posterior
     compiled = nutpie.compiled_pyfunc.from_pyfunc(
         moved.size,
         lambda: moved.log_density,
         lambda *seeds: lambda z: {"coef": moved.coef(z)},
         [np.dtype("float64")],
-        [(len(priors.names),)],
+        [(len(read.model.parameter_names),)],
         ["coef"],
+        make_initial_point_fn=moved.start,
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), moved.running():
         warnings.filterwarnings("ignore", "More chains")  # ArviZ's word on few draws
         trace = nutpie.sample(
             compiled,
@@ -114,7 +133,7 @@ def sample(
             target_accept=target_accept,
         )
     coef, stats = _read(trace)
-    found = Posterior(read, coef, priors, method="nuts", stats=stats)
+    found = kind(read, coef, priors, method="nuts", stats=stats)
     found.warn()
     return found
 

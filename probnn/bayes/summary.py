@@ -98,6 +98,56 @@ class WeightsSummary:
         return _html(self)
 
 
+class DrawnWeightsSummary:
+    """What `NetworkPosterior.summary` returns: it prints as text, and shows as a table.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row for each array of weights: `weights`, their number; `size` and `sd`, the root mean
+        squares of their posterior means and of their standard deviations.
+    header, priors, problems : list of str
+        Lines on the network, on precisions of the priors, and on what is wrong with the draws.
+    """
+
+    def __init__(self, posterior):
+        import pandas as pd
+
+        read = posterior.read
+        sizes, spreads = np.square(posterior.mean), np.square(posterior.sd)
+        rows = [
+            {
+                "weights": place.stop - place.start,
+                "size": np.sqrt(np.mean(sizes[place])),
+                "sd": np.sqrt(np.mean(spreads[place])),
+            }
+            for place in read.slices
+        ]
+        self.table = pd.DataFrame(rows, index=read.paths)
+        self.header = [
+            f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
+            f"{read.y_name}",
+            f"{len(read)} rows, {posterior.how()}",
+            "Means of training rows: "
+            + ", ".join(f"{name} {f(v):.4g}" for name, f, v in _extremes(posterior)),
+        ]
+        self.priors, self.problems = posterior.priors.lines(), posterior.problems()
+
+    def __str__(self):
+        return _text(self, self.table.map("{:.4g}".format))
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return _html(self)
+
+
+def _extremes(posterior):
+    """Yield name, function and values of the worst of what tells convergence."""
+    for name, values in posterior.convergence().items():
+        yield name, max if name == "r_hat" else min, values
+
+
 def _text(summary, table):
     """Return a summary as text, with its table as it shall be printed."""
     lines = [*summary.header, "", table.to_string(), "", "Priors", *summary.priors]

@@ -41,7 +41,7 @@ class Target(Objective):
                 f"{model.family!r}. A student_t one is heavy in its tails too."
             )
         if any(isinstance(prior, Flat) for prior in priors.each):
-            model.check_identified()  # without a prior the data alone must determine coefficients
+            self._check_identified()
         optimum = model.minimise(priors, start)
         if not optimum.converged:
             raise ValueError(
@@ -51,6 +51,14 @@ class Target(Objective):
             )
         self.mode = optimum.coef
         self.hessian = optimum.hessian + priors(self.mode)[2]
+
+    def _check_identified(self):
+        """Raise ValueError unless the data alone determine coefficients, of which some are flat."""
+        try:
+            self.model.check_identified()
+        except ValueError as error:
+            error.add_note("Or give every coefficient a proper prior: Flat() is none.")
+            raise
 
     @classmethod
     def of(cls, model, priors=None):

@@ -142,7 +142,7 @@ class NetworkWeights:
         """Yield slices of rows, raw values (m, k) and Jacobians (m, k, size), in float64."""
         if self._program is None:
             self._program = backend.compiled(self._jacobians())
-        leaves = [self._leaf(leaf) for leaf in _flatten(x)]
+        leaves = self.leaves(x)
         n, most = len(leaves[0]), max(1, _NUMBERS // (self.family.size * self.size))
         step = 1 << min((n - 1).bit_length(), most.bit_length() - 1)  # few shapes of programs
         weights = [keras.ops.convert_to_tensor(v.value) for v in self.variables]
@@ -164,12 +164,41 @@ class NetworkWeights:
         return _map(lambda leaf: self._leaf(leaf)[rows], self.x)
 
     def _run(self, weights, rows):
-        with self._floats():
+        with self.floats():
             return self._program(*weights, *map(keras.ops.convert_to_tensor, rows))
 
-    def _floats(self):
-        wide = any(v.dtype == "float64" for v in self.variables)
-        return backend.float64() if wide else contextlib.nullcontext()
+    @property
+    def _is_wide(self):
+        return any(v.dtype == "float64" for v in self.variables)
+
+    def floats(self):
+        """Return a context of this thread in which tensors have the network's precision."""
+        return backend.float64() if self._is_wide else contextlib.nullcontext()
+
+    def tensor(self, weights):
+        """Return all weights as one array that the network computes with."""
+        return weights.astype("float64" if self._is_wide else keras.config.floatx())
+
+    def leaves(self, x):
+        """Return the arrays of rows, as the network takes them."""
+        return [self._leaf(leaf) for leaf in _flatten(x)]
+
+    def raw_function(self):
+        """Return a function of all weights, one tensor, and leaves of rows: raw values (n, k)."""
+        network = self.network
+        rest = [variable.value for variable in network.non_trainable_variables]
+        k = self.family.size
+
+        def raw(flat, *leaves):
+            values = [
+                keras.ops.cast(keras.ops.reshape(flat[place], variable.shape), variable.dtype)
+                for place, variable in zip(self.slices, self.variables, strict=True)
+            ]
+            batch = keras.tree.pack_sequence_as(self.x, [*leaves])
+            found, _ = network.stateless_call(values, rest, batch, training=False)
+            return keras.ops.reshape(found, (-1, k))
+
+        return raw
 
     def _leaf(self, leaf):
         leaf = np.asarray(leaf)

@@ -54,7 +54,7 @@ class Curvature:
 
     def inverse_root(self):
         """Return a matrix R with R R' = H^-1."""
-        return dtrtri(self.factor, lower=1)[0].T
+        return dtrtri(self.factor, lower=1)[0].T if self.factor.size else self.factor
 
 
 def triangle(x):

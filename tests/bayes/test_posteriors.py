@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 import probnn as pn
-from probnn.bayes import laplace, load, mc_dropout, priors, sample
+from probnn.bayes import Posterior, Priors, laplace, load, mc_dropout, priors, sample
+from probnn.bayes.read import as_model
 
 RNG = np.random.default_rng(4)
 DATA = pd.DataFrame({"x": RNG.normal(size=120), "group": np.tile(["a", "b", "c"], 40)})
@@ -127,3 +128,34 @@ def test_a_prior_predicts_before_the_data():
     np.testing.assert_allclose(d.variance(), 1.0 + 4.0 + 4.0 * x[:, 1] ** 2, rtol=0.1)
     with pytest.raises(ValueError, match="proper prior"):
         pn.bayes.prior_predictive(model, priors={"*": priors.Flat()})
+
+
+def posterior_of(coef, **stats):
+    """Return a posterior of draws (chains, draws) of a constant."""
+    model = pn.glm.GLM([0.0, 1.0, 3.0], np.ones((3, 1)), "normal", fixed={"scale": 1.0})
+    rng = np.random.default_rng(1)
+    stats = {"diverging": np.zeros(coef.shape, bool), "energy": rng.normal(size=coef.shape)} | stats
+    read = as_model(model)
+    return Posterior(read, coef[..., None], Priors(model), method="nuts", stats=stats)
+
+
+def test_what_is_wrong_with_draws_is_said_with_a_remedy():
+    rng = np.random.default_rng(0)
+    good = rng.normal(size=(4, 500))
+    assert posterior_of(good).problems() == []
+    some = np.zeros(good.shape, bool)
+    some[0, :20] = True  # 1 %, and no more
+    assert posterior_of(good, diverging=some).problems() == []
+    some[1, 3] = True
+    (said,) = posterior_of(good, diverging=some).problems()
+    assert said.startswith("21 of 2000 draws diverged")
+    assert "target_accept" in said
+    apart = good + 0.5 * np.arange(4)[:, None]
+    assert "Chains disagree on 'const': R-hat" in posterior_of(apart).problems()[0]
+    (said,) = posterior_of(good[:, :80]).problems()
+    assert "below 100 a chain. Raise draws" in said
+    slow = np.cumsum(rng.normal(size=good.shape), axis=1)  # a random walk
+    (said,) = posterior_of(good, energy=slow).problems()
+    assert "E-BFMI 0.0" in said
+    with pytest.warns(pn.bayes.SamplingWarning, match="E-BFMI"):
+        posterior_of(good, energy=slow).warn()

@@ -13,6 +13,7 @@ is uniform if all is right. Talts et al. (2018), arXiv:1804.06788.
 
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -27,6 +28,7 @@ from scipy import stats
 import probnn as pn
 from probnn.bayes import Priors, priors, sample
 
+sys.path = [p for p in sys.path if p != str(Path(__file__).parent)]  # numba wants another coverage
 FAMILIES = ["bernoulli", "poisson", "normal", "gamma", "negative_binomial", "beta", "student_t"]
 # Of columns of unit variance, of the predictor at their means, and of a dispersion and its inverse.
 GIVEN = {"*": priors.Normal(0.0, 2.5), "dispersion": priors.HalfStudentT(1.0, 1.0)}
