@@ -115,12 +115,10 @@ class NetworkPosterior(Posterior):
     --------
     >>> import keras, numpy as np, probnn as pn
     >>> x, y = np.array([[-1.0], [0.0], [1.0], [2.0]]), np.array([0, 1, 1, 3])
-    >>> layers = [keras.Input((1,)), keras.layers.Dense(2, "tanh", name="hidden")]
-    >>> network = pn.Sequential([*layers, pn.Head("poisson")])
-    >>> few = {"draws": 500, "chains": 1, "target_accept": 0.9}
-    >>> posterior = pn.bayes.sample(network, x, y, scope="all", **few)
-    >>> posterior.names[:3], posterior.predict_distribution(x).mean().shape
-    (['hidden/kernel[0,0]', 'hidden/kernel[0,1]', 'hidden/bias[0]'], (4,))
+    >>> network = pn.Sequential([keras.Input((1,)), pn.Head("poisson", name="head")])
+    >>> posterior = pn.bayes.sample(network, x, y, scope="all", draws=500, tune=200, chains=1)
+    >>> posterior.names, posterior.predict_distribution(x).mean().shape
+    (['head/kernel[0,0]', 'head/bias[0]'], (4,))
     """
 
     @cached_property
