@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from probnn.fitting import ranges
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -348,7 +350,9 @@ def _explain(system, every, b, kind, names, labels, firth):
             [name for name, constant in zip(names, base[:, 0], strict=True) if constant],
             complete,
         )
-    units = [base | (np.arange(p) == j)[:, None] for j in np.flatnonzero(~base[:, 0])]
+    apart = ranges.apart(system.x, system.codes, system.sizes.size, _blocks(n, p))
+    able = np.flatnonzero(~base[:, 0] & apart)
+    units = [base | (np.arange(p) == j)[:, None] for j in able]
     for strictly in (True, False) if complete else (False,):
         alone = [(unit & ~base, system.search(unit, strictly)) for unit in units]
         groups = [unit & (np.abs(one) > 1e-7) for unit, one in alone if one is not None]
