@@ -121,7 +121,7 @@ def laplace(
             f"Expected prior 'auto', a precision, a dict or Priors. Received: {prior!r}."
         )
     if isinstance(prior, str):
-        target = _best(read.model)
+        target = _best(read)
     elif np.ndim(prior) == 0 and not isinstance(prior, (dict, Priors)):
         target = Target(read.model, Priors.of_precision(read.model, prior))
     else:
@@ -129,27 +129,33 @@ def laplace(
     return LaplacePosterior(read, target, draws, seed)
 
 
-def _best(model):
+def _best(read):
     """Return the target at the width of the prior that maximises the marginal likelihood.
 
     MacKay's fixed point: width^2 is |b|^2 / (p - tr S / width^2), with b the coefficients at the
     mode and S their covariance, both in units of the default's standard deviations.
     """
-    first = Priors(model)
+    model, first = read.model, Priors(read.model)
     shrunk = [
         j for j in range(len(first.names)) if j not in first.constants and j not in model.constants
     ]
-    target, width = Target(model, first), 1.0
     if not shrunk:
-        return target
-    default = np.array([first.each[j].scale for j in shrunk])
+        return Target(model, first, read.start)
+
+    def at(width, start):
+        each = {first.names[j]: Normal(0.0, first.each[j].scale * width) for j in shrunk}
+        return Target(model, first.replaced(each), start)
+
+    default, width, start = np.array([first.each[j].scale for j in shrunk]), 1.0, read.start
+    if start is not None:  # of many features the default may be too wide for a mode
+        width = max(float(np.sqrt(np.mean(np.square(start[shrunk] / default)))), _LEAST)
+    target = at(width, start)
     for _ in range(_TIMES):
         scaled = target.mode[shrunk] / default
         variance = np.square(target.root()).sum(axis=1)[shrunk] / default**2
         free = max((1.0 - variance / width**2).sum(), 1e-8)
         last, width = width, max(float(np.sqrt(scaled @ scaled / free)), _LEAST)
-        each = {first.names[j]: Normal(0.0, first.each[j].scale * width) for j in shrunk}
-        target = Target(model, first.replaced(each), start=target.mode)
+        target = at(width, target.mode)
         if abs(width / last - 1.0) < 1e-6:
             break
     return target

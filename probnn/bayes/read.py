@@ -17,10 +17,13 @@ class OfColumns:
     Attributes
     ----------
     model : GLM
+    start : None
+        Coefficients near the mode, where some are known.
     """
 
     model: object
     of_features = False
+    start = None
 
     def state(self):
         """Return what a file holds of a network: there is none."""
@@ -73,6 +76,11 @@ class OfNetwork:
     def of_features(self):
         """Whether coefficients are of features that hidden layers make, not of columns."""
         return self.head_model.is_conditional
+
+    @property
+    def start(self):
+        """The coefficients that the network has."""
+        return self.head_model.coef()
 
     @property
     def model(self):

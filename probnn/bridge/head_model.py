@@ -90,7 +90,7 @@ class HeadModel:
         design = np.column_stack([np.ones(len(x)), x]) if head.use_bias else x
         self.design = design
         self.labels = ["const", *names] if head.use_bias else names
-        self._make(y, weights)
+        self._make(y, weights, zeros=keep_all)
 
     def layout(self):
         """Return what `restored` takes, plain."""
@@ -127,7 +127,7 @@ class HeadModel:
         self.rows = self.rows.take(kept, "of weight 0")
         return x[kept], y[kept], weights[kept]
 
-    def _make(self, y, weights):
+    def _make(self, y, weights, zeros=False):
         """Make the model that is tabulated, and the one whose every parameter is free."""
         import pandas as pd
 
@@ -142,6 +142,7 @@ class HeadModel:
             classes=self.classes,
             rows=self.rows,
             likelihood_weights=weights,
+            zeros=zeros,
         )
         options = {"fixed": head.fixed, "_origin": origin}
         self.glm = self.full = GLM(y, location, family, designs=others, **options)

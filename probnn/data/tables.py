@@ -68,10 +68,11 @@ def read_matrix(x, what="X"):
     return x, None if labels is None else [str(label) for label in labels]
 
 
-def read_design(x, what="X"):
+def read_design(x, what="X", zeros=False):
     """Return a float64 matrix (n, p), the names of its columns, and which are constant, checked.
 
-    Columns that have names are not looked at for that: of these the last is None.
+    Columns that have names are not looked at for that: of these the last is None. `zeros` says
+    whether a column may be 0.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def read_design(x, what="X"):
         )
     check_finite(x, what, names)
     for j in (np.abs(x[0]) < _SMALLEST).nonzero()[0]:
-        if not x[:, j].any():
+        if not (zeros or x[:, j].any()):
             raise ValueError(
                 f"Expected no column of zeros in {what}. Received: {names[j]!r}. Leave it out."
             )

@@ -166,7 +166,7 @@ class GLM(Specification):
         self.formula, self.classes = origin.formula, origin.classes
         if classes is not None:
             self.classes = read_classes(self.family, classes)
-        y, designs, trials = self._read(y, X, designs, dict(fixed or {}))
+        y, designs, trials = self._read(y, X, designs, dict(fixed or {}), origin.zeros)
         names = [] if self.y_columns.names is None else self.y_columns.names[0]
         self.y_name = origin.y_name or ", ".join(names) or self.y_name
         self._observe(y, designs, trials, columns, origin)

@@ -57,6 +57,8 @@ class Origin:
         Factors of the rows' log-likelihoods, as sample weights of a network are.
     frame : pandas.DataFrame, optional
         What the formula reads of the rows.
+    zeros : bool
+        Whether columns may be 0, as features are of units that no row wakes.
     """
 
     y_name: str | None = None
@@ -68,6 +70,7 @@ class Origin:
     source: Source | None = None
     likelihood_weights: np.ndarray | None = None
     frame: object = None
+    zeros: bool = False
 
 
 class Specification:
@@ -109,7 +112,7 @@ class Specification:
         self.rows, self.n_missing = rows, rows.n_missing
         return tables
 
-    def _read(self, y, X, designs, fixed):
+    def _read(self, y, X, designs, fixed, zeros=False):
         """Settle what becomes of every raw column; return y, the designs, and trials or None."""
         family = self.family
         family.check_names(designs, "designs")
@@ -121,8 +124,8 @@ class Specification:
                 f"are those of others, `fixed` their values. Received twice: {both}."
             )
         y, trials, self.y_name = read_response(y, family)
-        x, self.x_names, constants = read_design(X)
-        others = {name: read_design(z, f"designs[{name!r}]") for name, z in designs.items()}
+        x, self.x_names, constants = read_design(X, zeros=zeros)
+        others = {name: read_design(z, f"designs[{name!r}]", zeros) for name, z in designs.items()}
         for what, z in (("X", x), *((f"designs[{n!r}]", z) for n, (z, *_) in others.items())):
             if len(z) != len(y):
                 raise ValueError(

@@ -148,3 +148,25 @@ def test_what_says_the_same_has_the_same_posterior(what, response, family):
     np.testing.assert_allclose(other.covariance(), one.covariance(), rtol=1e-6, atol=1e-10)
     evidence = one.log_marginal_likelihood()
     np.testing.assert_allclose(other.log_marginal_likelihood(), evidence, rtol=1e-9)
+
+
+def test_features_of_units_that_no_row_wakes_keep_their_prior():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 1))
+    y = np.maximum(x[:, 0], 0.0) + 0.1 * rng.normal(size=40)
+    hidden = keras.layers.Dense(2, "relu")
+    network = pn.Sequential([keras.Input((1,)), hidden, pn.Head("normal", constant=["scale"])])
+    hidden.set_weights([np.array([[1.0, 1.0]]), np.array([0.0, -9.0])])  # the second from x = 9 on
+    found = laplace(network, x, y)
+    j = found.names.index("feature 2")
+    prior = found.priors.each[j]
+    np.testing.assert_allclose([found.mean[j], found.sd[j]], [prior.loc, prior.scale], atol=1e-9)
+    one = keras.layers.Dense(1, "relu")
+    alone = pn.Sequential([keras.Input((1,)), one, pn.Head("normal", constant=["scale"])])
+    one.set_weights([np.array([[1.0]]), np.array([0.0])])
+    given = {name: found.priors.each[i] for i, name in enumerate(found.names) if i != j}
+    same = laplace(alone, x, y, prior=given)
+    np.testing.assert_allclose(np.delete(found.mean, j), same.mean, rtol=1e-6)
+    np.testing.assert_allclose(np.delete(found.sd, j), same.sd, rtol=1e-6)
+    away = found.epistemic_variance(np.array([[5.0], [15.0]]))
+    assert away[1] > prior.scale**2 * 36.0  # of a unit that is 6 there

@@ -1,0 +1,213 @@
+"""What a network does not know: scores and intervals of each method, and its belief far from data.
+
+    python tests/benchmarks/uncertainty.py [--splits N] [--sets SET ...] [--methods NAME ...]
+        [--record]
+
+The sets and the first N of 20 splits, nine rows in ten to learn from, are those of Hernandez-Lobato
+and Adams (2015), arXiv:1502.05336, read from PROBNN_DATA/uci. Inputs and y are standardised by the
+rows learnt from; scores are of y as it was. A method is a function of a `Split` that returns what
+predicts rows: add one to METHODS.
+"""
+
+import functools
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "jax")  # which compiles in the least time
+
+import keras
+import numpy as np
+import pandas as pd
+from _record import options, show
+
+import probnn as pn
+
+FOLDER = Path(os.environ.get("PROBNN_DATA", "../shared/data")) / "uci"
+SPLITS = {"yacht": 10, "energy": 10, "concrete": 10, "kin8nm": 3}
+EPOCHS, BATCH, HIDDEN, RATE, DROPOUT = 60, 32, 50, 0.01, 0.05
+AWAY = 3.0  # standard deviations that rows are shifted by
+
+
+class Split:
+    """Rows to learn from, standardised, and networks that several methods share."""
+
+    def __init__(self, x, y, seed):
+        self.x, self.y, self.seed = x, y, seed
+        self.epochs = EPOCHS if len(x) < 2000 else EPOCHS // 2
+
+    def network(self, *, dropout=0.0, dense=keras.layers.Dense):
+        """Return a network that is not trained: a hidden layer, and a normal head."""
+        keras.utils.set_random_seed(self.seed)
+        layers = [keras.Input(self.x.shape[1:]), dense(HIDDEN, activation="relu")]
+        layers += [keras.layers.Dropout(dropout)] if dropout else []
+        model = pn.Sequential([*layers, pn.Head("normal")])
+        model.compile(keras.optimizers.Adam(RATE))
+        return model
+
+    def fitted(self, model, **kwargs):
+        """Return a network, or an ensemble, after its training."""
+        model.fit(self.x, self.y, batch_size=BATCH, epochs=self.epochs, verbose=0, **kwargs)
+        return model
+
+    @functools.cached_property
+    def ensemble(self):
+        """Five networks; the first of them is what methods for one network are given."""
+        ensemble = pn.DeepEnsemble(self.network(), members=5, seed=self.seed)
+        return self.fitted(ensemble, at_once=False)  # one small program serves all splits
+
+
+# ---- methods: each returns a function of rows, to their Predictive and the variance of their means
+
+
+def ols(split):
+    """Return least squares, and the variances of its means."""
+    results = pn.glm.OLS(split.y, with_constant(split.x)).fit()
+
+    def of(x):
+        design = with_constant(x)
+        return results.predict_distribution(design), results.get_prediction(design).se_mean ** 2
+
+    return of
+
+
+def one_network(split):
+    """Return the first member, which knows nothing of what it does not know."""
+    return lambda x: (split.ensemble.members[0].predict_distribution(x, verbose=0), None)
+
+
+def pooled(make):
+    """Return a method whose predictions are pools."""
+
+    def method(split):
+        made = make(split)
+        kwargs = {} if isinstance(made, pn.bayes.Posterior) else {"verbose": 0}
+
+        def of(x):
+            d = made.predict_distribution(x, **kwargs)
+            return d, d.epistemic_variance()
+
+        return of
+
+    return method
+
+
+def of_head(split):
+    """Return Laplace's method for the head, given the hidden layer."""
+    return pn.bayes.laplace(split.ensemble.members[0], split.x, split.y)
+
+
+def dropout(split):
+    """Return a network with dropout that stays on."""
+    return pn.bayes.mc_dropout(split.fitted(split.network(dropout=DROPOUT)), 50)
+
+
+METHODS = {
+    "OLS": ols,
+    "one network": one_network,
+    "ensemble of 5": pooled(lambda split: split.ensemble),
+    "Laplace, head": pooled(of_head),
+    "MC dropout": pooled(dropout),
+}
+
+# ---- what is measured
+
+
+def with_constant(x):
+    """Return a design."""
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def standardised(x, y, learnt):
+    """Return x, y, and the standard deviation of y, by the rows learnt from."""
+    spread = x[learnt].std(axis=0)
+    x = (x - x[learnt].mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    return x, (y - y[learnt].mean()) / y[learnt].std(), y[learnt].std()
+
+
+def scores(d, y, unit):
+    """Return the scores of held-out rows, of y in its own units."""
+    found = {"NLL": -d.log_prob(y).mean() + np.log(unit)}
+    found["RMSE"] = unit * np.sqrt(np.mean((d.mean() - y) ** 2))
+    found["CRPS"] = unit * d.crps(y).mean()
+    for level in (0.9, 0.95):
+        low, high = d.interval(level)
+        found[f"in {100 * level:g} %"] = 100.0 * np.mean((low <= y) & (y <= high))
+    return found
+
+
+def direction(x):
+    """Return the first principal direction of rows, as long as its standard deviation."""
+    _, sizes, vectors = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return vectors[0] * sizes[0] / np.sqrt(len(x))
+
+
+def measured(method, split, x, y, unit):
+    """Return the scores of a method on rows, and the seconds of learning and predicting."""
+    start = time.perf_counter()
+    believe = method(split)
+    d, _ = believe(x)
+    seconds = time.perf_counter() - start
+    return {**scores(d, y, unit), "s": seconds}
+
+
+def far_away(method, split, inside, gap, y_gap, unit):
+    """Return how much larger the variance of means is where there were no rows, and the score."""
+    believe = method(split)
+    (_, near), (d, within) = believe(inside), believe(gap)
+    found = {"NLL in the gap": -d.log_prob(y_gap).mean() + np.log(unit)}
+    if near is not None:
+        beyond = believe(inside + AWAY * direction(split.x))[1]
+        found |= {
+            "gap": np.mean(within) / np.mean(near),
+            "shifted": np.mean(beyond) / np.mean(near),
+        }
+    return found
+
+
+def of_set(name, methods, splits):
+    """Return a frame of texts, a row for each method, of a set."""
+    data = np.load(FOLDER / f"{name}.npz")
+    x, y = data["x"], data["y"]
+    tests = np.unpackbits(data["test_mask"], axis=1)[:, : len(y)].astype(bool)[:splits]
+    found = {method: [] for method in methods}
+    for seed, test in enumerate(tests):
+        z, v, unit = standardised(x, y, ~test)
+        split = Split(z[~test], v[~test], seed)
+        for method in methods:
+            found[method].append(measured(METHODS[method], split, z[test], v[test], unit))
+    test = tests[0]
+    along = (x - x[~test].mean(axis=0)) / np.maximum(x[~test].std(axis=0), 1e-12)
+    along = along @ direction(along[~test])
+    gap = (along > np.quantile(along[~test], 1 / 3)) & (along < np.quantile(along[~test], 2 / 3))
+    z, v, unit = standardised(x, y, ~test & ~gap)
+    split = Split(z[~test & ~gap], v[~test & ~gap], 0)
+    frame = {}
+    for method, each in found.items():
+        each = pd.DataFrame(each)
+        mean, error = each.mean(), each.sem().fillna(0.0)
+        texts = {c: f"{mean[c]:.3f} ± {error[c]:.3f}" for c in ("NLL", "RMSE", "CRPS")}
+        texts |= {c: f"{mean[c]:.1f}" for c in each if c.startswith("in ")}
+        rest = far_away(METHODS[method], split, z[test & ~gap], z[gap], v[gap], unit)
+        texts |= {c: f"{value:.3g}" for c, value in rest.items()}
+        frame[method] = {**texts, "s": f"{each['s'].median():.1f}"}
+        print(f"{name}, {method}: {frame[method]}", flush=True)
+    return pd.DataFrame.from_dict(frame, orient="index").fillna("")
+
+
+def main():
+    """Print the tables."""
+    parser = options(__doc__)
+    parser.add_argument("--splits", type=int, help="how many of the 20, in place of fewer")
+    parser.add_argument("--sets", nargs="+", default=[*SPLITS], choices=[*SPLITS])
+    parser.add_argument("--methods", nargs="+", default=[*METHODS], choices=[*METHODS])
+    asked, tables = parser.parse_args(), {}
+    for name in asked.sets:
+        splits = asked.splits or SPLITS[name]
+        tables[f"{name}, {splits} splits"] = of_set(name, asked.methods, splits)
+    show("uncertainty", tables, asked.record)
+
+
+if __name__ == "__main__":
+    main()
