@@ -12,6 +12,7 @@ predicts rows: add one to METHODS.
 import functools
 import os
 import time
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,6 +28,7 @@ import probnn as pn
 FOLDER = Path(os.environ.get("PROBNN_DATA", "../shared/data")) / "uci"
 SPLITS = {"yacht": 10, "energy": 10, "concrete": 10, "kin8nm": 3}
 EPOCHS, BATCH, HIDDEN, RATE, DROPOUT = 60, 32, 50, 0.01, 0.05
+LONGER = 4  # of variational layers, whose gradients have noise of their own
 AWAY = 3.0  # standard deviations that rows are shifted by
 
 
@@ -46,9 +48,10 @@ class Split:
         model.compile(keras.optimizers.Adam(RATE))
         return model
 
-    def fitted(self, model, **kwargs):
-        """Return a network, or an ensemble, after its training."""
-        model.fit(self.x, self.y, batch_size=BATCH, epochs=self.epochs, verbose=0, **kwargs)
+    def fitted(self, model, times=1, **kwargs):
+        """Return a network, or an ensemble, after its training, so many times as long."""
+        epochs = times * self.epochs
+        model.fit(self.x, self.y, batch_size=BATCH, epochs=epochs, verbose=0, **kwargs)
         return model
 
     @functools.cached_property
@@ -98,6 +101,19 @@ def of_head(split):
     return pn.bayes.laplace(split.ensemble.members[0], split.x, split.y)
 
 
+def of_all(split):
+    """Return Laplace's method for all weights of the same network, wherever its training ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pn.bayes.laplace(split.ensemble.members[0], split.x, split.y, scope="all")
+
+
+def variational(split):
+    """Return a network whose hidden layer has a distribution of weights."""
+    model = split.network(dense=pn.layers.DenseVariational)
+    return pn.bayes.variational(split.fitted(model, times=LONGER), 50)
+
+
 def dropout(split):
     """Return a network with dropout that stays on."""
     return pn.bayes.mc_dropout(split.fitted(split.network(dropout=DROPOUT)), 50)
@@ -108,7 +124,9 @@ METHODS = {
     "one network": one_network,
     "ensemble of 5": pooled(lambda split: split.ensemble),
     "Laplace, head": pooled(of_head),
+    "Laplace, all weights": pooled(of_all),
     "MC dropout": pooled(dropout),
+    "variational": pooled(variational),
 }
 
 # ---- what is measured
