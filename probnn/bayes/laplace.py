@@ -148,7 +148,7 @@ def _best(read):
 
     default, width, start = np.array([first.each[j].scale for j in shrunk]), 1.0, read.start
     if start is not None:  # of many features the default may be too wide for a mode
-        width = max(float(np.sqrt(np.mean(np.square(start[shrunk] / default)))), _LEAST)
+        width = max(float(np.sqrt(np.mean(np.square(start[shrunk] / default)))), 10.0 * _LEAST)
     target = at(width, start)
     for _ in range(_TIMES):
         scaled = target.mode[shrunk] / default
