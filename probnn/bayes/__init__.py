@@ -10,6 +10,7 @@ from probnn.bayes.passes import RandomPasses, mc_dropout, variational
 from probnn.bayes.posterior import Posterior, SamplingWarning
 from probnn.bayes.priors import Priors
 from probnn.bayes.sampling import sample
+from probnn.bayes.swag import SWAGPosterior, swag
 
 __all__ = [
     "LaplacePosterior",
@@ -18,6 +19,7 @@ __all__ = [
     "Posterior",
     "Priors",
     "RandomPasses",
+    "SWAGPosterior",
     "SamplingWarning",
     "laplace",
     "load",
@@ -25,5 +27,6 @@ __all__ = [
     "prior_predictive",
     "priors",
     "sample",
+    "swag",
     "variational",
 ]

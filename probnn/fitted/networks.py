@@ -9,6 +9,7 @@ import numpy as np
 from probnn import backend, data
 from probnn.backend.keras_private import inner_layers
 from probnn.bayes.passes import RandomPasses
+from probnn.bayes.swag import SWAGPosterior
 from probnn.bridge import HeadModel
 from probnn.data import streams
 from probnn.fitted.base import FittedModel
@@ -181,6 +182,12 @@ class FittedPasses(FittedNetwork):
         return _scored(self, name, [self.model])
 
 
+class FittedWeights(FittedPasses):
+    """A network at random weights."""
+
+    kind = label = "network at random weights"
+
+
 class FittedEnsemble(FittedModel):
     """Networks that are asked together."""
 
@@ -337,3 +344,4 @@ def _fit_of(model, name, table, y):
 adapt.register(keras.Model, FittedNetwork)
 adapt.register(DeepEnsemble, FittedEnsemble)
 adapt.register(RandomPasses, FittedPasses)
+adapt.register(SWAGPosterior, FittedWeights)

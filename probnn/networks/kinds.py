@@ -52,6 +52,11 @@ def normalises(layer):
     return isinstance(layer, _NORMALISING)
 
 
+def keeps_statistics(layer):
+    """Return whether a layer keeps means of what passes it in training, for predictions."""
+    return isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+
+
 def has_weights(layer):
     """Return whether a layer may have weights of its own: all but a few that have none."""
     return not isinstance(layer, _WITHOUT_WEIGHTS)
