@@ -114,9 +114,9 @@ class NetworkPosterior(Posterior):
     Examples
     --------
     >>> import keras, numpy as np, probnn as pn
-    >>> x, y = np.array([[-1.0], [0.0], [1.0], [2.0]]), np.array([0, 1, 1, 3])
+    >>> x, y = np.array([[-1.5], [-0.5], [0.5], [1.5]]), np.array([0, 1, 1, 3])
     >>> network = pn.Sequential([keras.Input((1,)), pn.Head("poisson", name="head")])
-    >>> posterior = pn.bayes.sample(network, x, y, scope="all", draws=500, tune=200, chains=1)
+    >>> posterior = pn.bayes.sample(network, x, y, scope="all", chains=1)
     >>> posterior.names, posterior.predict_distribution(x).mean().shape
     (['head/kernel[0,0]', 'head/bias[0]'], (4,))
     """
