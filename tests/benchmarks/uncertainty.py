@@ -137,6 +137,15 @@ def with_constant(x):
     return np.column_stack([np.ones(len(x)), x])
 
 
+def independent(x):
+    """Return the columns of x that others, and a constant, do not make up: energy has one such."""
+    away = (x - x.mean(axis=0)) / x.std(axis=0)
+    kept = []
+    for j in range(x.shape[1]):
+        kept += [j] * (np.linalg.matrix_rank(away[:, [*kept, j]], tol=1e-6) > len(kept))
+    return x[:, kept]
+
+
 def standardised(x, y, learnt):
     """Return x, y, and the standard deviation of y, by the rows learnt from."""
     spread = x[learnt].std(axis=0)
@@ -187,7 +196,7 @@ def far_away(method, split, inside, gap, y_gap, unit):
 def of_set(name, methods, splits):
     """Return a frame of texts, a row for each method, of a set."""
     data = np.load(FOLDER / f"{name}.npz")
-    x, y = data["x"], data["y"]
+    x, y = independent(data["x"]), data["y"]
     tests = np.unpackbits(data["test_mask"], axis=1)[:, : len(y)].astype(bool)[:splits]
     found = {method: [] for method in methods}
     for seed, test in enumerate(tests):
