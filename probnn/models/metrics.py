@@ -12,7 +12,7 @@ class Parts:
     def __init__(self, model, layers):
         with strategy_scope(model):
             self.metrics = [keras.metrics.Mean(name=name) for name in ("nll", "kl")]
-        self._layers = layers
+        self._variational = layers
 
     @classmethod
     def of(cls, model):
@@ -22,7 +22,7 @@ class Parts:
 
     def record(self, x, loss, added):
         """Take the loss of a batch, and what was added to its likelihood: penalties too."""
-        divergence = sum(layer.kl_of_row() for layer in self._layers)
+        divergence = sum(layer.kl_of_row() for layer in self._variational)
         (first, *_) = (leaf for leaf in keras.tree.flatten(x) if leaf is not None)
         rows = keras.ops.shape(first)[0]
         for metric, value in zip(self.metrics, (loss - sum(added), divergence), strict=True):

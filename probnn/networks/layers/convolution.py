@@ -85,7 +85,7 @@ class _Convolution(Variational):
             "dilation_rate": self.dilation_rate,
         }
 
-    def _apply(self, inputs, kernel, bias=None):
+    def _mapped(self, inputs, kernel, bias=None):
         found = ops.conv(inputs, kernel, **self._options())
         if bias is None:
             return found

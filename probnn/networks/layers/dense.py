@@ -124,15 +124,15 @@ class DenseVariational(Variational):
         """Return the shape of outputs for inputs of a shape."""
         return *input_shape[:-1], self.units
 
-    def _apply(self, inputs, kernel, bias=None):
+    def _mapped(self, inputs, kernel, bias=None):
         found = ops.matmul(inputs, kernel)
         return found if bias is None else found + bias
 
     def _local(self, inputs, means):
         """Return draws of outputs, which are normal where weights are."""
         variances = [ops.square(ops.cast(s, inputs.dtype)) for s in self.posterior.scales()]
-        center = self._apply(inputs, *means)
-        spread = ops.sqrt(self._apply(ops.square(inputs), *variances) + keras.config.epsilon() ** 2)
+        center = self._mapped(inputs, *means)
+        spread = ops.sqrt(self._mapped(ops.square(inputs), *variances) + keras.config.epsilon() ** 2)
         return center + spread * self.normal_like(center)
 
     def get_config(self) -> dict[str, Any]:

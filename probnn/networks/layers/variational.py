@@ -25,7 +25,7 @@ ops = keras.ops
 class Variational(keras.Layer):
     """A layer of a linear map whose weights are normally distributed, to be subclassed.
 
-    A subclass builds its weights with `_build`, and says in `_apply(inputs, kernel, bias)` what the
+    A subclass builds its weights with `_build`, and says in `_mapped(inputs, kernel, bias)` what the
     linear map of given weights is, the units on `_units_axis`.
 
     Attributes
@@ -110,22 +110,22 @@ class Variational(keras.Layer):
         means = [ops.convert_to_tensor(mean) for mean in self._means()]
         if training:
             return self.activation(getattr(self, f"_{self.estimator}")(inputs, means))
-        return self.activation(self._apply(inputs, *means))
+        return self.activation(self._mapped(inputs, *means))
 
-    def _apply(self, inputs, kernel, bias=None):
+    def _mapped(self, inputs, kernel, bias=None):
         raise NotImplementedError
 
     def _reparameterised(self, inputs, means):
         """Return what one draw of the weights makes of all rows."""
         noise = self.posterior.noise()
         drawn = [mean + ops.cast(e, mean.dtype) for mean, e in zip(means, noise, strict=True)]
-        return self._apply(inputs, *drawn)
+        return self._mapped(inputs, *drawn)
 
     def _flipout(self, inputs, means):
         """Return what each row has of one draw, whose signs are its own."""
         noise = [ops.cast(each, inputs.dtype) for each in self.posterior.noise()]
-        center = self._apply(inputs, *means)
-        turned = self._apply(inputs * self._signs(inputs), *noise)
+        center = self._mapped(inputs, *means)
+        turned = self._mapped(inputs * self._signs(inputs), *noise)
         return center + turned * self._signs(center)
 
     def _signs(self, x):
