@@ -132,7 +132,8 @@ class DenseVariational(Variational):
         """Return draws of outputs, which are normal where weights are."""
         variances = [ops.square(ops.cast(s, inputs.dtype)) for s in self.posterior.scales()]
         center = self._mapped(inputs, *means)
-        spread = ops.sqrt(self._mapped(ops.square(inputs), *variances) + keras.config.epsilon() ** 2)
+        variance = self._mapped(ops.square(inputs), *variances)
+        spread = ops.sqrt(variance + keras.config.epsilon() ** 2)
         return center + spread * self.normal_like(center)
 
     def get_config(self) -> dict[str, Any]:

@@ -25,8 +25,8 @@ ops = keras.ops
 class Variational(keras.Layer):
     """A layer of a linear map whose weights are normally distributed, to be subclassed.
 
-    A subclass builds its weights with `_build`, and says in `_mapped(inputs, kernel, bias)` what the
-    linear map of given weights is, the units on `_units_axis`.
+    A subclass builds its weights with `_build`, and says in `_mapped(inputs, kernel, bias)` what
+    the linear map of given weights is, the units on `_units_axis`.
 
     Attributes
     ----------
