@@ -64,6 +64,32 @@ def test_the_inner_products_are_the_kernel_in_several_dimensions():
         np.testing.assert_allclose(f @ f.T, exact(x), atol=0.05)  # 5 standard errors
 
 
+@pytest.mark.backend
+def test_training_keeps_the_spectral_norm_of_kernels_below_a_bound(tmp_path):
+    bound = pn.layers.MaxSpectralNorm(0.9)
+    inputs = keras.Input((3,))
+    layer = keras.layers.Dense(3, "relu", kernel_constraint=bound)
+    block = keras.layers.add([inputs, layer(inputs)])
+    outputs = pn.Head("normal")(pn.layers.RandomFeatures(16)(block))
+    network = pn.Model(inputs, outputs)
+    network.compile(keras.optimizers.SGD(0.3))
+    x = RNG.normal(size=(64, 3))
+    network.fit(x, 3.0 * np.sin(4.0 * x[:, 0]), epochs=3, verbose=0, whole_epoch=True)
+    network.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
+    kernel = keras.ops.convert_to_numpy(loaded.layers[1].kernel)
+    assert 0.85 < np.linalg.norm(kernel, 2) < 0.900001
+    assert loaded.layers[1].kernel_constraint.max_value == 0.9
+    for w in (RNG.normal(size=(40, 7)), RNG.normal(size=(3, 30)), np.diag([5.0, 5.0, 5.0])):
+        found = keras.ops.convert_to_numpy(bound(w.astype("float32")))
+        norm = np.linalg.norm(w, 2)
+        assert 0.9 * len(w) ** (-1.0 / 128.0) <= np.linalg.norm(found, 2) + 1e-6 <= 0.900002
+        np.testing.assert_allclose(found * norm, w * np.linalg.norm(found, 2), rtol=1e-4)
+    still = np.array([[0.5, 0.0], [0.0, 0.2]], "float32")
+    np.testing.assert_array_equal(bound(still), still)
+    np.testing.assert_array_equal(bound(0.0 * still), 0.0 * still)
+
+
 @pytest.mark.parametrize("given", [{"units": 3}, {"units": 4, "scale": 0.0}])
 def test_what_makes_no_features_is_refused(given):
     with pytest.raises(ValueError, match=r"Expected (units|scale)"):
