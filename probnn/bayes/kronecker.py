@@ -29,7 +29,7 @@ class Kronecker(Structure):
                     bias = None
                 self.kernels.append(_Kernel(places.pop(id(layer.kernel)), shape, bias))
                 tensors.append(tensor)
-        self._inputs = keras.Model(weights.network.inputs, tensors) if tensors else None
+        self._entering = keras.Model(weights.network.inputs, tensors) if tensors else None
         self.others = []
         for path, variable in zip(weights.paths, weights.variables, strict=True):
             place = places.get(id(variable))
@@ -53,7 +53,7 @@ class Kronecker(Structure):
             part = scaled[..., place].reshape(-1, place.stop - place.start)
             matrix += part.T @ part
         if self.kernels:
-            inputs = self._inputs(keras.tree.flatten(x), training=False)
+            inputs = self._entering(keras.tree.flatten(x), training=False)
             inputs = inputs if isinstance(inputs, list) else [inputs]
             for kernel, each in zip(self.kernels, inputs, strict=True):
                 each = np.asarray(keras.ops.convert_to_numpy(each), dtype="float64")
