@@ -9,7 +9,7 @@ import numpy as np
 from probnn._priors import Normal
 from probnn.bayes.mixing import pooled, roots
 from probnn.bayes.network_laplace import STRUCTURES, NetworkLaplacePosterior
-from probnn.bayes.posterior import Posterior
+from probnn.bayes.posterior import Posterior, check_level
 from probnn.bayes.priors import Priors
 from probnn.bayes.read import as_model
 from probnn.bayes.target import Target
@@ -258,6 +258,7 @@ class LaplacePosterior(Posterior):
         """Return central intervals of the coefficients, (p, 2); of constants in their domain."""
         from scipy.special import ndtri
 
+        check_level(level)
         half = ndtri(0.5 + level / 2.0) * np.sqrt(np.diag(self.covariance_raw))
         ends = np.column_stack([self.mode - half, self.mode + half])
         for j, name in self.model.natural.items():

@@ -11,7 +11,7 @@ import numpy as np
 from probnn.bayes.curvature import Diagonal, Full
 from probnn.bayes.kronecker import Kronecker
 from probnn.bayes.mixing import pooled, roots
-from probnn.bayes.posterior import Posterior
+from probnn.bayes.posterior import Posterior, check_level
 from probnn.bayes.summary import WeightsSummary
 from probnn.bayes.weight_priors import WeightPriors
 from probnn.bayes.weights import NetworkWeights
@@ -109,6 +109,7 @@ class NetworkLaplacePosterior(Posterior):
         """Return central intervals of the weights, (p, 2)."""
         from scipy.special import ndtri
 
+        check_level(level)
         half = ndtri(0.5 + level / 2.0) * self.sd
         return np.column_stack([self.mode - half, self.mode + half])
 

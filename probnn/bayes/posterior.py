@@ -94,7 +94,7 @@ class Posterior:
 
     def interval(self, level: float = 0.95) -> Floats:
         """Return central intervals of the coefficients, (p, 2)."""
-        _check_level(level)
+        check_level(level)
         ends = [0.5 - level / 2.0, 0.5 + level / 2.0]
         return np.quantile(self.draws, ends, axis=(0, 1)).T
 
@@ -111,7 +111,7 @@ class Posterior:
         PosteriorSummary
             Its `table` is a frame.
         """
-        _check_level(level)
+        check_level(level)
         return PosteriorSummary(self, level)
 
     def how(self) -> str:
@@ -168,7 +168,7 @@ class Posterior:
         self, exog: Rows | None = None, level: float = 0.95, *, draws: int = 1000, **kwargs: Any
     ) -> tuple[Floats, Floats]:
         """Return the lower and upper ends of central intervals of the rows' means, each (n,)."""
-        _check_level(level)
+        check_level(level)
         raw, _ = self._raw(exog, draws, kwargs)
         means = np.stack([rows.means(self.family, each) for each in raw])
         low, high = np.quantile(means, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
@@ -322,7 +322,8 @@ class Posterior:
         az = arviz()
         posterior = dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True))
         data = az.from_dict(posterior=posterior, log_likelihood={"y": chains})
-        return az.loo(data, pointwise=True)
+        found, weights = az.loo(data, pointwise=True), self.model.data.whole().used.freq_weights
+        return found if weights is None else _counted(found, chains, np.asarray(weights))
 
     # ---- files ------------------------------------------------------------------------------
 
@@ -364,9 +365,23 @@ class Posterior:
         )
 
 
-def _check_level(level):
+def check_level(level):
+    """Raise ValueError if a level of intervals is not between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level!r}.")
+
+
+def _counted(found, chains, counts):
+    """Return ArviZ's leave-one-out of rows, each of which stands for as many as it counts."""
+    flat = chains.reshape(-1, len(counts))
+    each, total = found["loo_i"].to_numpy(), float(counts.sum())
+    density = np.logaddexp.reduce(flat, axis=0) - np.log(len(flat))
+    mean = float(counts @ each) / total
+    found["elpd_loo"] = float(counts @ each)
+    found["p_loo"] = float(counts @ (density - each))
+    found["se"] = float(np.sqrt(total * (counts @ np.square(each - mean) / total)))
+    found["n_data_points"] = int(total) if total.is_integer() else total
+    return found
 
 
 def arviz():

@@ -37,6 +37,22 @@ def test_a_summary_says_estimates_priors_and_convergence(draws):
     assert "StudentT" in summary._repr_html_()
 
 
+def test_leave_one_out_counts_rows_as_often_as_their_frequency_weights_say():
+    rng = np.random.default_rng(0)
+    x, y = np.column_stack([np.ones(12), rng.normal(size=12)]), rng.poisson(2.0, 12)
+    counts = rng.integers(1, 4, 12)
+    few = laplace(pn.glm.GLM(y, x, "poisson", freq_weights=counts), prior=0.01).loo()
+    rows = np.repeat(np.arange(12), counts)
+    whole = laplace(pn.glm.GLM(y[rows], x[rows], "poisson"), prior=0.01).loo()
+    for name in ("elpd_loo", "p_loo", "se", "n_data_points"):
+        np.testing.assert_allclose(few[name], whole[name], rtol=1e-8)
+
+
+def test_an_interval_of_no_level_is_an_error():
+    with pytest.raises(ValueError, match="level between 0 and 1"):
+        laplace(pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson"), prior=1.0).interval(95)
+
+
 def test_arviz_takes_draws_and_leave_one_out_is_near_the_criterion_of_a_fit(draws):
     data = draws.to_arviz(draws=20)
     assert data.posterior["x"].shape == (2, 500)
