@@ -186,7 +186,7 @@ class NetworkWeights:
     def raw_function(self):
         """Return a function of all weights, one tensor, and leaves of rows: raw values (n, k)."""
         network = self.network
-        rest = [variable.value for variable in network.non_trainable_variables]
+        rest = _kept(network)
         k = self.family.size
 
         def raw(flat, *leaves):
@@ -207,7 +207,7 @@ class NetworkWeights:
     def _jacobians(self):
         """Return a function of weights and leaves of rows: raw values and Jacobians."""
         network, count = self.network, len(self.variables)
-        rest = [variable.value for variable in network.non_trainable_variables]
+        rest = _kept(network)
 
         def of_row(values, row):
             batch = keras.tree.pack_sequence_as(self.x, [leaf[None] for leaf in row])
@@ -221,6 +221,11 @@ class NetworkWeights:
             return (raw, *slopes)
 
         return of_tensors
+
+
+def _kept(network):
+    """Return what is not trained, in copies: `predict` may give its memory away."""
+    return backend.copied([variable.value for variable in network.non_trainable_variables])
 
 
 def _paths(variables, name):
