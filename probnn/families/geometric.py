@@ -129,5 +129,8 @@ class FrozenGeometric(Frozen):
         """Return the ends of the support."""
         return 0.0, np.inf
 
+    def _mode(self):
+        return np.zeros(self.shape)
+
     def _draw(self, rng, size):
         return np.floor(rng.standard_exponential(size) / self._rate)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from probnn._types import Tensor
 
 _TABLE = 400  # the largest count whose sums are looked up
+_STEP = 0.25  # of the trapezoidal rule for entropies: its error is about exp(-pi^2 / step)
+_CHUNK = 4_096  # rows of one at once
 
 
 @register
@@ -252,6 +254,25 @@ def _by_ratio(y, log_mean, log_alpha):
     return ratio - m.lgamma(small) - small * m.softplus(t) - many * m.softplus(-t)
 
 
+def _entropy(mean, alpha):
+    """Return entropies, by Malmsten's integral of the logarithms of Gamma functions, DLMF 5.9.
+
+    With s = 1 - exp(-t) and G(t) = E exp(-t Y) = (1 + alpha mean s)^-r, E log(Gamma(Y + r) /
+    (Gamma(r) r^Y Y!)) is the integral of (exp(-r t) - exp(-t)) (mean - (1 - G(t)) / s) / t, t > 0.
+    It is had by the trapezoidal rule in log(t).
+    """
+    r, total, inverse = 1.0 / alpha, np.zeros(mean.shape), alpha + 1.0 / mean
+    # Less mean log(a), which is an integral too, of mean (exp(-t) - exp(-a t)) / t: they are near.
+    a = np.maximum(1.0 / inverse, 1.0)
+    first = np.floor((-38.0 - np.log1p(np.max(mean * (1.0 + alpha)))) / _STEP)
+    last = np.ceil((4.0 + np.log(max(1.0, np.max(alpha)))) / _STEP)
+    for t in np.exp(_STEP * np.arange(first, last)):
+        s = -np.expm1(-t)
+        gap = mean + np.expm1(-r * np.log1p(alpha * mean * s)) / s
+        total += gap * (np.expm1(-r * t) + s) - mean * (np.expm1(-a * t) + s)
+    return mean * np.log(np.maximum(inverse, 1.0)) + r * np.log1p(alpha * mean) - _STEP * total
+
+
 class FrozenNegativeBinomial(FrozenCounts):
     """Negative binomial distributions: tails by the smaller probability, of success or failure."""
 
@@ -297,6 +318,20 @@ class FrozenNegativeBinomial(FrozenCounts):
         """Return the variance."""
         mean, dispersion = self.params.values()
         return mean * (1.0 + dispersion * mean)
+
+    def entropy(self):
+        """Return the entropy, in nats: an integral where a sum over counts is longer."""
+        mean, dispersion = (np.broadcast_to(v, self.shape).ravel() for v in self.params.values())
+        # Elsewhere counts are few, or a rule takes them, or terms cancel.
+        short = (mean < 20.0) | (mean * dispersion > 2.0)
+        short &= (mean > 1e-290) & (mean < 1000.0) & (dispersion < 1e30)
+        found, rows, left = np.empty(mean.shape), np.flatnonzero(short), np.flatnonzero(~short)
+        for first in range(0, len(rows), _CHUNK):
+            some = rows[first : first + _CHUNK]
+            found[some] = _entropy(mean[some], np.maximum(dispersion[some], 1e-200))
+        if len(left):
+            found[left] = FrozenCounts.entropy(self._of_rows(left))
+        return found.reshape(self.shape)[()]
 
     def _ratio(self, k):
         mean, dispersion = self.params.values()

@@ -164,3 +164,17 @@ def test_entropy_of_counts_that_are_nearly_always_zero(rate, inflation):
             total -= mass * mp.log(mass)
     d = pn.Predictive(ZeroInflated("poisson"), {"rate": [rate], "inflation": [inflation]})
     np.testing.assert_allclose(d.entropy(), float(total), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("mean", "dispersion"), [(1e-8, 2.0), (0.1, 30.0), (7.3, 0.01), (19.0, 1e-12), (150.0, 0.05)]
+)
+def test_entropy_of_negative_binomial_counts_is_the_sum(mean, dispersion):
+    with mp.workdps(40):
+        m, r = mp.mpf(mean), 1 / mp.mpf(dispersion)
+        mass, total, k = (r / (r + m)) ** r, mp.mpf(0), 0
+        while mass > mp.mpf(10) ** -24 or k < mean:
+            total -= mass * mp.log(mass)
+            mass, k = mass * (m / (r + m)) * (r + k) / (k + 1), k + 1
+    d = pn.Predictive("negative_binomial", {"mean": [mean], "dispersion": [dispersion]})
+    np.testing.assert_allclose(d.entropy(), float(total), rtol=2e-14)

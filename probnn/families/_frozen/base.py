@@ -214,6 +214,10 @@ class Frozen(ABC):
                 mass = mass * self._ratio(k)
                 k = k + 1.0
 
+    def _mode(self):
+        """Return the most probable count, the first of several, if it is known; else None."""
+        return None
+
     def _guess(self, p):
         """Return counts between which quantiles are likely: those of a gamma distribution.
 
