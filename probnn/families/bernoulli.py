@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._params import Param
 from probnn.families.base import Family
 from probnn.families.registry import register
@@ -58,7 +58,7 @@ class Bernoulli(Family):
         """Return `scipy.stats.bernoulli`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.bernoulli(probs), probs=probs)
+        return FrozenScipy(self, Scipys(stats.bernoulli, probs), probs=probs)
 
     def variance(self, probs: Tensor) -> Any:
         """Return probs (1 - probs)."""

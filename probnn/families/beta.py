@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._numerics import bernoulli_divergence, log_gamma_excess, polygamma_excess
 from probnn.families._params import Param
 from probnn.families.base import Family
@@ -57,7 +57,7 @@ class Beta(Family):
         from scipy import stats
 
         a, b = mean * np.asarray(precision), (1.0 - np.asarray(mean)) * precision
-        return FrozenBeta(self, stats.beta(a, b), mean=mean, precision=precision)
+        return FrozenBeta(self, Scipys(stats.beta, a, b), mean=mean, precision=precision)
 
     def _log_prob(self, y, mean, precision):
         m = backend.math(mean.raw)

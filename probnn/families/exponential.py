@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._numerics import by_precision, saturate
 from probnn.families._params import Param
@@ -55,7 +55,7 @@ class Exponential(LogLocationScale):
         """Return `scipy.stats.expon`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.expon(scale=mean), mean=mean)
+        return FrozenScipy(self, Scipys(stats.expon, scale=mean), mean=mean)
 
     def variance(self, mean: Tensor) -> Any:
         """Return mean^2."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._numerics import (
     bernoulli_divergence,
     by_precision,
@@ -66,7 +66,9 @@ class Gamma(Family):
         """Return `scipy.stats.gamma`."""
         from scipy import stats
 
-        return FrozenGamma(self, stats.gamma(shape, scale=mean / shape), mean=mean, shape=shape)
+        return FrozenGamma(
+            self, Scipys(stats.gamma, shape, scale=mean / shape), mean=mean, shape=shape
+        )
 
     def variance(self, mean: Tensor, shape: Tensor) -> Any:
         """Return mean^2 / shape."""

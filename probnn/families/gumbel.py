@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -59,7 +59,7 @@ class Gumbel(LocationScale):
 
     def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.gumbel_r`, silent in its lower tail."""
-        return FrozenScipy(self, _quiet()(loc, scale), loc=loc, scale=scale)
+        return FrozenScipy(self, Scipys(_quiet(), loc, scale), loc=loc, scale=scale)
 
     def mean(self, loc: Tensor, scale: Tensor) -> Any:
         """Return loc + 0.5772 scale."""

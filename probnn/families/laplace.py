@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -60,7 +60,7 @@ class Laplace(LocationScale):
 
     def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.laplace`, with the logarithms of its tails."""
-        return FrozenScipy(self, _corrected()(loc, scale), loc=loc, scale=scale)
+        return FrozenScipy(self, Scipys(_corrected(), loc, scale), loc=loc, scale=scale)
 
     def _start(self, y):
         loc = float(np.median(y))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import StandardLogistic
@@ -62,7 +62,7 @@ class LogLogistic(LogLocationScale):
 
     def frozen(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return `scipy.stats.fisk`, by way of the logistic distribution of log(y)."""
-        return FrozenScipy(self, _corrected()(shape, scale=scale), scale=scale, shape=shape)
+        return FrozenScipy(self, Scipys(_corrected(), shape, scale=scale), scale=scale, shape=shape)
 
     def mean(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return scale (pi / shape) / sin(pi / shape), infinite for a shape of at most 1."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._numerics import kernel_score, spread
 from probnn.families._params import Param
@@ -60,7 +60,9 @@ class LogNormal(LogLocationScale):
 
     def frozen(self, loc: Tensor, scale: Tensor) -> Any:
         """Return `scipy.stats.lognorm`, with all digits of its variance."""
-        return FrozenScipy(self, _corrected()(scale, scale=np.exp(loc)), loc=loc, scale=scale)
+        return FrozenScipy(
+            self, Scipys(_corrected(), scale, scale=np.exp(loc)), loc=loc, scale=scale
+        )
 
     def mean(self, loc: Tensor, scale: Tensor) -> Any:
         """Return exp(loc + scale^2 / 2)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import spread
 from probnn.families._params import Param
@@ -60,7 +60,7 @@ class Logistic(LocationScale):
         """Return `scipy.stats.logistic`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.logistic(loc, scale), loc=loc, scale=scale)
+        return FrozenScipy(self, Scipys(stats.logistic, loc, scale), loc=loc, scale=scale)
 
     def _start(self, y):
         loc = float(np.mean(y))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LocationScale
 from probnn.families._numerics import HALF_LOG_2PI, spread
 from probnn.families._params import Param
@@ -62,7 +62,7 @@ class Normal(LocationScale):
         """Return `scipy.stats.norm`."""
         from scipy import stats
 
-        return FrozenScipy(self, stats.norm(loc, scale), loc=loc, scale=scale)
+        return FrozenScipy(self, Scipys(stats.norm, loc, scale), loc=loc, scale=scale)
 
     def variance(self, loc: Tensor, scale: Tensor) -> Any:
         """Return scale^2."""

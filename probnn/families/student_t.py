@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._numerics import (
     HALF_LOG_2PI,
     by_precision,
@@ -86,7 +86,9 @@ class StudentT(Family):
 
     def frozen(self, loc: Tensor, scale: Tensor, df: Tensor) -> Any:
         """Return `scipy.stats.t`, with a log-density and an entropy for any df."""
-        return FrozenStudentT(self, _corrected()(df, loc, scale), loc=loc, scale=scale, df=df)
+        return FrozenStudentT(
+            self, Scipys(_corrected(), df, loc, scale), loc=loc, scale=scale, df=df
+        )
 
     def mean(self, loc: Tensor, scale: Tensor, df: Tensor) -> Any:
         """Return loc where df > 1, else NaN."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend, domains
-from probnn.families._frozen.scipys import FrozenScipy
+from probnn.families._frozen.scipys import FrozenScipy, Scipys
 from probnn.families._location_scale import LogLocationScale
 from probnn.families._params import Param
 from probnn.families._standard import Mirrored, StandardGumbel
@@ -61,7 +61,9 @@ class Weibull(LogLocationScale):
         """Return `scipy.stats.weibull_min`."""
         from scipy import stats
 
-        return FrozenWeibull(self, stats.weibull_min(shape, scale=scale), scale=scale, shape=shape)
+        return FrozenWeibull(
+            self, Scipys(stats.weibull_min, shape, scale=scale), scale=scale, shape=shape
+        )
 
     def mean(self, scale: Tensor, shape: tuple[int, ...]) -> Any:
         """Return scale Gamma(1 + 1 / shape)."""
