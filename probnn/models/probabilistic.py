@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
+_FEW = 64  # batches of a pass that are run in turn, without the pipeline of each
+
 
 class Probabilistic(RawOutputs, Saved):
     """What Model and Sequential add to the Keras classes of the same names.
@@ -390,13 +392,15 @@ class Probabilistic(RawOutputs, Saved):
 
         rows = None if streams.is_stream(x) else x
 
-        def believed():
-            return predictives(self, self.heads, self._predict_raw(x, **kwargs), rows)
+        def believed(**options):
+            raw = self._predict_raw(x, **kwargs | options)
+            return predictives(self, self.heads, raw, rows)
 
         if passes is None:
             return believed()
         with entered(self):
-            each = random_passes(self, passes, believed)
+            quiet = functools.partial(believed, verbose=0, few=_FEW)
+            each = random_passes(self, passes, quiet, kwargs.get("verbose", "auto"))
         return _map(lambda *members: PooledPredictive(members), *each)
 
     def predict_distribution_on_batch(self, x: Rows) -> Predictive | Any:

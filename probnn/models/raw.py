@@ -21,8 +21,11 @@ ALL, _BATCH = sys.maxsize, 32  # rows of a batch: all there are, and Keras's own
 class RawOutputs:
     """What Model and Sequential do with x and Keras, before heads make parameters of it."""
 
-    def _predict_raw(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        stream = None
+    def _predict_raw(
+        self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, few=1
+    ):
+        """Return raw outputs; of at most a few batches of arrays, without Keras's pipeline."""
+        stream, size = None, batch_size or _BATCH
         if backend.in_processes(self):
             raise ValueError(
                 "Expected a model of one process, to predict. Received: one that a "
@@ -35,13 +38,13 @@ class RawOutputs:
         else:
             x = read_inputs(self, x)
             shows_none = verbose in ("auto", 0) and not callbacks
-            if shows_none and steps is None and self._is_one_batch(x, batch_size or _BATCH):
-                return self._predict_on_batch(x)
+            if shows_none and steps is None and self._is_at_most(x, few * size):
+                return self._predict_in_turn(x, size)
         options = {"batch_size": batch_size, "steps": steps, "callbacks": callbacks}
         with error_of(stream), backend.many_programs(), entered(self, variables=_weights):
             return _map(_host_float64, super().predict(x, verbose=shown(verbose), **options))
 
-    def _is_one_batch(self, x, most):
+    def _is_at_most(self, x, most):
         """Return whether x, as `read_inputs` returns it, are arrays of the same, few rows."""
         leaves = _flatten(x)
         return (
@@ -51,10 +54,18 @@ class RawOutputs:
             and keras_private.strategy(self) is None  # whose replicas would all have all rows
         )
 
-    def _predict_on_batch(self, x):
-        """Return raw outputs for one batch without Keras's pipeline, which takes longer than it."""
+    def _predict_in_turn(self, x, size):
+        """Return raw outputs, batch by batch: for few, Keras's pipeline takes longer than they."""
         with backend.many_programs(), entered(self, variables=_weights):
-            return _map(_host_float64, super().predict_on_batch(_map(_in_floatx, x)))
+            parts = [
+                super(RawOutputs, self).predict_on_batch(_map(_in_floatx, _part(x, start, size)))
+                for start in range(0, len(_flatten(x)[0]), size)
+            ]
+        return _map(lambda *each: np.concatenate([_host_float64(raw) for raw in each]), *parts)
+
+
+def _part(x, start, size):
+    return _map(lambda leaf: leaf[start : start + size], x)
 
 
 def _weights(model):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from probnn.backend.keras_private import inner_layers
+from probnn.fitting.progress import Progress
 from probnn.networks.kinds import adds_noise, is_variational
 
 
@@ -18,7 +19,7 @@ def check_passes(passes):
         )
 
 
-def random_passes(model, passes, predict):
+def random_passes(model, passes, predict, verbose="auto"):
     """Return what each of some passes predicts, in each of which random layers are so, in a list.
 
     Parameters
@@ -27,6 +28,8 @@ def random_passes(model, passes, predict):
     passes : int
     predict : callable
         Predicts, by the model's own `predict`.
+    verbose : int or "auto"
+        Whether one line says how many passes are done.
 
     Raises
     ------
@@ -43,13 +46,14 @@ def random_passes(model, passes, predict):
             f"probnn.layers.DenseVariational, for passes=. Received: {model.name!r}, whose passes "
             "are all alike."
         )
-    found = []
+    found, progress = [], Progress(verbose, "pass", passes)
     with _noise_on(model, noisy):
-        for _ in range(passes):
+        for done in range(1, passes + 1):
             with contextlib.ExitStack() as stack:
                 for layer in variational:
                     stack.enter_context(layer.drawn())
                 found.append(predict())
+            progress(done)
     return found
 
 
