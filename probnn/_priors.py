@@ -279,7 +279,7 @@ class Flat(Prior):
         raise ValueError("Expected a proper prior to draw from. Received: Flat().")
 
 
-class Mixture(Prior):
+class ScaleMixture(Prior):
     """A normal prior about 0 whose scale is random too, with numbers that coefficients may share.
 
     Coefficients of equal such priors are a group, with the same latent numbers. It has no mode of
@@ -326,7 +326,7 @@ class Mixture(Prior):
 
 
 @dataclass(frozen=True)
-class Horseshoe(Mixture):
+class Horseshoe(ScaleMixture):
     """The regularised horseshoe: few coefficients are large, and which is unknown.
 
     Coefficients of equal priors share a global scale t, which pulls all to 0; each has its own, l,

@@ -86,6 +86,7 @@ DESIGN = X.assign(const=1.0)
 POISSON = pn.glm.GLM(Y, DESIGN, "poisson").fit()
 LOGIT = pn.glm.Logit(C, DESIGN).fit()
 DATA = DESIGN.assign(y=Y)
+POSTERIOR = pn.bayes.laplace(pn.glm.OLS(Y, DESIGN), prior=1.0)
 
 # What each says of y and of a number for each row, as an array.
 DOORS = {
@@ -147,6 +148,9 @@ DOORS = {
     ).to_numpy()[:, 2:],
     "coefficients": lambda y, w: drawn(lambda: pn.plots.coefficients(network("normal"), x=X, y=y)),
     "plots.predictive": lambda y, w: drawn(lambda: pn.plots.predictive(network(), X, y)),
+    "plots.posterior": lambda y, w: drawn(
+        lambda: pn.plots.posterior(POSTERIOR, against=network("normal"), x=X, y=y)
+    ),
     "plots.report": lambda y, w: drawn(lambda: pn.plots.report(POISSON, DESIGN, y)),
     "decision_boundary": lambda y, w: drawn(
         lambda: pn.plots.decision_boundary(
@@ -245,6 +249,7 @@ NO_DOORS = {
         "compiled_loss",
         "loss",
     ),  # Keras
+    "posterior_predictive",  # draws a histogram, whatever the order
     *("new_rows", "resampled"),  # which predictions, and resamples of own rows, call
 }
 

@@ -17,9 +17,9 @@ from probnn._priors import (
     HalfStudentT,
     Horseshoe,
     Laplace,
-    Mixture,
     Normal,
     Prior,
+    ScaleMixture,
     StudentT,
 )
 from probnn.fitting.penalties import Penalty
@@ -60,7 +60,7 @@ class Priors(Penalty):
     each : list of Prior
         That of each coefficient; of a parameter in natural units where its domain is positive.
     mixtures : list of tuple
-        Those that are a `Mixture`, each with the indices of its coefficients.
+        Those that are a `ScaleMixture`, each with the indices of its coefficients.
 
     Raises
     ------
@@ -148,7 +148,7 @@ class Priors(Penalty):
         """Return each mixture, with the indices of its coefficients."""
         found = {}
         for j, prior in enumerate(self.each):
-            if isinstance(prior, Mixture):
+            if isinstance(prior, ScaleMixture):
                 found.setdefault(prior, []).append(j)
         return [(prior, np.array(at)) for prior, at in found.items()]
 
@@ -227,7 +227,7 @@ class Priors(Penalty):
             raise ValueError(
                 f"Expected a prior of {kinds[is_positive]}, for {name!r}. Received: {prior}."
             )
-        if (prior.lasso or isinstance(prior, Mixture)) and j in self.constants:
+        if (prior.lasso or isinstance(prior, ScaleMixture)) and j in self.constants:
             raise ValueError(
                 f"Expected a smooth prior of the constant {name!r}. Received: {prior}."
             )

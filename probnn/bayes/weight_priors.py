@@ -155,8 +155,9 @@ class WeightPriors:
 
 def _precision(value):
     """Return the precision that a number or a Normal about 0 says, or raise."""
-    if isinstance(value, Normal) and value.loc == 0.0:
-        value = value.scale**-2
+    scale = getattr(value, "scale", None)
+    if scale is not None and value == Normal(0.0, scale):
+        value = scale**-2
     if isinstance(value, bool) or not (
         isinstance(value, (int, float, np.number)) and 0.0 < value < np.inf
     ):
