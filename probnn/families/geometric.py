@@ -78,7 +78,7 @@ class FrozenGeometric(Frozen):
         The mean, above 0.
     """
 
-    discrete = True
+    discrete = stepwise = True
 
     def __init__(self, family, mean):
         self._mean = np.asarray(mean, dtype="float64")
@@ -131,6 +131,13 @@ class FrozenGeometric(Frozen):
 
     def _mode(self):
         return np.zeros(self.shape)
+
+    def _ratio(self, k):
+        return np.exp(-self._rate)
+
+    def _guess(self, p):
+        k = self.ppf(p)
+        return k, k
 
     def _draw(self, rng, size):
         return np.floor(rng.standard_exponential(size) / self._rate)

@@ -28,8 +28,7 @@ def _squared_gap(frozen, k, y):
 
 def _gaps_in_steps(frozen, low, count, y):
     """Return the sums of squared gaps from one count of each row on."""
-    upto, k = frozen.cdf(low), low
-    above = frozen.sf(low) if low.any() else -np.expm1(frozen.logpmf(low))
+    upto, above, k = frozen.cdf(low), frozen.sf(low), low
     total = np.where(k < y, upto, above) ** 2
     masses = islice(frozen._masses(low), count)
     next(masses)

@@ -7,6 +7,7 @@ from scipy import special, stats
 
 import probnn as pn
 from probnn.families import Hurdle, Mixture, NegativeBinomial, Poisson, ZeroInflated
+from probnn.predictive.integrals import numeric_crps
 
 LEVELS = np.concatenate([10.0 ** np.arange(-12, -2), np.linspace(0.005, 0.995, 34), [1 - 1e-9]])
 MEANS = np.concatenate([10.0 ** np.arange(-8, 5), np.linspace(0.3, 90.0, 40), [699.0, 700.5]])
@@ -178,3 +179,13 @@ def test_entropy_of_negative_binomial_counts_is_the_sum(mean, dispersion):
             mass, k = mass * (m / (r + m)) * (r + k) / (k + 1), k + 1
     d = pn.Predictive("negative_binomial", {"mean": [mean], "dispersion": [dispersion]})
     np.testing.assert_allclose(d.entropy(), float(total), rtol=2e-14)
+
+
+@pytest.mark.parametrize("base", ["poisson", "geometric"])
+def test_crps_of_inflated_counts_that_are_nearly_always_zero(base):
+    name, mean, share = {"poisson": "rate", "geometric": "mean"}[base], 1e-12, 0.25
+    d = pn.Predictive(ZeroInflated(base), {name: [mean], "inflation": [1.0 - share]})
+    # (share P(B > 0))^2, and less than 1e-12 of it from P(Y > 1).
+    positive = -np.expm1(-mean) if base == "poisson" else mean / (1.0 + mean)
+    np.testing.assert_allclose(d.crps(np.zeros(1)), (share * positive) ** 2, rtol=1e-11)
+    np.testing.assert_allclose(numeric_crps(d, np.zeros(1)), (share * positive) ** 2, rtol=1e-11)
