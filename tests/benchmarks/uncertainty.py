@@ -11,7 +11,6 @@ predicts rows: add one to METHODS.
 
 import functools
 import os
-import time
 import warnings
 from pathlib import Path
 
@@ -142,7 +141,8 @@ def independent(x):
     away = (x - x.mean(axis=0)) / x.std(axis=0)
     kept = []
     for j in range(x.shape[1]):
-        kept += [j] * (np.linalg.matrix_rank(away[:, [*kept, j]], tol=1e-6) > len(kept))
+        if np.linalg.matrix_rank(away[:, [*kept, j]], tol=1e-6) > len(kept):
+            kept.append(j)
     return x[:, kept]
 
 
@@ -171,12 +171,9 @@ def direction(x):
 
 
 def measured(method, split, x, y, unit):
-    """Return the scores of a method on rows, and the seconds of learning and predicting."""
-    start = time.perf_counter()
-    believe = method(split)
-    d, _ = believe(x)
-    seconds = time.perf_counter() - start
-    return {**scores(d, y, unit), "s": seconds}
+    """Return the scores of a method on rows."""
+    d, _ = method(split)(x)
+    return scores(d, y, unit)
 
 
 def far_away(method, split, inside, gap, y_gap, unit):
@@ -218,7 +215,7 @@ def of_set(name, methods, splits):
         texts |= {c: f"{mean[c]:.1f}" for c in each if c.startswith("in ")}
         rest = far_away(METHODS[method], split, z[test & ~gap], z[gap], v[gap], unit)
         texts |= {c: f"{value:.3g}" for c, value in rest.items()}
-        frame[method] = {**texts, "s": f"{each['s'].median():.1f}"}
+        frame[method] = texts
         print(f"{name}, {method}: {frame[method]}", flush=True)
     return pd.DataFrame.from_dict(frame, orient="index").fillna("")
 
