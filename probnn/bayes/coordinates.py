@@ -9,14 +9,18 @@ from probnn.bayes.target import Target
 from probnn.fitting.curvature import Curvature
 
 
-def coordinates(model, priors):
+def coordinates(model, priors, start=None):
     """Return the coordinates of a model's coefficients, which suit its priors.
+
+    `start` are coefficients (p,) near the mode, where some are known.
 
     They have a `size`; `log_density(z)`, which returns the value and the gradient, (size,);
     `coef(z)`, the coefficients on the raw scale; `start(seed)`, where a chain begins, or None; and
     `running()`, a context in which chains are run.
     """
-    return Mixed(model, priors) if priors.mixtures else Whitened(Target(model, priors))
+    if priors.mixtures:
+        return Mixed(model, priors, start)
+    return Whitened(Target(model, priors, start))
 
 
 def bounded(log_density):
@@ -61,11 +65,11 @@ class Mixed:
 
     start, running = None, contextlib.nullcontext
 
-    def __init__(self, model, priors):
+    def __init__(self, model, priors, start=None):
         self.mixtures, names = priors.mixtures, priors.names
         self.mixed = np.concatenate([at for _, at in self.mixtures])
         wide = {names[j]: Normal(0.0, prior.widest) for prior, at in self.mixtures for j in at}
-        near = Target(model, priors.replaced(wide))
+        near = Target(model, priors.replaced(wide), start)
         self.rest = np.setdiff1d(np.arange(near.size), self.mixed)
         rows = near.hessian[self.rest]
         self.root = Curvature(rows[:, self.rest]).inverse_root()

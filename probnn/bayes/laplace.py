@@ -123,9 +123,9 @@ def laplace(
     if isinstance(prior, str):
         target = _best(read)
     elif np.ndim(prior) == 0 and not isinstance(prior, (dict, Priors)):
-        target = Target(read.model, Priors.of_precision(read.model, prior))
+        target = Target(read.model, Priors.of_precision(read.model, prior), read.start)
     else:
-        target = Target.of(read.model, prior)
+        target = Target.of(read.model, prior, read.start)
     return LaplacePosterior(read, target, draws, seed)
 
 

@@ -229,7 +229,7 @@ class NetworkLaplacePosterior(Posterior):
             "log_marginal_likelihood(), or by scores of held-out rows."
         )
 
-    def _new_responses(self, draws, seed):
+    def _new_responses(self, draws, seed, often):
         self.log_likelihood()
 
     def __repr__(self):

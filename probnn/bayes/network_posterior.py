@@ -158,7 +158,11 @@ class NetworkPosterior(Posterior):
     def _y(self):
         return self.read.y
 
-    def _new_responses(self, draws, seed):
+    def _often(self):
+        return slice(None)
+
+    def _new_responses(self, draws, seed, often):
+        del often  # each row counts once
         coef = self.coef if draws is None else self.coef[:, :draws]
         raw = self._raw_of(self.read.x, coef.reshape(-1, coef.shape[-1]))
         rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probnn.bayes.chains import arviz, counted
 from probnn.bayes.summary import PosteriorSummary
 from probnn.glm.results import rows
 from probnn.predictive import PooledPredictive, Predictive
@@ -285,14 +286,20 @@ class Posterior:
         -------
         arviz.InferenceData
             With the groups `posterior`, a variable for each coefficient, `log_likelihood` and
-            `observed_data` of `y`, `posterior_predictive`, and `sample_stats`.
+            `observed_data` of `y`, `posterior_predictive`, and `sample_stats`. A row stands there
+            as often as its frequency weight says.
+
+        Warns
+        -----
+        UserWarning
+            If a frequency weight is no whole number: each row stands there once.
         """
-        each = self.log_likelihood()
+        each, often = self.log_likelihood(), self._often()
         return arviz().from_dict(
             posterior=dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True)),
-            log_likelihood={"y": each},
-            posterior_predictive={"y": self._new_responses(draws, seed)},
-            observed_data={"y": self._y},
+            log_likelihood={"y": each[..., often]},
+            posterior_predictive={"y": self._new_responses(draws, seed, often)},
+            observed_data={"y": self._y[often]},
             sample_stats=self.stats or None,
         )
 
@@ -300,14 +307,28 @@ class Posterior:
     def _y(self):
         return self.model.data.whole().used.y
 
-    def _new_responses(self, draws, seed):
+    def _often(self):
+        """Return an index of the training rows, each as often as it counts."""
+        weights = self.model.data.whole().used.freq_weights
+        if weights is None:
+            return slice(None)
+        if np.any(weights % 1):
+            warnings.warn(
+                "Expected freq_weights of whole numbers, for ArviZ, where rows stand as often as "
+                "they count. Received fractions: each row stands there once. loo() weighs them.",
+                stacklevel=3,
+            )
+            return slice(None)
+        return np.repeat(np.arange(len(weights)), weights.astype("int64"))
+
+    def _new_responses(self, draws, seed, often):
         """Return a response of each training row at each draw, (chains, draws, n)."""
         data = self.model.data.whole().used
         likelihood = data.likelihood(self.family, self.model.known)
         rng, found = np.random.default_rng(seed), []
         coef = self.coef if draws is None else self.coef[:, :draws]
         for each in coef.reshape(-1, coef.shape[-1]):
-            params = self.family.to_params(likelihood.raw(each))
+            params = self.family.to_params(likelihood.raw(each)[often])
             found.append(Predictive(self.family, params).sample(1, rng)[0])
         return np.stack(found).reshape(*coef.shape[:2], -1)
 
@@ -323,7 +344,7 @@ class Posterior:
         posterior = dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True))
         data = az.from_dict(posterior=posterior, log_likelihood={"y": chains})
         found, weights = az.loo(data, pointwise=True), self.model.data.whole().used.freq_weights
-        return found if weights is None else _counted(found, chains, np.asarray(weights))
+        return found if weights is None else counted(found, chains, np.asarray(weights))
 
     # ---- files ------------------------------------------------------------------------------
 
@@ -369,29 +390,3 @@ def check_level(level):
     """Raise ValueError if a level of intervals is not between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"Expected a level between 0 and 1. Received: {level!r}.")
-
-
-def _counted(found, chains, counts):
-    """Return ArviZ's leave-one-out of rows, each of which stands for as many as it counts."""
-    flat = chains.reshape(-1, len(counts))
-    each, total = found["loo_i"].to_numpy(), float(counts.sum())
-    density = np.logaddexp.reduce(flat, axis=0) - np.log(len(flat))
-    mean = float(counts @ each) / total
-    found["elpd_loo"] = float(counts @ each)
-    found["p_loo"] = float(counts @ (density - each))
-    found["se"] = float(np.sqrt(total * (counts @ np.square(each - mean) / total)))
-    found["n_data_points"] = int(total) if total.is_integer() else total
-    return found
-
-
-def arviz():
-    """Return ArviZ, without its word on its next version."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            import arviz
-    except ImportError as error:
-        raise ImportError(
-            'Expected ArviZ, which compares chains: pip install "probnn[bayes]".'
-        ) from error
-    return arviz

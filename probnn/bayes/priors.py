@@ -22,6 +22,7 @@ from probnn._priors import (
     ScaleMixture,
     StudentT,
 )
+from probnn.data import as_often
 from probnn.fitting.penalties import Penalty
 
 if TYPE_CHECKING:
@@ -156,14 +157,15 @@ class Priors(Penalty):
         """Find the means and spreads of columns, and the constants that stand for the others."""
         p = len(self.names)
         self.center, self.spread, self.constants = np.eye(p), np.ones(p), []
-        rows, start = model.data.sample(), 0
+        rows, start = model.data.sample().used, 0
         for x in rows.designs:
             if x is None:
                 continue
             stop = start + x.shape[1]
             if start not in model.constants:
                 values = x.toarray()
-                mean, spread = values.mean(axis=0), values.std(axis=0)
+                mean = _mean(values, rows)
+                spread = np.sqrt(_mean(np.square(values - mean), rows))
                 self.spread[start:stop] = np.where(spread > 0, spread, 1.0)
                 if x.constants:
                     const = start + x.constants[0]
@@ -189,10 +191,13 @@ class Priors(Penalty):
 
     def _default(self, model):
         """Return weakly informative priors, scaled by the data."""
-        rows, family = model.data.sample(), model.family
-        y = rows.y
+        rows, family = model.data.sample().used, model.family
+        y, often = rows.y, rows.freq_weights
         if rows.trials is not None:  # zeros and ones of that share
-            y = np.arange(1_000) < 1_000 * np.average(rows.y, weights=rows.trials)
+            trials = rows.trials if often is None else rows.trials * often
+            y = np.arange(1_000) < 1_000 * np.average(y, weights=trials)
+        elif often is not None:
+            y = as_often(y, often)
         raw = family.marginal(y, model.known)
         has_units = family.links[family.location].name == "identity"
         unit = float(np.mean(family.raw_spread(y))) if has_units else 1.0
@@ -201,7 +206,7 @@ class Priors(Penalty):
             size = unit if model.raw_names[a] == family.location else 1.0
             for j in range(start, start + (width or 0)):
                 if j in self.constants:
-                    center = raw[a] - np.mean(rows.offsets.get(a, 0.0))
+                    center = raw[a] - _mean(rows.offsets.get(a, np.zeros(len(rows))), rows)
                     found.append(Normal(float(center), _WIDE * size))
                 elif j in self._positive:
                     name, value = model.raw_names[a], float(self._natural[j].inverse(raw[a]))
@@ -281,6 +286,11 @@ class Priors(Penalty):
 
     def __str__(self):
         return "; ".join(f"{n}: {prior}" for n, prior in zip(self.names, self.each, strict=True))
+
+
+def _mean(values, rows):
+    """Return the mean over rows, each of which counts as often as its frequency weight says."""
+    return np.average(values, axis=0, weights=rows.freq_weights)
 
 
 def _fits(key, name):

@@ -110,7 +110,7 @@ def sample(
     else:
         read = as_model(model, x, y)
         priors = Priors.of(read.model, priors)
-        moved, kind = coordinates(read.model, priors), Posterior
+        moved, kind = coordinates(read.model, priors, read.start), Posterior
     compiled = nutpie.compiled_pyfunc.from_pyfunc(
         moved.size,
         lambda: moved.log_density,

@@ -61,9 +61,9 @@ class Target(Objective):
             raise
 
     @classmethod
-    def of(cls, model, priors=None):
-        """Return the target of a model, with priors by name or a `Priors`."""
-        return cls(model, Priors.of(model, priors))
+    def of(cls, model, priors=None, start=None):
+        """Return the target of a model, with priors by name or a `Priors`, sought from a start."""
+        return cls(model, Priors.of(model, priors), start)
 
     def __len__(self):
         return len(self.likelihood)

@@ -7,6 +7,7 @@ import pytest
 
 import probnn as pn
 from probnn.bayes import Posterior, Priors, laplace, load, mc_dropout, priors, sample
+from probnn.bayes.chains import arviz
 from probnn.bayes.read import as_model
 
 RNG = np.random.default_rng(4)
@@ -41,11 +42,24 @@ def test_leave_one_out_counts_rows_as_often_as_their_frequency_weights_say():
     rng = np.random.default_rng(0)
     x, y = np.column_stack([np.ones(12), rng.normal(size=12)]), rng.poisson(2.0, 12)
     counts = rng.integers(1, 4, 12)
-    few = laplace(pn.glm.GLM(y, x, "poisson", freq_weights=counts), prior=0.01).loo()
+    posterior = laplace(pn.glm.GLM(y, x, "poisson", freq_weights=counts), prior=0.01)
+    few, data = posterior.loo(), posterior.to_arviz(draws=3)
     rows = np.repeat(np.arange(12), counts)
     whole = laplace(pn.glm.GLM(y[rows], x[rows], "poisson"), prior=0.01).loo()
-    for name in ("elpd_loo", "p_loo", "se", "n_data_points"):
-        np.testing.assert_allclose(few[name], whole[name], rtol=1e-8)
+    for found in (few, arviz().loo(data, pointwise=True)):
+        for name in ("elpd_loo", "p_loo", "se", "n_data_points"):
+            np.testing.assert_allclose(found[name], whole[name], rtol=1e-8)
+    np.testing.assert_array_equal(data.observed_data["y"], y[rows])
+    assert data.posterior_predictive["y"].shape == (1, 3, len(rows))
+
+
+def test_arviz_has_rows_of_fractional_frequency_weights_once_and_says_so():
+    posterior = laplace(
+        pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson", freq_weights=[1.5, 2.0, 0.0]), prior=1.0
+    )
+    with pytest.warns(UserWarning, match="each row stands there once"):
+        data = posterior.to_arviz(draws=2)
+    assert data.observed_data["y"].to_numpy().tolist() == [1.0, 2.0]
 
 
 def test_an_interval_of_no_level_is_an_error():

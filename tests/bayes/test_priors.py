@@ -76,6 +76,27 @@ def test_defaults_are_scaled_by_the_data():
     np.testing.assert_allclose(made.each[3].rate, 1.0 / Y.std(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("family", ["normal", "gamma", "negative_binomial", "bernoulli"])
+def test_defaults_count_rows_as_often_as_their_frequency_weights_say(family):
+    counts = np.random.default_rng(1).integers(0, 4, len(Y))  # those of weight 0 are absent
+    y = {"bernoulli": (Y > 3) * 1.0, "negative_binomial": np.round(Y)}.get(family, Y)
+    x = np.where((counts == 0)[:, None] & [False, True, True], 1e3, X)
+    pairs = np.column_stack([y, 2.0 - y]) if family == "bernoulli" else y
+    rows = np.repeat(np.arange(len(Y)), counts)
+    for responses in (y, pairs):
+        few, whole = (
+            Priors(pn.glm.GLM(responses[at], x[at], family, **more).with_free_dispersion())
+            for at, more in (
+                (slice(None), {"freq_weights": counts, "offset": 0.1 * x[:, 1]}),
+                (rows, {"offset": 0.1 * x[rows, 1]}),
+            )
+        )
+        np.testing.assert_allclose(few.center, whole.center, rtol=1e-10)
+        for one, other in zip(few.each, whole.each, strict=True):
+            assert type(one) is type(other)
+            np.testing.assert_allclose([*vars(one).values()], [*vars(other).values()], rtol=1e-10)
+
+
 def test_a_constants_prior_is_of_the_predictor_at_the_columns_means():
     given = {"*": priors.Normal(0.0, 0.7), "const": priors.Normal(0.3, 2.0), "shape": priors.Flat()}
     coef = np.array([1.0, 0.2, -0.003, 0.7])
