@@ -23,13 +23,12 @@ from probnn._version import __version__ as __version__
 from probnn.backend.upon_keras import upon_keras
 
 if TYPE_CHECKING:  # what `__getattr__` imports, for editors
-    from probnn import bayes, calibration, datasets, estimators, plots, scores, training
+    from probnn import bayes, calibration, datasets, estimators, layers, plots, scores, training
     from probnn.bridge import inference, polish
     from probnn.comparison import compare
     from probnn.diagnosis import diagnose
     from probnn.models import Model, Sequential
     from probnn.models.inspection import check_gradients, collapse_linear, layer_outputs
-    from probnn.networks import layers
     from probnn.networks.export import export
     from probnn.networks.heads import Head
     from probnn.networks.losses import NegativeLogLikelihood
@@ -88,14 +87,12 @@ _LAZY = {
     "polish": "probnn.bridge",
 }
 _LAZY_MODULES = (
-    *("bayes", "calibration", "datasets", "estimators", "models", "networks", "plots", "scores"),
-    "training",
+    *("bayes", "calibration", "datasets", "estimators", "layers", "models", "networks", "plots"),
+    *("scores", "training"),
 )
 
 
 def __getattr__(name):
-    if name == "layers":  # of networks, where they are made
-        return importlib.import_module("probnn.networks.layers")
     if name in _LAZY_MODULES:
         return importlib.import_module(f"probnn.{name}")
     if name in _LAZY:
@@ -104,7 +101,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_LAZY_MODULES, "layers"})
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
 
 
 # Keras loads a saved model by the classes that it knows, which register with it when imported.
