@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from probnn._priors import Normal
+from probnn.bayes.checked import check_whole
 from probnn.bayes.mixing import pooled, roots
 from probnn.bayes.network_laplace import STRUCTURES, NetworkLaplacePosterior
 from probnn.bayes.posterior import Posterior, check_level
@@ -99,6 +100,8 @@ def laplace(
     >>> posterior.mean.round(3).tolist(), posterior.sd.round(3).tolist()
     ([0.693, 0.693], [0.408, 0.499])
     """
+    check_whole(draws=draws)
+    check_whole(0, seed=seed)
     if scope not in ("last", "all") or structure not in STRUCTURES:
         raise ValueError(
             "Expected scope 'last' or 'all', and structure 'full', 'kron' or 'diag'. Received: "

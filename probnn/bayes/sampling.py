@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from probnn.bayes.checked import check_whole
 from probnn.bayes.coordinates import coordinates
 from probnn.bayes.network_posterior import NetworkPosterior, OfWeights, weight_priors
 from probnn.bayes.posterior import Posterior
@@ -95,11 +96,12 @@ def sample(
     >>> posterior.names, posterior.draws.shape
     (['const', 'x1'], (2, 500, 2))
     """
-    for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
-        if not (isinstance(value, (int, np.integer)) and value >= 1):
-            raise ValueError(
-                f"Expected {name} to be a whole number from 1 on. Received: {value!r}."
-            )
+    check_whole(draws=draws, tune=tune, chains=chains)
+    check_whole(0, seed=seed)
+    if not (np.ndim(target_accept) == 0 and 0.0 < target_accept < 1.0):
+        raise ValueError(
+            f"Expected target_accept between 0 and 1, as 0.8. Received: {target_accept!r}."
+        )
     if scope not in ("last", "all"):
         raise ValueError(f"Expected scope 'last' or 'all'. Received: {scope!r}.")
     nutpie = _nutpie()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probnn.bayes.checked import check_whole
+
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Floats, Rows
     from probnn.families import Family
@@ -218,15 +220,12 @@ def swag(
     """
     from probnn.training import weights
 
-    for name, value, least, most in (
-        ("epochs", epochs, 2, np.inf),
-        ("rank", rank, 2, epochs),
-    ):
-        if not (isinstance(value, (int, np.integer)) and least <= value <= most):
-            raise ValueError(
-                f"Expected {name} to be a whole number from 2 on, and rank at most epochs. "
-                f"Received: {name}={value!r}, with epochs={epochs!r}."
-            )
+    check_whole(2, epochs=epochs, rank=rank)
+    check_whole(0, seed=seed)
+    if rank > epochs:
+        raise ValueError(
+            f"Expected rank to be at most epochs. Received: rank={rank}, with epochs={epochs}."
+        )
     copy, found = weights.descending(model, learning_rate), Moments(rank)
     weights.descend(
         copy,

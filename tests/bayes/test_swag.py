@@ -66,7 +66,7 @@ def test_what_it_is_not_of_is_refused():
     network = pn.Sequential([*layers, pn.Head("normal")])
     with pytest.raises(ValueError, match=r"keep no statistics of batches.*norm"):
         pn.bayes.swag(network, X, Y)
-    with pytest.raises(ValueError, match="Expected rank to be a whole number"):
+    with pytest.raises(ValueError, match="Expected rank to be at most epochs"):
         pn.bayes.swag(network, X, Y, epochs=3, rank=4)
     with pytest.raises(ValueError, match="with one head"):
         pn.bayes.swag(keras.Sequential(layers), X, Y)

@@ -34,8 +34,8 @@ class MaxSpectralNorm(keras.constraints.Constraint):
     Notes
     -----
     With max_value below 1, a residual block x + g(x), g a layer of a slope of at most 1 as relu,
-    keeps distances: 1 - max_value <= |f(x) - f(x')| / |x - x'| <= 1 + max_value. So rows far from
-    all others stay far, for a head on `RandomFeatures`: Liu et al. (2020), arXiv:2006.10108.
+    changes distances by factors between 1 - max_value and 1 + max_value. So rows far from all
+    others stay far, for a head on `RandomFeatures`: Liu et al. (2020), arXiv:2006.10108.
 
     The norm is from above, by Frobenius's of (W'W)^32: of 128 units at most 4 % too large, so that
     a kernel may be that much below the bound. A kernel of a convolution is seen as a matrix
