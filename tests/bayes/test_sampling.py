@@ -186,7 +186,7 @@ def test_on_ctrl_c_the_draws_so_far_are_kept():
 
 
 @pytest.mark.parametrize(
-    "options, wrong",
+    ("options", "wrong"),
     [
         ({"draws": True}, "draws to be a whole number from 1 on"),
         ({"seed": -1}, "seed to be a whole number from 0 on"),
