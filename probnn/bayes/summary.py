@@ -5,7 +5,28 @@ import html
 import numpy as np
 
 
-class PosteriorSummary:
+class Printed:
+    """A table with lines about it: text where it is printed, a table in notebooks."""
+
+    _formats = {}  # column -> how its numbers are printed, where not to four digits
+
+    def __str__(self):
+        table = self.table.copy()
+        for name in table:
+            table[name] = table[name].map(self._formats.get(name, "{:.4g}").format)
+        lines = [*self.header, "", table.to_string(), "", "Priors", *self.priors]
+        return "\n".join([*lines, *(f"\nWarning: {each}" for each in self.problems)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        paragraphs = [*self.header, "Priors: " + "; ".join(map(str.strip, self.priors))]
+        paragraphs += [f"Warning: {each}" for each in self.problems]
+        told = "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
+        return told + self.table.to_html(float_format="{:.4g}".format)
+
+
+class PosteriorSummary(Printed):
     """What `Posterior.summary` returns: it prints as text, and shows as a table in notebooks.
 
     Attributes
@@ -16,6 +37,8 @@ class PosteriorSummary:
     header, priors, problems : list of str
         Lines on the model, on what was known before, and on what is wrong with the draws.
     """
+
+    _formats = {"r_hat": "{:.3f}", "ess_bulk": "{:.0f}", "ess_tail": "{:.0f}"}
 
     def __init__(self, posterior, level):
         import pandas as pd
@@ -37,20 +60,8 @@ class PosteriorSummary:
             self.priors.append("  (a constant's is of the predictor at the columns' means)")
         self.problems = posterior.problems()
 
-    def __str__(self):
-        table = self.table.copy()
-        formats = {"r_hat": "{:.3f}", "ess_bulk": "{:.0f}", "ess_tail": "{:.0f}"}
-        for name in table:
-            table[name] = table[name].map(formats.get(name, "{:.4g}").format)
-        return _text(self, table)
 
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        return _html(self)
-
-
-class WeightsSummary:
+class WeightsSummary(Printed):
     """What `NetworkLaplacePosterior.summary` returns: it prints as text, and shows as a table.
 
     Attributes
@@ -62,43 +73,20 @@ class WeightsSummary:
         Lines on the network, on precisions of the priors, and on what is wrong with the weights.
     """
 
-    def __init__(self, posterior):
-        import pandas as pd
+    _formats = {"weights": "{:d}", "known": "{:.1f}"}
 
-        read, sd = posterior.read, posterior.sd
-        known = 1.0 - np.square(sd) * posterior.priors.precision
-        rows = [
-            {
-                "weights": place.stop - place.start,
-                "known": known[place].sum(),
-                "size": np.sqrt(np.mean(np.square(posterior.mode[place]))),
-                "sd": np.sqrt(np.mean(np.square(sd[place]))),
-            }
-            for place in read.slices
-        ]
-        self.table = pd.DataFrame(rows, index=read.paths)
+    def __init__(self, posterior):
+        known = 1.0 - np.square(posterior.sd) * posterior.priors.precision
+        self.table = _arrays(posterior)
+        self.table.insert(1, "known", [known[place].sum() for place in posterior.read.slices])
         self.header = [
-            f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
-            f"{read.y_name}",
-            f"{len(read)} rows, {posterior.how()}",
+            *_of_network(posterior),
             f"{posterior.effective_parameters:.1f} of the weights are determined by the data",
         ]
         self.priors, self.problems = posterior.priors.lines(), posterior.problems()
 
-    def __str__(self):
-        table = self.table.copy()
-        formats = {"weights": "{:d}", "known": "{:.1f}"}
-        for name in table:
-            table[name] = table[name].map(formats.get(name, "{:.4g}").format)
-        return _text(self, table)
 
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        return _html(self)
-
-
-class DrawnWeightsSummary:
+class DrawnWeightsSummary(Printed):
     """What `NetworkPosterior.summary` returns: it prints as text, and shows as a table.
 
     Attributes
@@ -111,52 +99,42 @@ class DrawnWeightsSummary:
     """
 
     def __init__(self, posterior):
-        import pandas as pd
-
-        read = posterior.read
-        sizes, spreads = np.square(posterior.mean), np.square(posterior.sd)
-        rows = [
-            {
-                "weights": place.stop - place.start,
-                "size": np.sqrt(np.mean(sizes[place])),
-                "sd": np.sqrt(np.mean(spreads[place])),
-            }
-            for place in read.slices
-        ]
-        self.table = pd.DataFrame(rows, index=read.paths)
+        self.table = _arrays(posterior)
         self.header = [
-            f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
-            f"{read.y_name}",
-            f"{len(read)} rows, {posterior.how()}",
+            *_of_network(posterior),
             "Means of training rows: "
             + ", ".join(f"{name} {f(v):.4g}" for name, f, v in _extremes(posterior)),
         ]
         self.priors, self.problems = posterior.priors.lines(), posterior.problems()
 
-    def __str__(self):
-        return _text(self, self.table.map("{:.4g}".format))
 
-    __repr__ = __str__
+def _arrays(posterior):
+    """Return a frame of a network's arrays: their weights, and root mean squares of these."""
+    import pandas as pd
 
-    def _repr_html_(self):
-        return _html(self)
+    read, sizes, spreads = posterior.read, np.square(posterior.mean), np.square(posterior.sd)
+    rows = [
+        {
+            "weights": place.stop - place.start,
+            "size": np.sqrt(np.mean(sizes[place])),
+            "sd": np.sqrt(np.mean(spreads[place])),
+        }
+        for place in read.slices
+    ]
+    return pd.DataFrame(rows, index=read.paths)
+
+
+def _of_network(posterior):
+    """Return the first lines on the posterior of a network."""
+    read = posterior.read
+    return [
+        f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
+        f"{read.y_name}",
+        f"{len(read)} rows, {posterior.how()}",
+    ]
 
 
 def _extremes(posterior):
     """Yield name, function and values of the worst of what tells convergence."""
     for name, values in posterior.convergence().items():
         yield name, max if name == "r_hat" else min, values
-
-
-def _text(summary, table):
-    """Return a summary as text, with its table as it shall be printed."""
-    lines = [*summary.header, "", table.to_string(), "", "Priors", *summary.priors]
-    return "\n".join([*lines, *(f"\nWarning: {each}" for each in summary.problems)])
-
-
-def _html(summary):
-    """Return a summary as HTML."""
-    paragraphs = [*summary.header, "Priors: " + "; ".join(map(str.strip, summary.priors))]
-    paragraphs += [f"Warning: {each}" for each in summary.problems]
-    told = "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
-    return told + summary.table.to_html(float_format="{:.4g}".format)

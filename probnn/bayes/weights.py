@@ -9,6 +9,7 @@ import numpy as np
 from probnn import backend, data
 from probnn.backend import keras_private
 from probnn.bayes.read import check_unchanged, fingerprint
+from probnn.bridge.head_model import check_one_response
 from probnn.data.alignment import align_all
 from probnn.data.frames import name_of
 from probnn.networks.entered import entered
@@ -74,11 +75,7 @@ class NetworkWeights:
     @staticmethod
     def _check(head):
         family = head.family
-        if head.responses != 1:
-            raise ValueError(
-                f"Expected a head with units=1. Received: units={head.units}. Responses are "
-                "independent given x: make a network for each."
-            )
+        check_one_response(head)
         if not family.smooth:
             raise ValueError(
                 "Expected a family whose likelihood has second derivatives. Received: "

@@ -39,11 +39,7 @@ class HeadModel:
         self.network = model
         self.head, layers, self.body = split(model)
         head, family = self.head, self.head.family
-        if head.responses != 1:
-            raise ValueError(
-                f"Expected a head with units=1. Received: units={head.units}. Responses are "
-                "independent given x: make a network for each."
-            )
+        check_one_response(head)
         if not family.smooth:
             raise ValueError(
                 "Expected a family whose likelihood has second derivatives. Received: "
@@ -316,3 +312,12 @@ def _independent(features, intercept):
     r, order = qr(rest[:, alive] / size[alive], mode="r", pivoting=True)
     pivots = np.abs(np.diag(r[: len(alive)]))
     return sorted(int(j) for j in alive[order[: int(np.sum(pivots > 1e-5 * pivots[0]))]])
+
+
+def check_one_response(head):
+    """Raise ValueError for a head of several responses, which are independent given x."""
+    if head.responses != 1:
+        raise ValueError(
+            f"Expected a head with units=1. Received: units={head.units}. Responses are "
+            "independent given x: make a network for each."
+        )
