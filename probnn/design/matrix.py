@@ -91,7 +91,8 @@ class Design:
         raise NotImplementedError
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.toarray(), dtype=dtype, copy=copy)
+        found = np.asarray(self.toarray(), dtype=dtype)  # np.array(copy=None) needs NumPy 2
+        return found.copy() if copy else found
 
 
 class Dense(Design):

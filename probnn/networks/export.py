@@ -77,9 +77,10 @@ def export(
     ------
     ValueError
         If the model has no heads or is not built; for another `outputs`, `format` or option, or an
-        ending that LiteRT does not have; for a backend from which Keras does not write it; if ONNX
-        lacks an operation, or the file, run in ONNX Runtime or TensorFlow's interpreter of LiteRT
-        where they are there and can run it, answers otherwise than the model.
+        ending that LiteRT does not have; for a backend from which Keras does not write it, or
+        LiteRT where Keras is older than 3.15; if ONNX lacks an operation, or the file, run in ONNX
+        Runtime or TensorFlow's interpreter of LiteRT where they are there and can run it, answers
+        otherwise than the model.
     ImportError
         If a package is missing: `pip install 'probnn[onnx]'` has those of ONNX.
     OSError
@@ -168,6 +169,12 @@ def _check(members, outputs, format, path, options):
             f"Expected a backend from which Keras writes {format}: {', '.join(_NEEDS[format])}. "
             f"Received: {backend}. Files of models are of no backend: save it as .keras, and "
             "export it where KERAS_BACKEND=tensorflow."
+        )
+    if format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15):
+        raise ValueError(
+            "Expected Keras 3.15 or later, which writes LiteRT of networks for any number of rows. "
+            f"Received: Keras {keras.__version__}. pip install --upgrade keras, or export the "
+            "folder of a SavedModel, which tf.lite.TFLiteConverter.from_saved_model converts."
         )
     missing = [name for name in _NEEDS[format][backend] if not importlib.util.find_spec(name)]
     if missing:

@@ -61,6 +61,11 @@ def numbers(found):
     return keras.tree.map_structure(np.asarray, found)
 
 
+def on_batch(model, x, y):
+    model.reset_metrics()  # as Keras itself does from 3.15 on
+    return model.test_on_batch(x, y)
+
+
 METHODS = {
     "predict": lambda model, x, y: model.predict(x, verbose=0),
     "predict_on_batch": lambda model, x, y: model.predict_on_batch(x),
@@ -68,7 +73,7 @@ METHODS = {
     "predict_params": lambda model, x, y: model.predict_params(x, verbose=0),
     "predict_distribution": lambda model, x, y: model.predict_distribution(x, verbose=0),
     "evaluate": lambda model, x, y: model.evaluate(x, y, verbose=0),
-    "test_on_batch": lambda model, x, y: model.test_on_batch(x, y),
+    "test_on_batch": on_batch,
     "distribution": lambda model, x, y: keras.ops.convert_to_numpy(model.distribution(x).mean()),
     "layer_outputs": lambda model, x, y: pn.layer_outputs(model, x),
     "inference": lambda model, x, y: pn.inference(model, x, y).params[["a", "b", "c"]],

@@ -49,6 +49,10 @@ def assert_alike(found, wanted):
 
 
 onnx = needs("onnx", "onnxruntime", CONVERTERS[BACKEND])
+litert = pytest.mark.skipif(
+    BACKEND != "tensorflow" or tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
+    reason="Keras writes LiteRT on TensorFlow, from its release 3.15 on",
+)
 
 
 @onnx
@@ -118,7 +122,7 @@ def test_onnx_of_an_ensemble_is_its_pool(rng, tmp_path):
     "name",
     [
         pytest.param("m.onnx", marks=onnx),
-        pytest.param("m.tflite", marks=needs(on=("tensorflow",))),
+        pytest.param("m.tflite", marks=litert),
     ],
 )
 def test_a_file_that_answers_otherwise_is_not_written(name, tmp_path):
@@ -173,7 +177,7 @@ def test_a_saved_model_of_several_inputs_and_heads(rng, tmp_path):
 
 
 @pytest.mark.slow
-@needs("tensorflow", on=("tensorflow",))
+@litert
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_litert_answers(rng, tmp_path):
     import tensorflow as tf
@@ -207,6 +211,10 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch):
             ImportError, match=f"{CONVERTERS[BACKEND]}, by which .*pip install .* as .keras"
         ):
             pn.export(model, tmp_path / "m.onnx")
+        patch.setattr(keras.backend, "backend", lambda: "tensorflow")
+        patch.setattr(keras, "__version__", "3.9.2")
+        with pytest.raises(ValueError, match=r"Expected Keras 3\.15 .* Received: Keras 3\.9\.2\."):
+            pn.export(model, tmp_path / "m.tflite")
         patch.setattr(keras.backend, "backend", lambda: "torch")
         with pytest.raises(ValueError, match=r"tensorflow, jax. Received: torch. .* as .keras"):
             pn.export(model, tmp_path / "m")

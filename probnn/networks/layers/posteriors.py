@@ -1,5 +1,6 @@
 """Normal posteriors of the weights of a layer: their parameters are the variables of the layer."""
 
+import itertools
 import math
 
 import keras
@@ -63,7 +64,8 @@ class Full:
         return ops.tril(raw, -1) + ops.diag(ops.softplus(ops.diagonal(raw)))
 
     def _parts(self, flat):
-        parts = ops.split(flat, np.cumsum(self._sizes)[:-1].tolist())
+        ends = itertools.accumulate(self._sizes)
+        parts = [flat[end - size : end] for size, end in zip(self._sizes, ends, strict=True)]
         return [ops.reshape(*each) for each in zip(parts, self._shapes, strict=True)]
 
     def scales(self):
