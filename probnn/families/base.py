@@ -214,6 +214,11 @@ class Family(Facts):
         """
         return self._log_prob(y, **self.linked(raw))
 
+    def class_log_probs(self, raw: Tensor) -> Tensor:
+        """Return the log-probabilities of all classes, shape (..., classes), given raw outputs."""
+        codes = backend.math(raw).like(np.arange(float(self.classes)), raw)
+        return self.log_prob(codes, raw[..., None, :])
+
     def log_density(self, y: Any, **params: Any) -> Floats:
         """Return the log-density, or log-mass, of y given natural parameters, in NumPy.
 

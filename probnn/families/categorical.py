@@ -106,6 +106,10 @@ class Categorical(Family):
     def _log_prob(self, y, probs):
         return backend.math(probs.raw).pick(probs.log, y)
 
+    def class_log_probs(self, raw: Tensor) -> Tensor:
+        """Return the log-probabilities of all classes, shape (..., classes)."""
+        return self.linked(raw)["probs"].log
+
     def derivatives(
         self, y: Any, raw: Tensor, second: bool = True, columns: Sequence[int] | None = None
     ) -> tuple[Floats, Floats, Floats | None]:

@@ -77,8 +77,8 @@ class Probabilistic(RawOutputs, Saved):
         optimizer : str or keras.Optimizer
             As in Keras.
         loss : NegativeLogLikelihood, or a list or dict of them, optional
-            Left out, the negative log-likelihood of each head. Give one only to change its
-            reduction.
+            Left out, the negative log-likelihood of each head. Give one to change its reduction, or
+            for `label_smoothing` or `beta`.
         *args, **kwargs
             `loss_weights`, `metrics` and the rest of `keras.Model.compile`. Metrics compare y with
             the mean that `predict` returns: "accuracy" for classes, "root_mean_squared_error" for

@@ -35,12 +35,19 @@ class NegativeLogLikelihood(keras.losses.Loss):
     reduction, name, dtype
         As for any Keras loss. Keras casts to `dtype`, by default its floatx: a float64 network
         needs `dtype="float64"` (`probnn.Model.compile` sees to it).
+    label_smoothing : float
+        Of classes, from 0 to 1: the part of each y that is spread evenly over all of them.
+    beta : float
+        Of a family with a location and a scale, from 0 to 1: each response counts scale^(2 beta)
+        times, without a gradient of that. 0.5 keeps a scale that grew early from hiding the rows
+        that it is of; at 1 the gradient of a normal location is that of squared errors.
     **options
         Options of a family given by name, as in `Head`: `classes=3`, `link="probit"`.
 
     Raises
     ------
     ValueError
+        If `label_smoothing` or `beta` is not of the family, or not from 0 to 1.
         On a call, if the shapes of y and the raw output do not belong together; and, when values
         can be read (outside of compiled programs), if a y lies outside the family's support. In a
         compiled step such a y makes the loss NaN and adds nothing to the gradient, so that no
@@ -51,7 +58,9 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Raw output has shape (..., units * k); y has shape (..., units), or (...) or (..., 1) when
     units is 1, and never broadcasts. Where the sample weight is 0, or a time step masked, y is not
     looked at, so that a y that was not observed may be NaN. The loss of a row is the sum over its
-    independent responses: -log p(y_1) - ... - log p(y_units).
+    independent responses: -log p(y_1) - ... - log p(y_units). With `beta` or `label_smoothing` it
+    is a likelihood no more: scores of `predict_distribution` are. `beta` is by Seitzer et al.
+    (2022), arXiv:2203.09168.
 
     Examples
     --------
@@ -69,13 +78,28 @@ class NegativeLogLikelihood(keras.losses.Loss):
         reduction: str = "sum_over_batch_size",
         name: str = "negative_log_likelihood",
         dtype: Any = None,
+        label_smoothing: float = 0.0,
+        beta: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if family is None:  # positional, since a mixture's option has that name too
             family = options.pop("family", None)
         self.family = families.get(family, **options)
-        self.check = check
+        self.check, self.label_smoothing, self.beta = check, label_smoothing, beta
+        self._check_option("label_smoothing", "classes")
+        self._check_option("beta", "scale_parameter")
+
+    def _check_option(self, name, fact):
+        value = getattr(self, name)
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"Expected {name} from 0 to 1. Received: {value!r}.")
+        if value and getattr(self.family, fact) is None:
+            what = "classes" if fact == "classes" else "a location and a scale"
+            raise ValueError(
+                f"Expected a family of {what}, for {name}={value}. Received: {self.family!r}. "
+                "Leave it out."
+            )
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
         """Return the reduced loss of rows, each times its weight."""
@@ -109,8 +133,19 @@ class NegativeLogLikelihood(keras.losses.Loss):
         """Return the negative log-likelihood of each row."""
         y, y_pred, units = self._read(y_true, y_pred)
         raw = self.family.by_response(y_pred)
-        nll = self._checked(y, raw) if self.check else -self.family.log_prob(y, raw)
+        nll = self._checked(y, raw) if self.check else self._nll(y, raw)
+        if self.beta:
+            scale = self.family.linked(raw)[self.family.scale_parameter].value
+            nll = nll * backend.math(scale).stop_gradient(scale ** (2.0 * self.beta))
         return keras.ops.sum(nll, axis=-1) if units > 1 else nll
+
+    def _nll(self, y, raw):
+        """Return the negative log-likelihood of each response; smoothed, that of all classes."""
+        nll, part = -self.family.log_prob(y, raw), self.label_smoothing
+        if part:
+            of_all = -self.family.class_log_probs(raw)
+            nll = (1.0 - part) * nll + part * keras.ops.mean(of_all, axis=-1)
+        return nll
 
     def _read(self, y_true, y_pred):
         """Return y in the shape of the raw output less the columns, the raw output, and units."""
@@ -158,12 +193,12 @@ class NegativeLogLikelihood(keras.losses.Loss):
         if backend.is_concrete(supported):
             if not ops.all(supported):
                 self.family.check(ops.convert_to_numpy(y))
-            return -self.family.log_prob(y, raw)
+            return self._nll(y, raw)
         row = supported
         if self.family.y_columns is not None:
             row = ops.all(supported, axis=-1)
             supported = ops.broadcast_to(row[..., None], ops.shape(supported))
-        nll = -self.family.log_prob(ops.where(supported, y, self._inside(y)), raw)
+        nll = self._nll(ops.where(supported, y, self._inside(y)), raw)
         return ops.where(row, nll, ops.full_like(nll, float("nan")))
 
     def _align(self, y, raw, units):
@@ -200,5 +235,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
             **super().get_config(),
             "family": self.family.get_config(),
             "check": self.check,
+            "label_smoothing": self.label_smoothing,
+            "beta": self.beta,
             "dtype": self.dtype,
         }

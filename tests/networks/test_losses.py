@@ -41,6 +41,55 @@ def test_categorical_equals_sparse_categorical_crossentropy(rng):
     np.testing.assert_allclose(numpy(ours), numpy(theirs), rtol=1e-6)
 
 
+def test_smoothed_labels_are_those_of_keras(rng):
+    logits = rng.normal(scale=3.0, size=(50, 3)).astype("float32")
+    y = rng.integers(0, 4, size=50)
+    ours = pn.NegativeLogLikelihood("categorical", classes=4, label_smoothing=0.2)(y, logits)
+    full = np.concatenate([np.zeros((50, 1), "float32"), logits], axis=1)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    np.testing.assert_allclose(numpy(ours), numpy(loss(np.eye(4)[y], full)), rtol=1e-6)
+
+
+def test_smoothed_labels_of_ordered_classes(rng):
+    loc, y = rng.normal(size=20), rng.integers(0, 3, size=20)
+    cutpoints = np.array([-0.5, 1.0])
+    raw = np.column_stack([loc, np.full(20, -0.5), np.full(20, np.log(1.5))])
+    below = np.column_stack(
+        [np.zeros(20), stats.logistic.cdf(cutpoints - loc[:, None]), np.ones(20)]
+    )
+    spread = 0.9 * np.eye(3)[y] + 0.1 / 3
+    want = -np.sum(spread * np.log(np.diff(below, axis=1)), axis=1)
+    loss = pn.NegativeLogLikelihood("ordinal", label_smoothing=0.1, reduction=None)
+    np.testing.assert_allclose(numpy(loss(y, raw.astype("float32"))), want, rtol=1e-5)
+
+
+def test_beta_weights_rows_by_a_power_of_their_scale_that_has_no_gradient(rng):
+    y, loc, log_scale = rng.normal(size=(3, 40))
+    weight, z = np.exp(2 * 0.3 * log_scale), (y - loc) / np.exp(log_scale)
+    loss = pn.NegativeLogLikelihood("normal", beta=0.3, dtype="float64", reduction=None)
+    again = pn.NegativeLogLikelihood.from_config(loss.get_config())
+    with backend.float64():
+        raw = np.column_stack([loc, log_scale])
+        value, gradient = backend.value_and_grad(lambda raw: keras.ops.sum(again(y, raw)))(raw)
+        want = np.sum(-weight * stats.norm(loc, np.exp(log_scale)).logpdf(y))
+        np.testing.assert_allclose(numpy(value), want, rtol=1e-12)
+        slopes = np.column_stack([-z / np.exp(log_scale), 1.0 - z**2]) * weight[:, None]
+        np.testing.assert_allclose(numpy(gradient), slopes, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("family", "option", "said"),
+    [
+        ("poisson", {"beta": 0.5}, "a family of a location and a scale, for beta=0.5"),
+        ("normal", {"label_smoothing": 0.1}, "a family of classes, for label_smoothing=0.1"),
+        ("normal", {"beta": 1.5}, "beta from 0 to 1. Received: 1.5"),
+    ],
+)
+def test_options_that_are_not_of_the_family_are_refused(family, option, said):
+    with pytest.raises(ValueError, match=f"Expected {said}"):
+        pn.NegativeLogLikelihood(family, **option)
+
+
 def test_normal_with_fixed_scale_has_the_minimiser_of_squared_error(rng):
     x = rng.normal(size=(40, 3))
     y = x @ [1.0, -2.0, 0.5] + rng.normal(size=40)
