@@ -39,7 +39,7 @@ _GAUSS = (
     0.066671344308688137593568809893,
 )
 
-_PANELS = 512  # whose values are held at once: more leave the cache, and BLAS takes threads
+_PANELS = 1024  # whose values are held at once: more leave the cache, and BLAS takes threads
 
 
 @functools.cache

@@ -143,17 +143,13 @@ def log1p_minus(u):
 
 
 def exp_excess(x):
-    """Return exp(x) - 1 - x, without cancelling."""
+    """Return exp(x) - 1 - x, without cancelling: near 0 by its series."""
     m = backend.math(x)
     held = m.maximum(m.minimum(x, 0.2), -0.2)
-
-    def near(held, _):  # log(1 + expm1(x)) is x
-        return -log1p_minus(m.expm1(held))
-
-    def far(_, x):
-        return m.expm1(x) - x
-
-    return either(held == x, near, far, held, x)
+    series = 0.0 * held
+    for k in range(13, 1, -1):
+        series = series * held + 1.0 / math.factorial(k)
+    return m.where(held == x, series * held * held, m.expm1(x) - x)
 
 
 def log_gamma_excess(log_a):

@@ -78,7 +78,11 @@ class FrozenMixture(Frozen):
     # ---- densities and tails ----------------------------------------------------------------
 
     def _logs(self, y):
-        return self.family.log_density(np.asarray(y)[..., None], **self.params)
+        y = np.asarray(y)
+        new = (1,) * (y.ndim - len(self.shape))
+        params = {name: np.moveaxis(v, -1, 0) for name, v in self.params.items()}
+        params = {name: v.reshape(len(v), *new, *self.shape) for name, v in params.items()}
+        return np.moveaxis(self.family.log_density(y, **params), 0, -1)
 
     def pdf(self, y):
         """Return the density."""
@@ -289,7 +293,7 @@ class FrozenMixture(Frozen):
                 beyond = abs(y[first : first + step] - at)
                 edges = np.sort(np.column_stack([edges, at]), axis=-1)
 
-            middle, unit = part._middle()
+            middle, unit = (None, None) if positive else part._middle()
 
             def function(rows, *panels, part=part, at=at, middle=middle, unit=unit):
                 def line(u):
@@ -357,13 +361,9 @@ def _squared_gap(part, line, y, start, width):
 
 def _hyperbolic(u):
     """Return sinh(u) and cosh(u): NumPy's are slow."""
-    up = np.exp(u)
-    down = 1.0 / up
-    square = np.where(small := abs(u) < 1.0, u, 0.0) ** 2
-    series = 1.0 / 6227020800.0 + square / 1307674368000.0
-    for k in (39916800.0, 362880.0, 5040.0, 120.0, 6.0, 1.0):
-        series = 1.0 / k + square * series
-    return np.where(small, u * series, 0.5 * (up - down)), 0.5 * (up + down)
+    up = np.expm1(abs(u))
+    down = up / (1.0 + up)  # 1 - exp(-u)
+    return np.copysign(0.5 * (up + down), u), 1.0 + 0.5 * (up - down)
 
 
 def _by_component(values, shape):
