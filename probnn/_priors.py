@@ -123,21 +123,27 @@ class StudentT(Prior):
 
     def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of numbers."""
-        half = 0.5 * (self.df + 1.0)
-        constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * np.log(self.df * np.pi)
-        square = ((value - self.loc) / self.scale) ** 2
-        return constant - np.log(self.scale) - half * np.log1p(square / self.df)
+        return _student_log_prob(value - self.loc, self.df, self.scale)
 
     def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
-        away, width = value - self.loc, self.df * np.square(self.scale)
-        below = width + away**2
-        first = -(self.df + 1.0) * away / below
-        return first, -(self.df + 1.0) * (width - away**2) / below**2
+        return _student_slopes(value - self.loc, self.df, self.scale)
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
         return self.loc + self.scale * rng.standard_t(self.df, size)
+
+
+def _student_log_prob(away, df, scale):
+    half = 0.5 * (df + 1.0)
+    constant = gammaln(half) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    return constant - np.log(scale) - half * np.log1p((away / scale) ** 2 / df)
+
+
+def _student_slopes(away, df, scale):
+    width, square = df * np.square(scale), away**2
+    below = width + square
+    return -(df + 1.0) * away / below, -(df + 1.0) * (width - square) / below**2
 
 
 @dataclass(frozen=True)
@@ -200,21 +206,17 @@ class HalfStudentT(Prior):
     scale: float = 1.0
     domain: ClassVar[domains.Domain] = domains.POSITIVE
 
-    @property
-    def _whole(self):
-        return StudentT(self.df, 0.0 * self.scale, self.scale)
-
     def log_prob(self, value: Floats) -> Floats:
         """Return the log-density of positive numbers."""
-        return np.log(2.0) + self._whole.log_prob(value)
+        return np.log(2.0) + _student_log_prob(value, self.df, self.scale)
 
     def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """Return the first two derivatives of the log-density."""
-        return self._whole.slopes(value)
+        return _student_slopes(value, self.df, self.scale)
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random numbers of the prior, an array of a size."""
-        return np.abs(self._whole.draw(rng, size))
+        return np.abs(self.scale * rng.standard_t(self.df, size))
 
 
 @dataclass(frozen=True)

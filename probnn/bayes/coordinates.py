@@ -1,9 +1,8 @@
 """The coordinates that the sampler moves in, and the posterior density there."""
 
-import contextlib
-
 import numpy as np
 
+from probnn._parallel import one_blas_thread
 from probnn._priors import Flat, Normal
 from probnn.bayes.target import Target
 from probnn.fitting.curvature import Curvature
@@ -16,7 +15,7 @@ def coordinates(model, priors, start=None):
 
     They have a `size`; `log_density(z)`, which returns the value and the gradient, (size,);
     `coef(z)`, the coefficients on the raw scale; `start(seed)`, where a chain begins, or None; and
-    `running()`, a context in which chains are run.
+    `running()`, a context in which chains are run, one after another.
     """
     if priors.mixtures:
         return Mixed(model, priors, start)
@@ -39,7 +38,7 @@ def bounded(log_density):
 class Whitened:
     """Coefficients = mode + R z, with R R' the inverse of the Hessian at the mode."""
 
-    start, running = None, contextlib.nullcontext
+    start, running = None, staticmethod(one_blas_thread)
 
     def __init__(self, target):
         self.target, self.size, self.root = target, target.size, target.root()
@@ -63,7 +62,7 @@ class Mixed:
     on another's, where the data say little: Betancourt and Girolami (2015), arXiv:1312.0906.
     """
 
-    start, running = None, contextlib.nullcontext
+    start, running = None, staticmethod(one_blas_thread)
 
     def __init__(self, model, priors, start=None):
         self.mixtures, names = priors.mixtures, priors.names

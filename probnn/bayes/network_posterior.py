@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,7 @@ class OfWeights:
     """Weights = their prior means + z times their prior standard deviations."""
 
     def __init__(self, read, priors):
-        self.read, self.size, self._lock = read, read.size, threading.Lock()
+        self.read, self.size = read, read.size
         self._center, self._width = priors.center, priors.precision**-0.5
         self._program = backend.compiled(backend.value_and_grad(_likelihood(read)))
         self.log_density = bounded(self._log_density)
@@ -69,7 +68,7 @@ class OfWeights:
 
     def _log_density(self, z):
         weights = self.coef(z)
-        with self._lock, self.read.floats():  # chains are threads, and a network is one
+        with self.read.floats():
             value, gradient = self._program(self.read.tensor(weights))
             value, gradient = map(keras.ops.convert_to_numpy, (value, gradient))
         slope = self._width * gradient.astype("float64")

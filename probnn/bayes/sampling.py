@@ -129,6 +129,7 @@ def sample(
             draws=int(draws),
             tune=int(tune),
             chains=int(chains),
+            cores=1,  # gradients in Python would wait for each other's turns
             seed=seed,
             save_warmup=False,
             progress_bar=watched() if verbose == "auto" else bool(verbose),

@@ -152,22 +152,27 @@ def _derivatives(y, log_mean, log_alpha):
     The Gamma ratio is a product of y terms: of counts that share a dispersion, and are not large,
     the sums of their logarithms and slopes are looked up among those of all counts.
     """
-    from scipy.special import expit
-
+    if shared := (log_alpha == log_alpha[0]).all():
+        log_alpha = log_alpha[:1]
     log_alpha = np.minimum(np.maximum(log_alpha, -300.0), 300.0)
     r, t = np.exp(-log_alpha), log_mean + log_alpha
-    p, q, softplus = expit(-t), expit(t), np.logaddexp(0.0, t)
-    if y.max() <= _TABLE and (log_alpha == log_alpha[0]).all():
-        rising, rest, total, bend = _up_to(int(y.max()), 1.0 / r[0])[:, y.astype(int)]
+    tail = np.exp(-np.abs(t))
+    larger = 1.0 / (1.0 + tail)
+    p, q = np.where(t > 0.0, tail, 1.0) * larger, np.where(t > 0.0, 1.0, tail) * larger
+    softplus = np.log1p(tail) + np.maximum(t, 0.0)
+    if shared and y.max() <= _TABLE:
+        table, counts = _up_to(int(y.max()), 1.0 / r[0]), y.astype(int)
+        rising, rest, total, bend = (each.take(counts) for each in table)
         value = (y + r) * softplus - y * log_mean - rising
         slope = np.where(q > 0.5, rest - y * p, y * q - total)
     else:
         value = -_log_mass(y, log_mean, log_alpha)
-        slope, bend = _rising_slopes(y, r, p, q)
-    # r (log(1 + alpha mean) - q), whose terms are near for a small q.
-    excess = np.where(q < 0.25, -log1p_minus(-np.minimum(q, 0.25)), softplus - q)
+        slope, bend = _rising_slopes(y, np.broadcast_to(r, y.shape), p, q)
+    excess = softplus - q  # r times which is r (log(1 + alpha mean) - q)
+    near = q < 0.25  # where its terms are near
+    excess[near] = -log1p_minus(-q[near])
     by_mean = r * q - y * p
-    gradient, hessian = np.empty((len(y), 2)), np.empty((len(y), 2, 2))
+    gradient, hessian = np.empty((2, len(y))).T, np.empty((2, 2, len(y))).T
     gradient[:, 0], gradient[:, 1] = by_mean, slope - r * excess
     hessian[:, 0, 0] = p * q * (y + r)
     hessian[:, 0, 1] = hessian[:, 1, 0] = -q * by_mean

@@ -165,8 +165,9 @@ class Likelihood(Objective):
     def raw(self, coef, rows=slice(None)):
         """Return the raw values (n, size of the family) of some rows."""
         n = len(self.y[rows])
-        raw = np.empty((n, self.family.size))
-        raw[:] = self.known
+        raw = np.empty((self.family.size, n)).T  # families take column by column
+        if len(self.predicted) < raw.shape[1]:
+            raw[:] = self.known
         for columns, values in self.linear(coef, rows):
             if len(columns) == raw.shape[1]:
                 raw = values
