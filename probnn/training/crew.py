@@ -17,6 +17,7 @@ from probnn.training.interrupt import interruptible
 from probnn.training.trees import map_arrays
 
 _SECONDS = 0.2  # between two returns to Python
+_FLAGS = ("finite", "stopped")
 
 
 def obstacle(model, arrays, callbacks):
@@ -41,21 +42,27 @@ class Crew:
     rows : numpy.ndarray, shape (members, n)
         The rows of the data that each trains on.
     batch_size : int
-    validation : tuple of arrays, optional
-        The same for all.
+    validation : tuple, optional
+        Arrays, and the rows of them (members, m) that each member is validated on.
     callbacks : list of keras.callbacks.EarlyStopping
         Each member has its own copies.
+    stopping : int, optional
+        The epochs without a lower validation loss after which a member stands still; it ends with
+        its best weights.
     seed : int or sequence of int
         For the shuffles.
     """
 
-    def __init__(self, models, data, rows, batch_size, validation, callbacks, shuffle, seed):
+    def __init__(
+        self, models, data, rows, batch_size, validation, callbacks, stopping, shuffle, seed
+    ):
         self.models = models
         self.rows = rows
         self._shuffle = shuffle
         self._generators = [np.random.default_rng([*np.ravel(seed), i]) for i in range(len(models))]
         self._callbacks = callbacks
-        self._validation = validation
+        self._validation, self._stopping = validation, stopping
+        held_out, held_rows = validation or (None, None)
         batch = map_arrays(lambda leaf: leaf[:batch_size], data)
         for model in models:
             keras_private.build(model, batch)
@@ -71,7 +78,9 @@ class Crew:
                 self.parts.append(members.Members([models[i] for i in part]))
                 program = Program(self.parts[-1], rows.shape[1], batch_size, batch_size)
                 self._programs.append(program)
-                self._epochs.append(Epochs(program, data, validation))
+                own = None if validation is None else held_rows[part]
+                options = {"validation_rows": own, "patience": stopping}
+                self._epochs.append(Epochs(program, data, held_out, **options))
         most = max(1, self._programs[0].most // len(models))
         self._most = 1 if callbacks else most
 
@@ -147,13 +156,15 @@ class Crew:
         for j, member in enumerate(running):
             if member.stop_training:
                 continue
-            logs = {name: float(v[i, j]) for name, v in found.items() if name != "finite"}
+            logs = {name: float(v[i, j]) for name, v in found.items() if name not in _FLAGS}
             member.finite = bool(found["finite"][i, j])
             if not member.finite:
                 member.stop_training = True
             for callback in (histories[j], *stops[j]):
                 callback.on_epoch_end(epoch, logs)
-            if member.stop_training and member.finite and member.chosen is None:
+            if self._stopping is not None:
+                member.stop_training |= bool(found["stopped"][i, j])
+            elif member.stop_training and member.finite and member.chosen is None:
                 member.chosen = member.get_weights()
 
     def _finish(self, running, histories, stops, on_divergence):
@@ -161,7 +172,7 @@ class Crew:
             callback.on_train_end()
         diverged = [j for j, member in enumerate(running) if not member.finite]
         rate = divergence.learning_rate(self.parts[0])
-        if diverged:
+        if diverged or self._stopping is not None:
             for epochs in self._epochs:
                 epochs.restore()
         for part in self.parts:
@@ -171,11 +182,11 @@ class Crew:
                 model.set_weights(member.chosen)
         for history, model in zip(histories, self.models, strict=True):
             history.set_model(model)
-        if diverged:
-            first = diverged[0]
-            losses = histories[first].history["loss"]
-            which = f" of member {', '.join(map(str, diverged))}"
-            divergence.report(self.models[first], losses, len(losses), rate, on_divergence, which)
+        errors = {}
+        for j in diverged:
+            losses = histories[j].history["loss"]
+            errors[j] = divergence.error_of(self.models[j], losses, len(losses), rate)
+        divergence.report_members(errors, len(running), on_divergence, self._stopping)
 
 
 class _Running:

@@ -11,8 +11,9 @@ from probnn.data import Columns, Responses, check_some_count, for_each
 from probnn.networks.inputs import know_columns, learnt_columns, masks_of
 from probnn.training import copies
 from probnn.training.checked import checked_arrays
-from probnn.training.ensemble import check_probabilistic, train_on_rows
+from probnn.training.ensemble import check_probabilistic
 from probnn.training.fitting import check_choice
+from probnn.training.several import check_stopping, train_on_rows, without_held_out
 from probnn.training.trees import count, take
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def cross_val_score(
     shuffle: bool = True,
     seed: int | np.random.Generator = 0,
     at_once: bool | Literal["auto"] = "auto",
+    stopping: int | None = None,
+    validation_split: float = 0.0,
 ) -> Floats:
     """Return the held-out score of each fold; folds of one size are trained at once.
 
@@ -61,6 +64,8 @@ def cross_val_score(
         For the folds, the initial weights and the shuffles.
     at_once : {"auto", True, False}
         As in `probnn.DeepEnsemble.fit`.
+    stopping, validation_split : int, float
+        As in `probnn.DeepEnsemble.fit`, of the rows that each fold is trained on, in their order.
 
     Returns
     -------
@@ -84,6 +89,7 @@ def cross_val_score(
     ((3,), True)
     """
     check_choice("at_once", at_once)
+    check_stopping(stopping)
     check_probabilistic(model)
     template = copies.fresh(model, [seed, 0])
     columns = learnt_columns(template, x, y)
@@ -96,12 +102,15 @@ def cross_val_score(
         models = [copies.fresh(model, [seed, i]) for i in group]
         for each in models:  # which are fitted and scored in codes
             know_columns(each, Columns(), Responses())
+        rows = np.stack([folds[i][0] for i in group])
+        rows, validation = without_held_out(data, rows, validation_split, stopping)
         train_on_rows(
             models,
             data,
-            np.stack([folds[i][0] for i in group]),
-            validation=None,
+            rows,
+            validation=validation,
             callbacks=callbacks,
+            stopping=stopping,
             seed=[seed, size],
             at_once=at_once if len(group) > 1 else False,
             verbose=verbose,

@@ -26,8 +26,8 @@ def check_option(on_divergence):
         )
 
 
-def report(model, losses, epoch, rate, on_divergence, which=""):
-    """Raise or warn about a fit that diverged in an epoch.
+def error_of(model, losses, epoch, rate):
+    """Return the `DivergenceError` of a fit that diverged in an epoch.
 
     Parameters
     ----------
@@ -40,14 +40,6 @@ def report(model, losses, epoch, rate, on_divergence, which=""):
         The number of the last of them, from 1.
     rate : float
         The learning rate in that epoch.
-    on_divergence : {"raise", "warn"}
-    which : str
-        Which of several models it was, for the message.
-
-    Raises
-    ------
-    DivergenceError
-        If `on_divergence` is "raise".
     """
     if len(losses) > 1:
         before = f"The last finite loss was {losses[-2]:.6g}, in epoch {epoch - 1}, whose weights"
@@ -56,14 +48,40 @@ def report(model, losses, epoch, rate, on_divergence, which=""):
     found = f"Expected a finite loss. Received: {losses[-1]:.6g}"
     if np.isfinite(losses[-1]):  # it is the mean of losses before the last step
         found = "Expected finite weights. Received: infinite or NaN ones"
-    message = (
-        f"{found} in epoch {epoch}{which}, with a learning rate of {rate:.3g}. {before} are "
+    return DivergenceError(
+        f"{found} in epoch {epoch}, with a learning rate of {rate:.3g}. {before} are "
         f"restored. Don't panic, lower the learning rate: try {rate / 10:.3g}, or the one that "
         f"probnn.training.suggest_learning_rate(model, x, y) finds.{_about_links(model)}"
     )
+
+
+def report(error, on_divergence):
+    """Raise the error of a fit, or warn, as `on_divergence` says."""
     if on_divergence == "raise":
-        raise DivergenceError(message)
-    warnings.warn(message, DivergenceWarning, stacklevel=4)
+        raise error
+    warnings.warn(str(error), DivergenceWarning, stacklevel=4)
+
+
+def report_members(errors, count, on_divergence, stopping):
+    """Report the members that diverged, if there are some: others that did not are good.
+
+    Parameters
+    ----------
+    errors : dict
+        Number of a member -> its `DivergenceError`.
+    count : int
+        How many members there are.
+    on_divergence : {"raise", "warn"}
+        What is done if all diverged.
+    stopping : int or None
+        Whether they have their best weights.
+    """
+    if not errors:
+        return
+    which = f"In training of member {', '.join(map(str, errors))}: "
+    best = " Each has the weights of its lowest validation loss." if stopping else ""
+    error = DivergenceError(f"{which}{next(iter(errors.values()))}{best}")
+    report(error, on_divergence if len(errors) == count else "warn")
 
 
 def learning_rate(model):

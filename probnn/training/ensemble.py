@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import tempfile
 from pathlib import Path
@@ -13,18 +12,14 @@ import keras
 import numpy as np
 
 from probnn import _files
-from probnn.backend.keras_private import without_last
 from probnn.data import Responses, check_some_count
 from probnn.fitting.progress import shown
 from probnn.networks.inputs import know_columns, learnt_columns
-from probnn.training import copies, crew, divergence
+from probnn.training import copies, divergence
 from probnn.training.checked import checked_arrays, checked_validation
-from probnn.training.conditions import does_not_compile
 from probnn.training.fitting import check_choice
-from probnn.training.interrupt import interruptible
-from probnn.training.new_heads import adapt, build_heads, row_weights
-from probnn.training.rows import tell_rows
-from probnn.training.trees import count, take
+from probnn.training.several import check_stopping, train_on_rows, without_held_out
+from probnn.training.trees import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +109,8 @@ class DeepEnsemble:
         sample_weight: ArrayLike | None = None,
         at_once: bool | Literal["auto"] = "auto",
         on_divergence: Literal["raise", "warn"] = "raise",
+        *,
+        stopping: int | None = None,
     ) -> list[keras.callbacks.History]:
         """Train all members, where possible at once in one compiled program.
 
@@ -122,13 +119,19 @@ class DeepEnsemble:
         x, y, batch_size, epochs, verbose, validation_split, validation_data, shuffle, sample_weight
             As in `keras.Model.fit`, of arrays.
         callbacks : list of keras.callbacks.Callback, optional
-            Each member has copies of its own: EarlyStopping stops it alone.
+            Each member has copies of its own: EarlyStopping stops it alone, after each epoch by
+            itself; `stopping` is part of the compiled program.
         at_once : {"auto", True, False}
             "auto" trains members at once where that is possible, and one after another elsewhere;
             True raises in place of that, and says what stands in the way; False trains them one
             after another.
         on_divergence : {"raise", "warn"}
-            As in `probnn.fit`.
+            As in `probnn.fit`, if all members diverge. If some do, a warning names them: each keeps
+            the weights of its last good epoch, with `stopping` its best ones.
+        stopping : int, optional
+            The patience: a member whose validation loss was not lower for so many epochs stands
+            still, and all end with the weights of their lowest one. Without `validation_data` or
+            `validation_split` the last tenth of the rows is held out.
 
         Returns
         -------
@@ -139,30 +142,43 @@ class DeepEnsemble:
         ------
         ValueError
             As `probnn.Model.fit`; or if `at_once=True` and something stands in the way.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, probnn as pn
+        >>> x = np.random.default_rng(0).uniform(-1.0, 1.0, size=(80, 1))
+        >>> model = pn.Sequential([keras.Input((1,)), pn.Head("normal")])
+        >>> model.compile(keras.optimizers.Adam(0.1))
+        >>> ensemble = pn.DeepEnsemble(model, members=2)
+        >>> histories = ensemble.fit(x, x[:, 0], epochs=1000, stopping=20, verbose=0)
+        >>> max(len(each.epoch) for each in histories) < 1000
+        True
         """
         divergence.check_option(on_divergence)
         check_choice("at_once", at_once)
+        check_stopping(stopping)
         first = self.members[0]
         columns = learnt_columns(first, x, y)
         x, y, sample_weight = checked_arrays(first, x, y, sample_weight, columns=columns)
         check_some_count(sample_weight)
+        data = x, y, sample_weight
+        rows = np.tile(np.arange(count(y)), (len(self), 1))
         if validation_data is not None:
             validation_data = checked_validation(first, validation_data, columns)
-        elif validation_split:
-            (x, y, sample_weight), validation_data = without_last(
-                (x, y, sample_weight), validation_split
-            )
-        rng = np.random.default_rng(self.seed)
-        rows = np.tile(np.arange(count(y)), (len(self), 1))
+            held_rows = np.arange(count(validation_data))
+            validation = validation_data, np.tile(held_rows, (len(self), 1))
+        else:
+            rows, validation = without_held_out(data, rows, validation_split, stopping)
         if self.bootstrap:
-            rows = rng.integers(0, count(y), rows.shape)
+            rows = np.random.default_rng(self.seed).integers(0, rows.shape[1], rows.shape)
         with _in_codes(self.members, columns):
             return train_on_rows(
                 self.members,
-                (x, y, sample_weight),
+                data,
                 rows,
-                validation=validation_data,
+                validation=validation,
                 callbacks=callbacks,
+                stopping=stopping,
                 seed=self.seed,
                 at_once=at_once,
                 batch_size=batch_size or 32,
@@ -256,69 +272,6 @@ def check_probabilistic(model):
         )
 
 
-def train_on_rows(
-    models, data, rows, *, validation, callbacks, seed, at_once, verbose, on_divergence, **options
-):
-    """Train each model on its rows of the data, at once where that is possible.
-
-    Parameters
-    ----------
-    models : list of probnn.Model
-    data : tuple
-        (x, y, sample_weight), checked.
-    rows : numpy.ndarray, shape (models, n)
-    validation : tuple of arrays, optional
-    callbacks : list of keras.callbacks.Callback, optional
-    seed : int or sequence of int
-        For the shuffles.
-    at_once : {"auto", True, False}
-    verbose, on_divergence, **options
-        As in `DeepEnsemble.fit`.
-
-    Returns
-    -------
-    list of keras.callbacks.History
-    """
-    callbacks = keras.tree.flatten(callbacks or [])
-    x, y, sample_weight = data
-    for model in models:
-        build_heads(model, model.heads, x)
-    counts = row_weights(models[0], models[0].heads, x, y, sample_weight)
-    for model, own in zip(models, rows, strict=True):
-        adapt(model.heads, *take((y, counts), own))
-        tell_rows(model, *take((x, y), own))
-    if at_once:
-        team, reason = _crew(models, data, rows, validation, callbacks, seed, options)
-        if team is not None:
-            return team.fit(options["epochs"], verbose, on_divergence)
-        if at_once is True:
-            raise ValueError(
-                "Expected members that can be trained at once, for at_once=True. Received: "
-                f"{reason}. With at_once='auto' they would be trained one after another."
-            )
-    histories = []
-    with interruptible() as interrupt:
-        for i, (model, own) in enumerate(zip(models, rows, strict=True)):
-            if interrupt.asked:
-                break
-            x, y, sample_weight = take(data, own)
-            if verbose:
-                print(f"Member {i + 1} of {len(models)}")
-            with copies.seeded([*np.ravel(seed), i]):
-                model.fit(
-                    x,
-                    y,
-                    sample_weight=sample_weight,
-                    validation_data=validation,
-                    callbacks=copy.deepcopy(callbacks),
-                    verbose=verbose,
-                    on_divergence=on_divergence,
-                    **options,
-                )
-            histories.append(model.history)
-    return histories
-
-
 @contextlib.contextmanager
 def _in_codes(models, columns):
     """Let models be trained on a checked y, which has codes; then they know columns and labels."""
@@ -329,27 +282,3 @@ def _in_codes(models, columns):
     finally:
         for model in models:
             know_columns(model, *columns)
-
-
-def _crew(models, data, rows, validation, callbacks, seed, options):
-    """Return what trains models at once, compiled; or None, and what stands in the way."""
-    if data[2] is None:
-        data = data[:2]
-    reason = crew.obstacle(models[0], (data, validation), callbacks)
-    if reason is not None:
-        return None, reason
-    try:
-        team = crew.Crew(
-            models,
-            data,
-            rows,
-            options["batch_size"],
-            validation,
-            callbacks,
-            options["shuffle"],
-            seed,
-        )
-        team.compile()
-    except Exception as error:  # whatever the compiler of a backend raises
-        return None, does_not_compile(error)
-    return team, None

@@ -75,13 +75,26 @@ class Epochs:
         As `data`.
     apart : bool
         Whether validation is not a part of epochs, but runs when `validate` is called.
+    validation_rows : numpy.ndarray, shape (..., m), optional
+        The rows of `validation` that count; by default all.
+    patience : int, optional
+        The epochs without a lower validation loss after which training stands still.
     """
 
-    def __init__(self, program, data, validation=None, apart=False):
+    def __init__(
+        self, program, data, validation=None, apart=False, validation_rows=None, patience=None
+    ):
+        trainee = program.trainee
         self._program = program
         self._apart = apart
-        self._data, self._validation = _on_device(data), _on_device(validation)
-        self._finite = program.trainee.always_finite()
+        self._data, self._validation = _on_device(data), None
+        if validation is not None:
+            if validation_rows is None:
+                rows = count(validation)
+                validation_rows = np.broadcast_to(np.arange(rows), (*trainee.lead, rows))
+            self._validation = _on_device((validation, validation_rows.astype("int32")))
+        self._finite = trainee.always_finite()
+        self._best = {} if patience is None else _no_best(trainee, patience)
         self.keep()
 
     def keep(self):
@@ -105,8 +118,9 @@ class Epochs:
         Returns
         -------
         dict
-            Name -> array (epochs, ...) of losses and metrics, those of validation under "val_..."
-            and `finite`: whether the loss and the weights were finite until then.
+            Name -> array (epochs, ...) of losses and metrics, those of validation under "val_...",
+            `finite`: whether the loss and the weights were finite until then; and with a patience
+            `stopped`: whether it is over.
         """
         epochs = len(orders)
         room = np.zeros((most, *orders.shape[1:]), "int32")
@@ -115,8 +129,8 @@ class Epochs:
         flags[:epochs] = validate
         numbers = [np.asarray(i, "int32") for i in (epochs, first, last)]
         validation = None if self._apart else self._validation
-        logs, self._good, self._finite = self._program.run(
-            self._data, validation, room, flags, *numbers, self._good, self._finite
+        logs, (self._good, self._finite, self._best) = self._program.run(
+            self._data, validation, room, flags, *numbers, (self._good, self._finite, self._best)
         )
         return {name: ops.convert_to_numpy(value)[:epochs] for name, value in logs.items()}
 
@@ -126,8 +140,15 @@ class Epochs:
         return {name: ops.convert_to_numpy(value) for name, value in logs.items()}
 
     def restore(self):
-        """Put the weights, and the optimizer's state, back to the last epoch that was finite."""
-        for variable, value in zip(self._program.trainee.kept, self._good, strict=True):
+        """Put back the weights, and the optimizer's state, of the last epoch that was finite.
+
+        With a patience: of the last before it was over, and the best weights.
+        """
+        trainee = self._program.trainee
+        pairs = [*zip(trainee.kept, self._good, strict=True)]
+        if self._best:
+            pairs += zip(trainee.of_layers, self._best["weights"], strict=True)
+        for variable, value in pairs:
             variable.assign(value)
 
 
@@ -160,14 +181,14 @@ class Program:
         self._reset, self._results = part(trainee.reset), part(trainee.results)
         self._train = part(lambda data, index: trainee.train(_batch(data, index)))
         self._test = part(lambda data, index: trainee.test(_batch(data, index)))
-        self._close, self._record = part(self._closed), part(_record)
+        self._close, self._check = part(self._closed), part(self._checked)
 
     @property
     def most(self):
         """The most epochs that one call may run."""
         return max(1, min(_EPOCHS, _ORDERS // self.rows))
 
-    def _run(self, data, validation, orders, validate, epochs, first, last, good, finite):
+    def _run(self, data, validation, orders, validate, epochs, first, last, state):
         variables = self.trainee.variables
         orders, size = ops.convert_to_tensor(orders), self.batch_size
 
@@ -195,47 +216,92 @@ class Program:
         if validation is not None:
             names |= {f"val_{name}": shape for name, shape in self.names.items()}
         logs = {name: ops.zeros((orders.shape[0], *shape)) for name, shape in names.items()}
-        logs["finite"] = ops.zeros((orders.shape[0], *finite.shape), "bool")
-        good, finite, logs = backend.loop(variables, 0, epochs, epoch, (good, finite, logs))
-        return logs, good, finite
+        _, finite, best = state
+        for name in ("finite", "stopped") if best else ("finite",):
+            logs[name] = ops.zeros((orders.shape[0], *finite.shape), "bool")
+        state, logs = backend.loop(variables, 0, epochs, epoch, (state, logs))
+        return logs, state
 
     def _end(self, e, carry, validation, validate):
         """Record the results of an epoch, keep its weights if they are good, and validate."""
-        good, finite, logs = self._close(e, carry)
+        carry = self._close(e, carry)
         if validation is not None:
 
-            def check(_, logs):
-                return self._record(logs, e, self._validate(validation))
+            def check(_, carry):
+                return self._check(e, carry, self._validate(validation))
 
-            logs = backend.loop(self.trainee.variables, 0, validate[e], check, logs)
-        return good, finite, logs
+            carry = backend.loop(self.trainee.variables, 0, validate[e], check, carry)
+        return carry
 
     def _closed(self, e, carry):
-        good, finite, logs = carry
+        (good, finite, best), logs = carry
         trainee = self.trainee
         results = trainee.results()
         finite = ops.logical_and(finite, trainee.finite(results["loss"]))
-        good = [
-            trainee.choose(finite, variable.value, old)
-            for variable, old in zip(trainee.kept, good, strict=True)
-        ]
-        return good, finite, _record(logs, e, {**results, "finite": finite})
+        going = ops.logical_and(finite, _goes_on(best)) if best else finite
+        good = _chosen(trainee, going, trainee.kept, good)
+        return (good, finite, best), _record(logs, e, {**results, "finite": finite})
+
+    def _checked(self, e, carry, results):
+        (good, finite, best), logs = carry
+        if best:
+            best = _better(self.trainee, best, finite, results["val_loss"])
+            results = {**results, "stopped": ops.logical_not(_goes_on(best))}
+        return (good, finite, best), _record(logs, e, results)
 
     def _validate(self, validation):
-        trainee, rows = self.trainee, count(validation)
+        trainee, (data, index) = self.trainee, validation
+        rows = index.shape[-1]
         size = min(self.validation_batch_size, rows)
         steps, rest = divmod(rows, size)
-        index = ops.broadcast_to(ops.arange(rows, dtype="int32"), (*trainee.lead, rows))
 
         def step(s, carry):
-            self._test(validation, backend.window(index, s * size, size))
+            self._test(data, backend.window(index, s * size, size))
             return carry
 
         self._reset()
         backend.loop(trainee.variables, 0, steps, step, ())
         if rest:
-            self._test(validation, index[..., steps * size :])
+            self._test(data, index[..., steps * size :])
         return {f"val_{name}": value for name, value in self._results().items()}
+
+
+# ---- the best weights, of the lowest validation loss ----------------------------------------
+
+
+def _no_best(trainee, patience):
+    """Return the state before a first epoch: the weights of now, and no loss."""
+    zeros = ops.zeros_like(ops.cast(trainee.always_finite(), "int32"))
+    return {
+        "weights": backend.copied([v.value for v in trainee.of_layers]),
+        "loss": ops.full_like(ops.cast(zeros, keras.config.floatx()), np.inf),
+        "waited": zeros,
+        "patience": ops.convert_to_tensor(patience, "int32"),
+    }
+
+
+def _goes_on(best):
+    return best["waited"] < best["patience"]
+
+
+def _better(trainee, best, finite, loss):
+    """Return the state after an epoch with a validation loss."""
+    loss = ops.cast(loss, best["loss"].dtype)
+    lower = ops.logical_and(ops.logical_and(finite, _goes_on(best)), loss < best["loss"])
+    return {
+        "weights": _chosen(trainee, lower, trainee.of_layers, best["weights"]),
+        "loss": ops.where(lower, loss, best["loss"]),
+        "waited": ops.where(lower, 0, best["waited"] + 1),
+        "patience": best["patience"],
+    }
+
+
+def _chosen(trainee, where, variables, old):
+    """Return the values of variables, of members for which `where` is true, else the old ones."""
+    return [
+        trainee.choose(where, variable.value, value)
+        for variable, value in zip(variables, old, strict=True)
+    ]
 
 
 def flat(logs):

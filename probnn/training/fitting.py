@@ -228,7 +228,8 @@ def _guarded(model, keras_fit, given):
         # TerminateOnNaN asks for an end of the fit, and gets it without an error, as in Keras.
         ended = any(isinstance(each, keras.callbacks.TerminateOnNaN) for each in callbacks)
         wanted = "warn" if ended else given.on_divergence
-        divergence.report(model, guard.losses, guard.epoch, guard.rate, wanted)
+        error = divergence.error_of(model, guard.losses, guard.epoch, guard.rate)
+        divergence.report(error, wanted)
     return history
 
 
@@ -343,7 +344,8 @@ class WholeEpochFit:
         if interrupt.asked:
             _say_interrupted(given.verbose, model.history)
         if rate is not None:
-            divergence.report(model, losses, first + len(losses), rate, given.on_divergence)
+            error = divergence.error_of(model, losses, first + len(losses), rate)
+            divergence.report(error, given.on_divergence)
         return model.history
 
     def _loop(self, callbacks, epoch, interrupt):

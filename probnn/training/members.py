@@ -81,9 +81,14 @@ class Members:
         return (len(self.models),)
 
     @property
+    def of_layers(self):
+        """The variables of the layers."""
+        return [*self.trainable, *self._rest]
+
+    @property
     def kept(self):
         """The variables that are put back after a divergence."""
-        return [*self.trainable, *self._rest, *self.optimizer.variables]
+        return [*self.of_layers, *self.optimizer.variables]
 
     @property
     def variables(self):

@@ -150,16 +150,36 @@ def test_early_stopping_of_each_member_alone(waves, rewinding):
     options = dict(epochs=40, verbose=0, shuffle=False, validation_split=1 / 3)
     at_once, alone = (pn.DeepEnsemble(model, members=4, seed=2) for _ in range(2))
     rewinds = [rewinding(member) for each in (at_once, alone) for member in each.members]
-    for restore in (True, False):
+    for compiled, restore in ((False, True), (False, False), (True, True)):
         for rewind in rewinds:
             rewind()
         stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=restore)
-        ours = at_once.fit(x, y, at_once=True, callbacks=[stop], **options)
+        how = {"stopping": 2} if compiled else {"callbacks": [stop]}
+        ours = at_once.fit(x, y, at_once=True, **how, **options)
         theirs = alone.fit(x, y, at_once=False, callbacks=[stop], **options)
         lengths = [len(history.epoch) for history in ours]
         assert lengths == [len(history.epoch) for history in theirs]
         assert len(set(lengths)) > 1
         assert_same(at_once, alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_member_keeps_its_best_weights_and_diverges_alone(at_once, waves):
+    x, y = waves
+    ensemble = pn.DeepEnsemble(network(optimizer=keras.optimizers.Adam(0.1)), members=2)
+    lost = [np.full(w.shape, 1e30, "float32") for w in ensemble.members[0].get_weights()]
+    ensemble.members[0].set_weights(lost)
+    options = dict(epochs=60, verbose=0, stopping=3, at_once=at_once)
+    with pytest.warns(pn.training.DivergenceWarning, match=r"of member 0: .*restored"):
+        first, second = ensemble.fit(x, y, **options)
+    assert len(first.epoch) == 1
+    for ours, before in zip(ensemble.members[0].get_weights(), lost, strict=True):
+        np.testing.assert_array_equal(ours, before)
+    losses = second.history["val_loss"]
+    assert len(losses) == np.argmin(losses) + 1 + 3 < 60
+    x, y = x[172:], y[172:]  # the last tenth of 192 rows
+    d = ensemble.members[1].predict_distribution(x, verbose=0)
+    np.testing.assert_allclose(-d.log_prob(y).mean(), min(losses), rtol=1e-5)
 
 
 OBSTACLES = {
@@ -190,7 +210,7 @@ def test_what_stands_in_the_way_is_named(what, waves, tmp_path, monkeypatch):
 def test_a_member_that_diverges_gets_its_weights_back(waves):
     x, y = waves
     ensemble = pn.DeepEnsemble(network(optimizer=keras.optimizers.SGD(1e6)), members=2)
-    with pytest.raises(pn.training.DivergenceError, match="of member 0, 1, with a learning rate"):
+    with pytest.raises(pn.training.DivergenceError, match=r"of member 0, 1: .* learning rate"):
         ensemble.fit(x, y, epochs=3, verbose=0, at_once=True)
     assert all(np.isfinite(w).all() for w in weights(ensemble))
     with pytest.warns(pn.training.DivergenceWarning):
@@ -333,6 +353,13 @@ BAD = {
     "at_once to be": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y, at_once="yes"),
     "same number of rows": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y[1:]),
     "every value of x to be finite": lambda model, x, y: pn.DeepEnsemble(model).fit(x * np.nan, y),
+    "stopping to be the epochs": lambda model, x, y: pn.DeepEnsemble(model).fit(x, y, stopping=0),
+    "leaves rows to train on": lambda model, x, y: pn.DeepEnsemble(model).fit(
+        x[:1], y[:1], stopping=5
+    ),
+    "rows that are held out": lambda model, x, y: pn.DeepEnsemble(model).fit(
+        x, y, stopping=5, sample_weight=np.arange(192) < 172
+    ),
     "2 to 192 folds": lambda model, x, y: pn.training.cross_val_score(model, x, y, cv=1),
     "folds with at least one row": lambda model, x, y: pn.training.cross_val_score(
         model, x, y, cv=[(np.arange(5), np.arange(0))]
@@ -349,16 +376,31 @@ def test_bad_input(message, waves):
 # ---- cross-validation -----------------------------------------------------------------------
 
 
-def test_folds_are_those_of_models_trained_alone(waves):
+@pytest.mark.parametrize("stopping", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_folds_are_those_of_models_trained_alone(stopping, waves):
     x, y = (a[:191] for a in waves)
-    model = network()
+    model = network(optimizer=keras.optimizers.Adam(0.03 if stopping else 0.01))
     before = model.get_weights()
     folds = KFold(3, shuffle=True, random_state=0)  # folds of 64 and of 63 rows
     options = dict(epochs=3, batch_size=32, shuffle=False, seed=6)
+    alike = {}
+    if stopping:
+        alike = {"validation_split": 0.2}
+        options |= dict(epochs=40, stopping=stopping, **alike)
     scores = pn.training.cross_val_score(model, x, y, folds, at_once=True, **options)
     for i, (train, test) in enumerate(folds.split(x)):
         alone = copies.fresh(model, [6, i])
-        alone.fit(x[train], y[train], epochs=3, shuffle=False, verbose=0, whole_epoch=False)
+        stop = keras.callbacks.EarlyStopping(patience=stopping or 99, restore_best_weights=True)
+        alone.fit(
+            x[train],
+            y[train],
+            epochs=options["epochs"],
+            callbacks=[stop] if stopping else None,
+            shuffle=False,
+            verbose=0,
+            whole_epoch=False,
+            **alike,
+        )
         d = alone.predict_distribution(x[test], verbose=0)
         np.testing.assert_allclose(scores[i], d.log_prob(y[test]).mean(), rtol=1e-4)
     for a, b in zip(model.get_weights(), before, strict=True):
