@@ -171,6 +171,19 @@ def test_quantiles_of_random_mixtures(rng):
         np.testing.assert_allclose(d.cdf(d.quantile(p)), p, rtol=1e-11)
 
 
+def test_quantiles_end_where_rounding_keeps_newtons_steps_apart(monkeypatch):
+    params = {
+        "mean": [[295.3003151840071, 4.700923499597487]],
+        "shape": [[29.544069885611183, 0.8590751129406474]],
+        "weights": [[0.7921838015622596, 0.20781619843774052]],
+    }
+    d, steps = pn.Predictive(Mixture("gamma"), params), []
+    pdf = d.frozen.__class__.pdf
+    monkeypatch.setattr(d.frozen.__class__, "pdf", lambda self, y: steps.append(y) or pdf(self, y))
+    np.testing.assert_allclose(d.cdf(d.quantile(0.05)), 0.05, rtol=1e-15)
+    assert len(steps) < 10
+
+
 @pytest.mark.parametrize("base", ["poisson", "negative_binomial"])
 def test_quantiles_of_counts_are_the_smallest(base):
     d, components = mixture(base)

@@ -232,7 +232,7 @@ class FrozenMixture(Frozen):
                 right = inside & (abs(step) < 1e-9 * size) & (error < 1e-16 * size)
                 there = (tail == level) | (abs(step * unit) <= 2e-16 * abs(x))
                 new = np.where(there, x, np.where(right, newton, new))
-                done = there | right
+                done = there | right | (new == x)
                 done |= high - low <= 4e-16 * abs(new)
                 done |= (abs(gap) < 1e-12) & ((high - low) * density < 2e-16 * tail)
             found[rows] = new
