@@ -250,6 +250,21 @@ class TestChains:
         np.testing.assert_allclose(found.llf, want.llf, rtol=1e-4)
         assert "conditional on the network's features" in found.summary().as_text()
 
+    def test_a_head_that_follows_single_rows_is_told(self):
+        rng = np.random.default_rng(0)
+        (x, y), others = (
+            (rng.normal(size=(n, 4)).astype("float32"), rng.normal(size=n)) for n in (60, 500)
+        )
+        hidden = keras.layers.Dense(10, "tanh", kernel_initializer=keras.initializers.HeNormal(0))
+        model = network(4, pn.Head("normal"), hidden)
+        model.compile()
+        before = model.evaluate(*others, verbose=0)
+        with pytest.warns(UserWarning, match=f"22 coefficients.*went from {before:.4g} "):
+            pn.polish(model, x, y, validation_data=others)
+        assert model.evaluate(*others, verbose=0) > before
+        with pytest.warns(UserWarning, match=r"60 rows for 22 coefficients.*may be worse"):
+            pn.polish(model, x, y)
+
     def test_dead_features_are_left_out(self):
         x, y = engel()
         hidden = keras.layers.Dense(3, "relu", kernel_initializer="ones")
