@@ -1,4 +1,4 @@
-"""Rows shared out to threads: each runs on blocks that stay in its core's cache."""
+"""Rows, or blocks of them, shared out to threads: each runs on what stays in its core's cache."""
 
 import functools
 import itertools
@@ -6,7 +6,11 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 _NUMBERS = 1_000_000  # below which threads cost more than they gain
+_BLOCKS = 4  # of a millisecond each, likewise
+_NAME = "probnn"  # of threads, which wait for no others of their pool
 
 
 def share(function, rows, width):
@@ -35,6 +39,31 @@ def share(function, rows, width):
         return list(_pool(workers).map(function, shares))
 
 
+def share_blocks(function, blocks):
+    """Call `function(block)` of each block, in threads if there are several.
+
+    Parameters
+    ----------
+    function : callable
+        As that of `share`; what it writes for one block, no other reads or writes. Threads take the
+        blocks as they are, so that results are the same to the last digit for any number of cores.
+    blocks : iterable
+    """
+    blocks, state = list(blocks), np.geterr()  # which a thread does not inherit
+    if len(blocks) < _BLOCKS or _cores() == 1 or threading.current_thread().name.startswith(_NAME):
+        for block in blocks:
+            function(block)
+        return
+
+    def run(block):
+        with np.errstate(**state):
+            function(block)
+
+    with one_blas_thread():
+        for _ in _pool(_cores()).map(run, blocks):
+            pass
+
+
 def _cores():
     """Return the number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -44,7 +73,7 @@ def _cores():
 
 @functools.cache
 def _pool(workers):
-    return ThreadPoolExecutor(workers, thread_name_prefix="probnn")
+    return ThreadPoolExecutor(workers, thread_name_prefix=_NAME)
 
 
 class _OneThread:

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from probnn._parallel import share_blocks
+
 # Kronrod's rule of 21 nodes on (-1, 1) for x >= 0, and Gauss's of 10, which are every second one.
 _NODES = (
     0.0,
@@ -129,12 +131,16 @@ def adaptive(function, edges, tolerance=1e-13, halvings=60):
     some = width > 0
     rows, start, width = rows[some], start[some], width[some]
     for left in range(halvings, -1, -1):
-        mean, gap, spread, size = np.empty((4, len(rows)))
-        for first in range(0, len(rows), _PANELS):
+        mean, gap, spread, size = found = np.empty((4, len(rows)))
+
+        def block(first, panels=(rows, start, width), found=found):
             part = slice(first, first + _PANELS)
-            values = function(rows[part], start[part], width[part])
-            mean[part], gap[part] = weights @ values, abs(excess @ values)
-            spread[part], size[part] = weights @ abs(values - mean[part]), weights @ abs(values)
+            values = function(*(v[part] for v in panels))
+            mean = weights @ values
+            sizes = weights @ abs(values - mean), weights @ abs(values)
+            found[:, part] = mean, abs(excess @ values), *sizes
+
+        share_blocks(block, range(0, len(rows), _PANELS))
         if allowed is None:
             allowed = tolerance * np.bincount(rows, width * size, n)
         with np.errstate(all="ignore"):

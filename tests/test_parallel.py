@@ -63,3 +63,33 @@ with parallel.one_blas_thread():
         os._exit(not (total() == want and blas_threads() == before))
 assert os.waitpid(child, 0)[1] == 0
 """)
+
+
+def test_blocks_go_to_threads_with_the_state_of_errors_and_give_errors_back():
+    run("""
+import threading
+
+found, names = np.zeros(8), set()
+both = threading.Barrier(2, timeout=60)
+
+
+def invert(i):
+    if i < 2:
+        both.wait()  # two threads at once
+    names.add(threading.current_thread().name)
+    found[i] = np.float64(1.0) / (i - 5.0)
+    parallel.share_blocks(lambda j: None, range(8))  # inside, which waits for no thread
+
+
+with np.errstate(divide="ignore"):
+    parallel.share_blocks(invert, range(8))
+assert (found == [-1 / 5, -1 / 4, -1 / 3, -1 / 2, -1.0, np.inf, 1.0, 1 / 2]).all(), found
+assert len(names) >= 2 and threading.current_thread().name not in names, names
+try:
+    with np.errstate(divide="raise"):
+        parallel.share_blocks(invert, range(8))
+except FloatingPointError:
+    pass
+else:
+    raise AssertionError("no error came back")
+""")

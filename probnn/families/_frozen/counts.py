@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn._parallel import share_blocks
 from probnn._quadrature import gauss_legendre
 from probnn.families._frozen.tables import streams
 
@@ -47,9 +48,13 @@ def sum_over_counts(frozen, term, y=None, in_steps=None):
     stepped = np.zeros(n, bool)
     if in_steps is not None and frozen.stepwise:
         stepped = width <= _LONG
-        for rows, wide in streams(np.flatnonzero(stepped), width):
+
+        def step(stream):
+            rows, wide = stream
             part = frozen._of_rows(rows)
             total[rows] = in_steps(part, low[rows], wide, None if y is None else y[rows])
+
+        share_blocks(step, streams(np.flatnonzero(stepped), width))
     for rows in _groups(frozen, width, ~stepped):
         part = frozen if rows is None else frozen._of_rows(rows)
         rows = slice(None) if rows is None else rows

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from probnn._parallel import share_blocks
+
 _CHUNK = 1 << 18  # numbers of a table
 _ROWS = 8192  # rows at once, of sums without one
 _NEAR = 64.0  # a table whose first quantile is less above the lowest count begins there
@@ -73,12 +75,15 @@ def tabled(frozen, p):
         width = np.ceil(last + 0.05 * abs(last)) + 3.0 - low
         count, level, without = _WORTH
         worth = width * (count + level * len(p)) <= without * len(p)
-    for rows, wide in chunks(np.flatnonzero(sure.any(axis=0) & worth), width):
-        part = frozen._of_rows(rows)
-        table = cumulative(part, low[rows], wide)
+
+    def look_up(chunk):
+        rows, wide = chunk
+        table = cumulative(frozen._of_rows(rows), low[rows], wide)
         for at in range(0, len(p), step := max(1, _CHUNK // len(rows))):
             some = slice(at, at + step)
             found[:, some, rows] = _looked_up(table, low[rows], p[some, rows], sure[some, rows])
+
+    share_blocks(look_up, chunks(np.flatnonzero(sure.any(axis=0) & worth), width))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from probnn._parallel import share_blocks
 from probnn._quadrature import gauss_legendre, tanh_sinh
 from probnn.families._frozen.base import Frozen
 from probnn.families._inversion import by_spline, solve_tail
@@ -119,7 +120,8 @@ class FrozenTweedie(Frozen):
         # Where each count is taken, those of all rows share their factorials.
         most = np.max((first + count)[~wide], initial=0.0)
         tables = [gammaln(np.arange(most + 1.0) * each + 1.0) for each in (1.0, self.jump)]
-        for rows in (*_blocks(np.flatnonzero(~wide), count), *_blocks(np.flatnonzero(wide), count)):
+
+        def add(rows):
             starts = np.concatenate([[0], np.cumsum(count[rows])[:-1]])
             index = np.repeat(rows, count[rows])
             j = first[index] + step[index] * (
@@ -137,6 +139,10 @@ class FrozenTweedie(Frozen):
                 over = (a - at if upper else at - a) * value + slope
                 totals[1, rows] = np.add.reduceat(weight * over, starts)
                 totals[2, rows] = np.add.reduceat(weight * slope, starts)
+
+        share_blocks(
+            add, [*_blocks(np.flatnonzero(~wide), count), *_blocks(np.flatnonzero(wide), count)]
+        )
         ends = (0.0, 0.0, 0.0) if upper else (-np.expm1(-self.rate), np.inf, 0.0)
         found = [np.where(y > 0, end, np.zeros(shape)) for end in ends]
         for each, total in zip(found, totals, strict=True):
