@@ -42,12 +42,13 @@ class Prior:
 
     def __post_init__(self):
         for field in fields(self):
-            value = np.asarray(getattr(self, field.name), dtype="float64")
-            positive = field.name != "loc"
-            if not (np.isfinite(value).all() and (value > 0).all() >= positive):
+            given, positive = getattr(self, field.name), field.name != "loc"
+            value = np.asarray(given)
+            numbers = value.dtype.kind in "iuf" and np.isfinite(value).all()
+            if not (numbers and (value > 0).all() >= positive):
                 raise ValueError(
                     f"Expected {field.name} of {type(self).__name__} to be finite"
-                    f"{' and above 0' * positive}. Received: {value}."
+                    f"{' and above 0' * positive}. Received: {given!r}."
                 )
 
     def log_prob(self, value: Floats) -> Floats:

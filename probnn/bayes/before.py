@@ -8,7 +8,7 @@ import numpy as np
 
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
-from probnn.bayes.read import as_model
+from probnn.bayes.subjects import subject_of
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Rows
@@ -54,7 +54,7 @@ def prior_predictive(
     >>> d.mean().round(1).tolist()
     [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
     """
-    read = as_model(model, x, y)
-    priors = Priors.of(read.model, priors)
+    subject = subject_of(model, x, y)
+    priors = Priors.of(subject.model, priors)
     coef = priors.draw(np.random.default_rng(seed), draws)
-    return Posterior(read, coef[None], priors, method="prior").predict_distribution(draws=draws)
+    return Posterior(subject, coef[None], priors, method="prior").predict_distribution(draws=draws)

@@ -1,4 +1,4 @@
-"""What is asked of the numbers that say how a posterior is drawn."""
+"""What is asked of the numbers that say how a posterior is drawn, and what is told of it."""
 
 import numpy as np
 
@@ -11,3 +11,9 @@ def check_whole(least=1, **values):
             raise ValueError(
                 f"Expected {name} to be a whole number from {least} on. Received: {value!r}."
             )
+
+
+def check_level(level):
+    """Raise ValueError if a level of intervals is not between 0 and 1."""
+    if not (isinstance(level, (float, np.floating)) and 0.0 < level < 1.0):
+        raise ValueError(f"Expected a level between 0 and 1. Received: {level!r}.")

@@ -11,7 +11,7 @@ from probnn._priors import Prior
 from probnn.bayes.laplace import LaplacePosterior
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
-from probnn.bayes.read import OfColumns, OfNetwork
+from probnn.bayes.subjects import OfColumns, OfNetwork
 from probnn.bridge.head_model import HeadModel
 from probnn.glm.results import loading
 
@@ -70,7 +70,7 @@ def load(
         each = [Prior.kinds[name](**arguments) for name, arguments in stored["priors"]]
         priors = Priors.restored(model, each, stored["center"], stored["constants"])
         return _METHODS[stored["method"]].restored(
-            _read_of(stored.get("head"), model, network),
+            _subject_of(stored.get("head"), model, network),
             stored["coef"],
             priors,
             stored["state"],
@@ -79,7 +79,7 @@ def load(
         )
 
 
-def _read_of(head, model, network):
+def _subject_of(head, model, network):
     """Return what a posterior is of: a model of columns, or the head of a network."""
     if (head is None) != (network is None):
         raise ValueError(
@@ -88,16 +88,16 @@ def _read_of(head, model, network):
         )
     if head is None:
         return OfColumns(model)
-    read = OfNetwork(HeadModel.restored(network, model, **head["layout"]), head["fingerprint"])
-    read.check()
-    return read
+    subject = OfNetwork(HeadModel.restored(network, model, **head["layout"]), head["fingerprint"])
+    subject.check()
+    return subject
 
 
 def save(posterior, path):
     """Write a posterior to a file: see `Posterior.save`."""
     from probnn.glm.results import saving
 
-    if not isinstance(posterior.read, (OfColumns, OfNetwork)):
+    if not isinstance(posterior.subject, (OfColumns, OfNetwork)):
         raise ValueError(
             "Expected a posterior of coefficients. Received: one of all weights of a network, "
             "which a file cannot hold yet: save the network, and find its posterior anew."
@@ -111,7 +111,7 @@ def save(posterior, path):
         "state": posterior.state(),
         "center": posterior.priors.center,
         "constants": posterior.priors.constants,
-        "head": posterior.read.state(),
+        "head": posterior.subject.state(),
         "priors": [
             [type(prior).__name__, {f.name: getattr(prior, f.name) for f in fields(prior)}]
             for prior in each

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from probnn._priors import Normal
-from probnn.bayes.checked import check_whole
+from probnn.bayes.checked import check_level, check_whole
 from probnn.bayes.mixing import pooled, roots
 from probnn.bayes.network_laplace import STRUCTURES, NetworkLaplacePosterior
-from probnn.bayes.posterior import Posterior, check_level
+from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
-from probnn.bayes.read import as_model
+from probnn.bayes.subjects import subject_of
 from probnn.bayes.target import Target
 from probnn.bayes.weights import NetworkWeights
 from probnn.glm.results import rows
@@ -118,38 +118,38 @@ def laplace(
             f"Expected structure='full' of coefficients. Received: {structure!r}, which is for all "
             "weights of a network: scope='all'."
         )
-    read = as_model(model, x, y)
+    subject = subject_of(model, x, y)
     if isinstance(prior, str) and prior != "auto":
         raise ValueError(
             f"Expected prior 'auto', a precision, a dict or Priors. Received: {prior!r}."
         )
     if isinstance(prior, str):
-        target = _best(read)
+        target = _best(subject)
     elif np.ndim(prior) == 0 and not isinstance(prior, (dict, Priors)):
-        target = Target(read.model, Priors.of_precision(read.model, prior), read.start)
+        target = Target(subject.model, Priors.of_precision(subject.model, prior), subject.start)
     else:
-        target = Target.of(read.model, prior, read.start)
-    return LaplacePosterior(read, target, draws, seed)
+        target = Target.of(subject.model, prior, subject.start)
+    return LaplacePosterior(subject, target, draws, seed)
 
 
-def _best(read):
+def _best(subject):
     """Return the target at the width of the prior that maximises the marginal likelihood.
 
     MacKay's fixed point: width^2 is |b|^2 / (p - tr S / width^2), with b the coefficients at the
     mode and S their covariance, both in units of the default's standard deviations.
     """
-    model, first = read.model, Priors(read.model)
+    model, first = subject.model, Priors(subject.model)
     shrunk = [
         j for j in range(len(first.names)) if j not in first.constants and j not in model.constants
     ]
     if not shrunk:
-        return Target(model, first, read.start)
+        return Target(model, first, subject.start)
 
     def at(width, start):
         each = {first.names[j]: Normal(0.0, first.each[j].scale * width) for j in shrunk}
         return Target(model, first.replaced(each), start)
 
-    default, width, start = np.array([first.each[j].scale for j in shrunk]), 1.0, read.start
+    default, width, start = np.array([first.each[j].scale for j in shrunk]), 1.0, subject.start
     if start is not None:  # of many features the default may be too wide for a mode
         width = max(float(np.sqrt(np.mean(np.square(start[shrunk] / default)))), 10.0 * _LEAST)
     target = at(width, start)
@@ -175,12 +175,12 @@ class LaplacePosterior(Posterior):
         Their covariance: the inverse of the Hessian there.
     """
 
-    def __init__(self, read: Any, target: Any, draws: int = 1000, seed: int = 0) -> None:
+    def __init__(self, subject: Any, target: Any, draws: int = 1000, seed: int = 0) -> None:
         self.mode, self._root = target.mode, target.root()
         self.covariance_raw = self._root @ self._root.T
         z = np.random.default_rng(seed).standard_normal((draws, len(self.mode)))
         super().__init__(
-            read, (self.mode + z @ self._root.T)[None], target.priors, method="laplace"
+            subject, (self.mode + z @ self._root.T)[None], target.priors, method="laplace"
         )
         self._log_density = self._log_joint(target)
 
@@ -203,13 +203,13 @@ class LaplacePosterior(Posterior):
 
     @classmethod
     def restored(
-        cls, read: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
+        cls, subject: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
     ) -> LaplacePosterior:
         """Return a posterior of what a file holds; `state` is as of the method of that name."""
         found = cls.__new__(cls)
         found.mode, found.covariance_raw = state["mode"], state["covariance_raw"]
         found._root, found._log_density = state["_root"], state["_log_density"]
-        Posterior.__init__(found, read, coef, priors, **kwargs)
+        Posterior.__init__(found, subject, coef, priors, **kwargs)
         return found
 
     def how(self) -> str:
@@ -286,7 +286,7 @@ class LaplacePosterior(Posterior):
         PooledPredictive
             Its `epistemic_variance()` is what more data would take away.
         """
-        data, labels = self.read.rows(exog, **kwargs)
+        data, labels = self.subject.rows(exog, **kwargs)
         likelihood = data.likelihood(self.family, self.model.known)
         raw, root = likelihood.raw(self.mode), self._root_of_rows(data, likelihood)
         return pooled(self.family, raw, likelihood.predicted, root, self.model.classes, labels)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probnn.bayes.checked import check_level
 from probnn.bayes.curvature import Diagonal, Full
 from probnn.bayes.kronecker import Kronecker
 from probnn.bayes.mixing import pooled, roots
-from probnn.bayes.posterior import Posterior, check_level
+from probnn.bayes.posterior import Posterior
 from probnn.bayes.summary import WeightsSummary
 from probnn.bayes.weight_priors import WeightPriors
 from probnn.bayes.weights import NetworkWeights
@@ -53,24 +54,25 @@ class NetworkLaplacePosterior(Posterior):
 
     def __init__(
         self,
-        read: NetworkWeights,
+        subject: NetworkWeights,
         prior: Any = "auto",
         structure: str = "full",
         draws: int = 1000,
         seed: int = 0,
     ) -> None:
-        self.read, self.model, self.family, self.method = read, read, read.family, "laplace"
-        self.structure, self.mode, self.stats = structure, read.values, {}
+        self.subject, self.model, self.family = subject, subject, subject.family
+        self.method = "laplace"
+        self.structure, self.mode, self.stats = structure, subject.values, {}
         self._draws, self._seed = draws, seed
-        self.priors, found = WeightPriors(read, prior), STRUCTURES[structure](read)
-        self._log_likelihood, slope = 0.0, np.zeros(read.size)
-        for rows, raw, jacobian in read.parts(read.x):
-            y, weights = read.y[rows], 1.0 if read.weights is None else read.weights[rows]
+        self.priors, found = WeightPriors(subject, prior), STRUCTURES[structure](subject)
+        self._log_likelihood, slope = 0.0, np.zeros(subject.size)
+        for rows, raw, jacobian in subject.parts(subject.x):
+            y, weights = subject.y[rows], 1.0 if subject.weights is None else subject.weights[rows]
             gradient = self.family.derivatives(y, raw, second=False)[1]
             information = self.family.information(raw) * np.reshape(weights, (-1, 1, 1))
             self._log_likelihood += float(np.sum(weights * self.family.log_prob(y, raw)))
             slope += np.einsum("nk,nkp->p", np.reshape(weights, (-1, 1)) * gradient, jacobian)
-            found.add(rows, read.part(rows), jacobian, _root(information))
+            found.add(rows, subject.part(rows), jacobian, _root(information))
         self.priors.maximise(found, self.mode)
         self._spread = found.with_prior(self.priors.precision)
         self.decrement = float(np.linalg.norm(self._spread.spread(slope)))
@@ -82,12 +84,12 @@ class NetworkLaplacePosterior(Posterior):
     @cached_property
     def names(self) -> list[str]:
         """The name of each weight, as "dense/kernel[0,3]"."""
-        return self.read.parameter_names
+        return self.subject.parameter_names
 
     @cached_property
     def coef(self) -> Floats:
         """The draws, (1, draws, p), made when they are asked for."""
-        z = np.random.default_rng(self._seed).standard_normal((self._draws, self.read.size))
+        z = np.random.default_rng(self._seed).standard_normal((self._draws, self.subject.size))
         return (self.mode + self._spread.draw(z))[None]
 
     @property
@@ -102,7 +104,7 @@ class NetworkLaplacePosterior(Posterior):
 
     def covariance(self) -> Floats:
         """Return the covariance, (p, p)."""
-        root = self._spread.spread(np.eye(self.read.size))
+        root = self._spread.spread(np.eye(self.subject.size))
         return root @ root.T
 
     def interval(self, level: float = 0.95) -> Floats:
@@ -128,7 +130,7 @@ class NetworkLaplacePosterior(Posterior):
         Of networks of other layers on the same rows, the highest is the best supported.
         """
         log_joint = self._log_likelihood + self.priors.log_prob(self.mode)
-        return log_joint + 0.5 * (self.read.size * np.log(2.0 * np.pi) - self._spread.log_det)
+        return log_joint + 0.5 * (self.subject.size * np.log(2.0 * np.pi) - self._spread.log_det)
 
     # ---- what is said of it -----------------------------------------------------------------
 
@@ -181,11 +183,11 @@ class NetworkLaplacePosterior(Posterior):
 
     def _raw_and_roots(self, exog):
         """Return raw values (n, size) of rows, roots of their covariances (n, k, k), and labels."""
-        self.read.check_unchanged()
-        x, labels = self.read.rows(exog)
+        self.subject.check_unchanged()
+        x, labels = self.subject.rows(exog)
         found = [
-            (raw, roots(self._spread.spread(jacobian[:, self.read.varying])))
-            for _, raw, jacobian in self.read.parts(x)
+            (raw, roots(self._spread.spread(jacobian[:, self.subject.varying])))
+            for _, raw, jacobian in self.subject.parts(x)
         ]
         raw, root = map(np.concatenate, zip(*found, strict=True))
         return raw, root, labels
@@ -212,13 +214,13 @@ class NetworkLaplacePosterior(Posterior):
             If the network's weights have changed since.
         """
         raw, root, labels = self._raw_and_roots(exog)
-        return pooled(self.family, raw, self.read.varying, root, self.read.classes, labels)
+        return pooled(self.family, raw, self.subject.varying, root, self.subject.classes, labels)
 
     def _raw(self, exog, count, kwargs):
         raw, root, labels = self._raw_and_roots(exog, **kwargs)
         z = np.random.default_rng(self._seed).standard_normal((count, root.shape[-1]))
         moved = np.repeat(raw[None], count, axis=0)
-        moved[:, :, self.read.varying] += np.einsum("nab,mb->mna", root, z)
+        moved[:, :, self.subject.varying] += np.einsum("nab,mb->mna", root, z)
         return moved, labels
 
     def log_likelihood(self) -> Floats:
@@ -234,7 +236,7 @@ class NetworkLaplacePosterior(Posterior):
 
     def __repr__(self):
         return (
-            f"<NetworkLaplacePosterior {self.family.label}, {self.structure}: {self.read.size} "
+            f"<NetworkLaplacePosterior {self.family.label}, {self.structure}: {self.subject.size} "
             "weights>"
         )
 

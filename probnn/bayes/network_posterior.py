@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,30 +15,27 @@ from probnn.bayes.coordinates import bounded
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.summary import DrawnWeightsSummary
 from probnn.bayes.weight_priors import WeightPriors
+from probnn.glm.observations import Observations
 from probnn.glm.results import rows
 from probnn.networks.entered import entered
 from probnn.networks.losses import NegativeLogLikelihood
-from probnn.predictive import Predictive
-
-if TYPE_CHECKING:
-    from probnn._types import Floats
 
 _MOST = 5_000  # weights, from which a draw costs more than it tells
 _WATCHED = 50  # rows whose means chains are compared in
 _JITTER = 0.1  # standard deviations of the prior that chains begin from each other
 
 
-def weight_priors(read, given=None):
+def weight_priors(subject, given=None):
     """Return the priors of a network's weights, of which none is to be found."""
-    if read.size > _MOST:
+    if subject.size > _MOST:
         raise ValueError(
             f"Expected a network of up to {_MOST:,} weights, to draw them all. Received: "
-            f"{read.size:,}. Draw its head's, scope='last'; or take probnn.bayes.laplace(..., "
+            f"{subject.size:,}. Draw its head's, scope='last'; or take probnn.bayes.laplace(..., "
             "scope='all', structure='kron')."
         )
     if isinstance(given, WeightPriors):
         return given
-    priors = WeightPriors(read, {} if given is None else given)
+    priors = WeightPriors(subject, {} if given is None else given)
     for group in priors.groups:
         group.found = False
     return priors
@@ -47,10 +44,10 @@ def weight_priors(read, given=None):
 class OfWeights:
     """Weights = their prior means + z times their prior standard deviations."""
 
-    def __init__(self, read, priors):
-        self.read, self.size = read, read.size
+    def __init__(self, subject, priors):
+        self.subject, self.size = subject, subject.size
         self._center, self._width = priors.center, priors.precision**-0.5
-        self._program = backend.compiled(backend.value_and_grad(_likelihood(read)))
+        self._program = backend.compiled(backend.value_and_grad(_likelihood(subject)))
         self.log_density = bounded(self._log_density)
 
     def coef(self, z):
@@ -59,38 +56,38 @@ class OfWeights:
 
     def start(self, seed):
         """Return where a chain begins: near the weights that the network was trained to."""
-        z = (self.read.values - self._center) / self._width
+        z = (self.subject.values - self._center) / self._width
         return z + _JITTER * np.random.default_rng(seed).standard_normal(self.size)
 
     def running(self):
         """Return the context in which chains are run, of the whole process."""
-        return in_network(self.read)
+        return in_network(self.subject)
 
     def _log_density(self, z):
         weights = self.coef(z)
-        with self.read.floats():
-            value, gradient = self._program(self.read.tensor(weights))
+        with self.subject.floats():
+            value, gradient = self._program(self.subject.tensor(weights))
             value, gradient = map(keras.ops.convert_to_numpy, (value, gradient))
         slope = self._width * gradient.astype("float64")
         return -float(value) - 0.5 * float(z @ z), -slope - z
 
 
 @contextlib.contextmanager
-def in_network(read):
+def in_network(subject):
     """Run programs of a network."""
-    with backend.many_programs(), entered(read.network), keras_private.float64_kept():
+    with backend.many_programs(), entered(subject.network), keras_private.float64_kept():
         yield
 
 
-def _likelihood(read):
+def _likelihood(subject):
     """Return a function of all weights in one tensor: the negative log-likelihood of the rows."""
     loss = NegativeLogLikelihood(
-        read.family, check=False, reduction="sum", dtype=read.head.variable_dtype
+        subject.family, check=False, reduction="sum", dtype=subject.head.variable_dtype
     )
-    raw = read.raw_function()
+    raw = subject.raw_function()
 
     def likelihood(flat):
-        return loss(read.y, raw(flat, *read.leaves(read.x)), read.weights)
+        return loss(subject.y, raw(flat, *subject.leaves(subject.x)), subject.weights)
 
     return likelihood
 
@@ -122,51 +119,36 @@ class NetworkPosterior(Posterior):
 
     @cached_property
     def _program(self):
-        return backend.compiled(self.read.raw_function())
+        return backend.compiled(self.subject.raw_function())
 
     def _raw_of(self, x, weights):
         """Return raw values (m, n, size) of rows at weights (m, p)."""
-        leaves, found = self.read.leaves(x), []
-        with in_network(self.read), self.read.floats():
+        leaves, found = self.subject.leaves(x), []
+        with in_network(self.subject), self.subject.floats():
             for each in weights:
-                raw = self._program(self.read.tensor(each), *leaves)
+                raw = self._program(self.subject.tensor(each), *leaves)
                 found.append(keras.ops.convert_to_numpy(raw).astype("float64"))
         return np.stack(found)
 
     def _raw(self, exog, count, kwargs):
-        x, labels = self.read.rows(exog, **kwargs)
-        flat = self._flat
-        chosen = np.unique(np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int))
-        return self._raw_of(x, flat[chosen]), labels
+        x, labels = self.subject.rows(exog, **kwargs)
+        return self._raw_of(x, self._some(count)), labels
 
     @cached_property
     def _watched(self):
-        some = np.unique(np.linspace(0, len(self.read) - 1, _WATCHED).astype(int))
-        x = keras.tree.map_structure(lambda leaf: leaf[some], self.read.x)
+        some = np.unique(np.linspace(0, len(self.subject) - 1, _WATCHED).astype(int))
+        x = keras.tree.map_structure(lambda leaf: leaf[some], self.subject.x)
         means = np.stack([rows.means(self.family, raw) for raw in self._raw_of(x, self._flat)])
-        names = [f"mean of training row {i}" for i in some]
+        parts = [" ".join(f"[{i}]" for i in at) for at in np.ndindex(means.shape[2:])]
+        names = [f"mean of training row {i} {part}".strip() for i in some for part in parts]
         return names, means.reshape(*self.coef.shape[:2], -1)
 
-    def log_likelihood(self) -> Floats:
-        """Return the log-likelihood of each training row at each draw, (chains, draws, n)."""
-        raw = self._raw_of(self.read.x, self._flat)
-        found = np.stack([self.family.log_prob(self.read.y, each) for each in raw])
-        return found.reshape(*self.coef.shape[:2], -1)
-
     @property
-    def _y(self):
-        return self.read.y
+    def _observed(self):
+        return Observations(self.subject.y, [], var_weights=self.subject.weights)
 
-    def _often(self):
-        return slice(None)
-
-    def _new_responses(self, draws, seed, often):
-        del often  # each row counts once
-        coef = self.coef if draws is None else self.coef[:, :draws]
-        raw = self._raw_of(self.read.x, coef.reshape(-1, coef.shape[-1]))
-        rng = np.random.default_rng(seed)
-        each = [Predictive(self.family, self.family.to_params(r)).sample(1, rng)[0] for r in raw]
-        return np.stack(each).reshape(*coef.shape[:2], -1)
+    def _raw_at(self, coef):
+        return self._raw_of(self.subject.x, coef)
 
     def how(self) -> str:
         """Return in words how the posterior was found."""

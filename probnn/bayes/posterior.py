@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probnn.bayes.chains import arviz, counted
+from probnn.bayes.checked import check_level, check_whole
 from probnn.bayes.summary import PosteriorSummary
 from probnn.glm.results import rows
 from probnn.predictive import PooledPredictive, Predictive
@@ -39,7 +40,7 @@ class Posterior:
         The draws on the raw scale.
     draws : numpy.ndarray, shape (chains, draws, p)
         The draws; constant parameters, as a dispersion, in natural units.
-    read : object
+    subject : object
         What it is of, with `model` and `rows(exog)`.
     priors : Priors
         What was known before.
@@ -51,14 +52,14 @@ class Posterior:
 
     def __init__(
         self,
-        read: Any,
+        subject: Any,
         coef: Floats,
         priors: Priors,
         *,
         method: str,
         stats: dict[str, Any] | None = None,
     ) -> None:
-        self.read, self.model, self.family = read, read.model, read.model.family
+        self.subject, self.model, self.family = subject, subject.model, subject.model.family
         self.names = list(self.model.parameter_names)
         self.coef, self.priors, self.method = coef, priors, method
         self.stats = {} if stats is None else stats
@@ -132,12 +133,16 @@ class Posterior:
     # ---- rows -------------------------------------------------------------------------------
 
     def _raw(self, exog, count, kwargs):
-        """Return raw values (m, n, size) of rows at some draws, and the rows."""
-        data, labels = self.read.rows(exog, **kwargs)
+        """Return raw values (m, n, size) of rows at some draws, and their labels."""
+        data, labels = self.subject.rows(exog, **kwargs)
         likelihood = data.likelihood(self.family, self.model.known)
+        return np.stack([likelihood.raw(coef) for coef in self._some(count)]), labels
+
+    def _some(self, count):
+        """Return so many draws (m, p), spread over all."""
+        check_whole(draws=count)
         flat = self._flat
-        chosen = np.unique(np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int))
-        return np.stack([likelihood.raw(coef) for coef in flat[chosen]]), labels
+        return flat[np.unique(np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int))]
 
     def predict_distribution(
         self, exog: Rows | None = None, *, draws: int = _MEMBERS, **kwargs: Any
@@ -185,15 +190,18 @@ class Posterior:
 
     def log_likelihood(self) -> Floats:
         """Return the log-likelihood of each training row at each draw, (chains, draws, n)."""
-        data = self.model.data.whole().used
-        likelihood = data.likelihood(self.family, self.model.known)
-        found = np.stack(
-            [
-                rows.log_likelihood(self.family, data, likelihood.raw(coef), None)
-                for coef in self._flat
-            ]
-        )
-        return found.reshape(*self.coef.shape[:2], -1)
+        data = self._observed
+        found = [rows.log_likelihood(self.family, data, raw) for raw in self._raw_at(self._flat)]
+        return np.stack(found).reshape(*self.coef.shape[:2], -1)
+
+    @property
+    def _observed(self):
+        """The `Observations` of the training rows."""
+        return self.model.data.whole().used
+
+    def _raw_at(self, coef):
+        """Return or yield raw values (n, size) of the training rows, at each of coef (m, p)."""
+        return map(self._observed.likelihood(self.family, self.model.known).raw, coef)
 
     # ---- convergence ------------------------------------------------------------------------
 
@@ -294,22 +302,21 @@ class Posterior:
         UserWarning
             If a frequency weight is no whole number: each row stands there once.
         """
+        check_whole(0, seed=seed)
+        if draws is not None:
+            check_whole(draws=draws)
         each, often = self.log_likelihood(), self._often()
         return arviz().from_dict(
             posterior=dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True)),
             log_likelihood={"y": each[..., often]},
             posterior_predictive={"y": self._new_responses(draws, seed, often)},
-            observed_data={"y": self._y[often]},
+            observed_data={"y": self._observed.y[often]},
             sample_stats=self.stats or None,
         )
 
-    @property
-    def _y(self):
-        return self.model.data.whole().used.y
-
     def _often(self):
         """Return an index of the training rows, each as often as it counts."""
-        weights = self.model.data.whole().used.freq_weights
+        weights = self._observed.freq_weights
         if weights is None:
             return slice(None)
         if np.any(weights % 1):
@@ -322,15 +329,16 @@ class Posterior:
         return np.repeat(np.arange(len(weights)), weights.astype("int64"))
 
     def _new_responses(self, draws, seed, often):
-        """Return a response of each training row at each draw, (chains, draws, n)."""
-        data = self.model.data.whole().used
-        likelihood = data.likelihood(self.family, self.model.known)
-        rng, found = np.random.default_rng(seed), []
+        """Return a response of each training row at each draw, (chains, draws, n, ...)."""
+        rng, found, trials = np.random.default_rng(seed), [], self._observed.trials
         coef = self.coef if draws is None else self.coef[:, :draws]
-        for each in coef.reshape(-1, coef.shape[-1]):
-            params = self.family.to_params(likelihood.raw(each)[often])
-            found.append(Predictive(self.family, params).sample(1, rng)[0])
-        return np.stack(found).reshape(*coef.shape[:2], -1)
+        for raw in self._raw_at(coef.reshape(-1, coef.shape[-1])):
+            d = Predictive(self.family, self.family.to_params(raw[often]))
+            if trials is None:
+                found.append(d.sample(1, rng)[0])
+            else:  # shares of successes, as y
+                found.append(rng.binomial(trials[often].astype(int), d.mean()) / trials[often])
+        return np.reshape(found, (*coef.shape[:2], *found[0].shape))
 
     def loo(self) -> Any:
         """Return the expected log-score of new rows, by leave-one-out: ArviZ's `ELPDData`.
@@ -343,7 +351,7 @@ class Posterior:
         az = arviz()
         posterior = dict(zip(self.names, np.moveaxis(self.draws, -1, 0), strict=True))
         data = az.from_dict(posterior=posterior, log_likelihood={"y": chains})
-        found, weights = az.loo(data, pointwise=True), self.model.data.whole().used.freq_weights
+        found, weights = az.loo(data, pointwise=True), self._observed.freq_weights
         return found if weights is None else counted(found, chains, np.asarray(weights))
 
     # ---- files ------------------------------------------------------------------------------
@@ -372,11 +380,11 @@ class Posterior:
 
     @classmethod
     def restored(
-        cls, read: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
+        cls, subject: Any, coef: Floats, priors: Priors, state: dict[str, Any], **kwargs: Any
     ) -> Posterior:
         """Return a posterior of what a file holds; `state` is as of the method of that name."""
         del state
-        return cls(read, coef, priors, **kwargs)
+        return cls(subject, coef, priors, **kwargs)
 
     def __repr__(self):
         chains, draws, p = self.coef.shape
@@ -384,9 +392,3 @@ class Posterior:
             f"<Posterior {self.family.label}, {self.method}: {chains} x {draws} draws of {p} "
             "coefficients>"
         )
-
-
-def check_level(level):
-    """Raise ValueError if a level of intervals is not between 0 and 1."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"Expected a level between 0 and 1. Received: {level!r}.")

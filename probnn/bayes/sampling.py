@@ -12,7 +12,7 @@ from probnn.bayes.coordinates import coordinates
 from probnn.bayes.network_posterior import NetworkPosterior, OfWeights, weight_priors
 from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
-from probnn.bayes.read import as_model
+from probnn.bayes.subjects import subject_of
 from probnn.bayes.weights import NetworkWeights
 from probnn.fitting.progress import watched
 
@@ -106,19 +106,19 @@ def sample(
         raise ValueError(f"Expected scope 'last' or 'all'. Received: {scope!r}.")
     nutpie = _nutpie()
     if scope == "all":
-        read = NetworkWeights(model, x, y)
-        priors = weight_priors(read, priors)
-        moved, kind = OfWeights(read, priors), NetworkPosterior
+        subject = NetworkWeights(model, x, y)
+        priors = weight_priors(subject, priors)
+        moved, kind = OfWeights(subject, priors), NetworkPosterior
     else:
-        read = as_model(model, x, y)
-        priors = Priors.of(read.model, priors)
-        moved, kind = coordinates(read.model, priors, read.start), Posterior
+        subject = subject_of(model, x, y)
+        priors = Priors.of(subject.model, priors)
+        moved, kind = coordinates(subject.model, priors, subject.start), Posterior
     compiled = nutpie.compiled_pyfunc.from_pyfunc(
         moved.size,
         lambda: moved.log_density,
         lambda *seeds: lambda z: {"coef": moved.coef(z)},
         [np.dtype("float64")],
-        [(len(read.model.parameter_names),)],
+        [(len(subject.model.parameter_names),)],
         ["coef"],
         make_initial_point_fn=moved.start,
     )
@@ -136,7 +136,7 @@ def sample(
             target_accept=target_accept,
         )
     coef, stats = _read(trace)
-    found = kind(read, coef, priors, method="nuts", stats=stats)
+    found = kind(subject, coef, priors, method="nuts", stats=stats)
     found.warn()
     return found
 

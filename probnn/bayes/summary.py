@@ -78,7 +78,7 @@ class WeightsSummary(Printed):
     def __init__(self, posterior):
         known = 1.0 - np.square(posterior.sd) * posterior.priors.precision
         self.table = _arrays(posterior)
-        self.table.insert(1, "known", [known[place].sum() for place in posterior.read.slices])
+        self.table.insert(1, "known", [known[place].sum() for place in posterior.subject.slices])
         self.header = [
             *_of_network(posterior),
             f"{posterior.effective_parameters:.1f} of the weights are determined by the data",
@@ -112,25 +112,25 @@ def _arrays(posterior):
     """Return a frame of a network's arrays: their weights, and root mean squares of these."""
     import pandas as pd
 
-    read, sizes, spreads = posterior.read, np.square(posterior.mean), np.square(posterior.sd)
+    subject, sizes, spreads = posterior.subject, np.square(posterior.mean), np.square(posterior.sd)
     rows = [
         {
             "weights": place.stop - place.start,
             "size": np.sqrt(np.mean(sizes[place])),
             "sd": np.sqrt(np.mean(spreads[place])),
         }
-        for place in read.slices
+        for place in subject.slices
     ]
-    return pd.DataFrame(rows, index=read.paths)
+    return pd.DataFrame(rows, index=subject.paths)
 
 
 def _of_network(posterior):
     """Return the first lines on the posterior of a network."""
-    read = posterior.read
+    subject = posterior.subject
     return [
-        f"Posterior of all {read.size} weights of a {posterior.family.label} network of "
-        f"{read.y_name}",
-        f"{len(read)} rows, {posterior.how()}",
+        f"Posterior of all {subject.size} weights of a {posterior.family.label} network of "
+        f"{subject.y_name}",
+        f"{len(subject)} rows, {posterior.how()}",
     ]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from probnn import backend, data
 from probnn.backend import keras_private
-from probnn.bayes.read import check_unchanged, fingerprint
+from probnn.bayes.subjects import check_unchanged, fingerprint
 from probnn.bridge.head_model import check_one_response
 from probnn.data.alignment import align_all
 from probnn.data.frames import name_of
 from probnn.networks.entered import entered
 from probnn.networks.heads import Head
-from probnn.networks.inputs import read_inputs, responses_of
+from probnn.networks.inputs import columns_of, read_inputs, responses_of
 from probnn.training.checked import checked_arrays
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
@@ -55,9 +55,11 @@ class NetworkWeights:
         self.labels = data.ResponseLabels.of(x, responses_of(network).of_each(1)[0])
         self.y_name, self.fixed, self.constants = name_of(y) or "y", head.fixed, {}
         x, y, sample_weight = align_all(x, y, sample_weight)
-        x, y, sample_weight = checked_arrays(network, x, y, sample_weight)
+        self._columns, responses = columns_of(network).learnt(x), responses_of(network)
+        columns = self._columns, responses
+        x, y, sample_weight = checked_arrays(network, x, y, sample_weight, columns=columns)
         self._set_rows(x, np.asarray(y, dtype="float64"), sample_weight)
-        (self.classes,) = responses_of(network).classes_of_each(1)
+        (self.classes,) = responses.classes_of_each(1)
         self.variables = list(network.trainable_variables)
         if not self.variables:
             raise ValueError("Expected a network with trainable weights. Received: one with none.")
@@ -127,7 +129,9 @@ class NetworkWeights:
         if x is None:
             return self.x, self.labels
         columns = responses_of(self.network).of_each(1)[0]
-        return read_inputs(self.network, x), data.ResponseLabels.of(x, columns)
+        return read_inputs(self.network, x, columns=self._columns), data.ResponseLabels.of(
+            x, columns
+        )
 
     # ---- the linear network -----------------------------------------------------------------
 

@@ -50,7 +50,8 @@ class HeadModel:
             raise ValueError(f"Expected a location that is not fixed: {family.location!r}.")
         x, y, sample_weight = align_all(x, y, sample_weight)
         self.rows = RowIndex.first(x=x, y=y)
-        x = columns_of(model).aligned(x)
+        self.columns = columns_of(model).learnt(x)
+        x = self.columns.aligned(x)
         names = names_of(x)
         names = None if names is None else [str(name) for name in names]
         self.labelled, index = is_labelled(x), index_of(x)
@@ -112,6 +113,7 @@ class HeadModel:
         found.network, found.full, found.labels, found.kept = network, full, labels, kept
         found.head, _, found.body = split(network)
         found.is_conditional, found.dispersion = kept is not None, dispersion
+        found.columns = columns_of(network)
         return found
 
     def _observed(self, x, y, weights):
@@ -168,7 +170,7 @@ class HeadModel:
 
     def new_rows(self, x):
         """Return the `Observations` of new rows of the network's x, for the full model."""
-        x = np.asarray(read_inputs(self.network, x), dtype="float64")
+        x = np.asarray(read_inputs(self.network, x, columns=self.columns), dtype="float64")
         if self.is_conditional:
             with backend.many_programs():
                 x = np.asarray(self.body.predict(x, verbose=0), dtype="float64")[:, self.kept]

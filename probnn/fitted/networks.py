@@ -141,6 +141,10 @@ class FittedNetwork(FittedModel):
             table = table.set_axis(names, axis=1)
         return _numeric(self.aligned(table), self.input_shapes)
 
+    def own(self, table):
+        """Return the columns of a table that the network takes: by its names, else by position."""
+        return _own(self.model, table)
+
     def to_hold(self, name):
         """Return how a parameter is made one number for all rows."""
         return f'Head(..., constant=["{name}"]), '
@@ -156,6 +160,8 @@ class FittedNetwork(FittedModel):
 
     def without_hidden(self, name, table, y):
         """Return the `Fit` of the head on x alone, at its optimum."""
+        if table is None:
+            raise ValueError("x= and y=, the training data, are not known.")
         own = _own(self.model, table)
         head = HeadModel(self.model, own, y).head
         config = {**head.get_config(), "kernel_regularizer": None}

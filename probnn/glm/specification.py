@@ -440,12 +440,12 @@ class Specification:
         free.parameter_names.insert(before, self.dispersion)
         free.constants = {j + (j >= before): name for j, name in self.constants.items()}
         free.constants[before] = self.dispersion
-        free.data = self.data.map(lambda rows: self._dispersed(rows.used, a))
+        free.data = self.data.map(lambda rows: self._dispersed(rows, a))
         return free
 
     def _dispersed(self, rows, a):
         """Return rows whose raw column of the dispersion is a constant, weighted where y is."""
-        designs, offsets = [*rows.designs], rows.offsets
+        designs, offsets, often = [*rows.designs], rows.offsets, rows.freq_weights
         designs[a] = ones(len(rows))
         if rows.var_weights is not None:
             link = self.family.links[self.dispersion]
@@ -454,13 +454,16 @@ class Specification:
                     "Expected the log link of the dispersion, for var_weights and a dispersion "
                     f"that is a coefficient. Received: {link!r}."
                 )
-            weights = np.where(rows.var_weights > 0, rows.var_weights, 1.0)
+            counts = rows.var_weights > 0
+            often = often if counts.all() else counts * (1.0 if often is None else often)
+            weights = np.where(counts, rows.var_weights, 1.0)
             divided = self.family.with_dispersion(1.0 / weights)[self.dispersion]
             offsets = {
                 **offsets,
                 a: np.log(divided / self.family.with_dispersion(1.0)[self.dispersion]),
             }
-        return replace(rows, designs=designs, offsets=offsets, var_weights=None)
+        changed = {"designs": designs, "offsets": offsets, "freq_weights": often}
+        return replace(rows, **changed, var_weights=None)
 
     def without_data(self) -> Self:
         """Return the model without its rows, for results that are saved."""

@@ -115,10 +115,10 @@ def test_gauss_newton_is_that_of_differences_and_its_parts_those_of_layers(float
     for j, (inputs, slopes) in {0: (inner[0], scaled[1]), 3: (inner[2], scaled[4])}.items():
         outer = np.einsum("nko,nkp->op", slopes, slopes)  # of what a kernel puts out: its bias's
         factors = np.kron(inputs.T @ inputs, outer) / 40.0 + 1.5 * np.eye(each[j].shape[-1])
-        place = kron.read.slices[j]
+        place = kron.subject.slices[j]
         found = np.linalg.inv(kron.covariance()[place, place])
         np.testing.assert_allclose(found, factors, rtol=1e-6, atol=1e-6)
-    place = kron.read.slices[1]
+    place = kron.subject.slices[1]
     found = np.linalg.inv(kron.covariance()[place, place])
     np.testing.assert_allclose(found, right[place, place], rtol=1e-6, atol=1e-6)
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 import probnn as pn
 from probnn.bayes import priors, sample
-from probnn.bayes.network_posterior import OfWeights, weight_priors
+from probnn.bayes.network_posterior import NetworkPosterior, OfWeights, weight_priors
 from probnn.bayes.weights import NetworkWeights
 
 RNG = np.random.default_rng(3)
@@ -23,9 +23,9 @@ def network(*hidden):
 def test_the_density_of_weights_is_the_likelihood_times_the_prior():
     model = network(keras.layers.Dense(3, "tanh", name="hidden"))
     weight = 1.0 + (np.arange(30) % 3 == 0)
-    read = NetworkWeights(model, X, Y, weight)
-    given = weight_priors(read, {"hidden/kernel": priors.Normal(0.0, 0.5), "head/kernel": 4.0})
-    moved = OfWeights(read, given)
+    subject = NetworkWeights(model, X, Y, weight)
+    given = weight_priors(subject, {"hidden/kernel": priors.Normal(0.0, 0.5), "head/kernel": 4.0})
+    moved = OfWeights(subject, given)
     scale = np.repeat([0.5, 1.0, 0.5, 2.5], [6, 3, 3, 1])
     center = np.append(np.zeros(12), np.log(np.average(Y, weights=weight)))
 
@@ -71,6 +71,22 @@ def test_the_weights_of_a_neuron_have_the_posterior_of_its_coefficients():
     size = np.sqrt(np.mean(posterior.mean[:2] ** 2))
     np.testing.assert_allclose(told.table.loc["head/kernel", "size"], size, rtol=1e-12)
     assert "all weights, 4 chains of 1000 draws" in str(told)
+
+
+def test_draws_of_a_network_of_classes_are_compared_in_the_probability_of_each():
+    model = pn.Sequential([keras.Input((2,)), pn.Head("categorical", classes=3, name="head")])
+    subject, rng = NetworkWeights(model, X, np.minimum(Y, 2)), np.random.default_rng(0)
+    draws, stats = 0.1 * rng.normal(size=(2, 300, 6)), {"energy": rng.normal(size=(2, 300))}
+    given = weight_priors(subject)
+    posterior = NetworkPosterior(subject, draws, given, method="nuts", stats=stats)
+    names, watched = posterior._watched
+    assert (names[4], len(names)) == ("mean of training row 1 [1]", 90)
+    raw = np.append(0.0, X[1] @ draws[1, 7, :4].reshape(2, 2) + draws[1, 7, 4:])
+    np.testing.assert_allclose(watched[1, 7, 3:6], np.exp(raw) / np.exp(raw).sum(), rtol=1e-5)
+    each = posterior.log_likelihood()
+    np.testing.assert_allclose(each[1, 7, 1], np.log(watched[1, 7, 3 + min(Y[1], 2)]), rtol=1e-5)
+    loo = posterior.loo()
+    assert loo.elpd_loo < np.log(np.exp(each).mean(axis=(0, 1))).sum()
 
 
 def test_a_large_network_is_refused():

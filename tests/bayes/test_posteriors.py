@@ -8,7 +8,7 @@ import pytest
 import probnn as pn
 from probnn.bayes import Posterior, Priors, laplace, load, mc_dropout, priors, sample
 from probnn.bayes.chains import arviz
-from probnn.bayes.read import as_model
+from probnn.bayes.subjects import subject_of
 
 RNG = np.random.default_rng(4)
 DATA = pd.DataFrame({"x": RNG.normal(size=120), "group": np.tile(["a", "b", "c"], 40)})
@@ -64,7 +64,7 @@ def test_arviz_has_rows_of_fractional_frequency_weights_once_and_says_so():
 
 def test_an_interval_of_no_level_is_an_error():
     with pytest.raises(ValueError, match="level between 0 and 1"):
-        laplace(pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson"), prior=1.0).interval(95)
+        laplace(pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson"), prior=1.0).interval("95%")
 
 
 def test_arviz_takes_draws_and_leave_one_out_is_near_the_criterion_of_a_fit(draws):
@@ -103,6 +103,62 @@ def test_models_stand_beside_each_other():
     right = -posterior.predict_distribution(design[80:]).log_prob(y[80:]).mean()
     np.testing.assert_allclose(table.loc["held-out NLL", ("laplace", "value")], right)
     assert np.isnan(table.loc["AIC", ("laplace", "value")])
+
+
+def test_posteriors_of_a_neuron_and_of_its_columns_are_compared_by_the_names_of_a_frame():
+    x = pd.DataFrame({"a": DATA["x"], "b": RNG.normal(size=120)})
+    y, kinds = DATA["y"], np.where(DATA["y"] > 1, "many", "few")
+    network = pn.Sequential([keras.Input((2,)), pn.Head("poisson")])
+    glm = pn.glm.GLM(y[:80], x[:80].assign(const=1.0), "poisson")
+    models = {"glm": laplace(glm), "neuron": laplace(network, x[:80], y[:80])}
+    for test in (x[80:], x.iloc[80:, ::-1]):
+        table = pn.compare(models, x_test=test, y_test=y[80:]).to_frame()
+        for what in ("const", "a", "b", "held-out NLL"):
+            np.testing.assert_allclose(*table.loc[what].unstack()["value"], rtol=1e-6)
+    classes = pn.Sequential([keras.Input((2,)), pn.Head("categorical", classes=2)])
+    classes.responses, _ = classes.responses.learnt(kinds, classes.heads), None
+    found = laplace(classes, x, kinds)
+    table = pn.compare({"p": found}, x_test=x[:9], y_test=kinds[:9]).to_frame()["p", "value"]
+    assert table["a [many]"] == found.mean[1]
+    right = -found.predict_distribution(x[:9]).log_prob(kinds[:9]).mean()
+    np.testing.assert_allclose(table["held-out NLL"], right, rtol=1e-12)
+
+
+def test_what_x_does_not_tell_of_a_model_its_posterior_does_not_either():
+    y, x = DATA["y"].to_numpy(), np.column_stack([np.ones(120), DATA["x"]])
+    posterior = laplace(pn.glm.GLM(y, x, "poisson", exposure=np.linspace(1.0, 3.0, 120)))
+    assert pn.diagnose(posterior).findings is not None
+    with pytest.raises(ValueError, match="it has an offset or exposure, which x"):
+        pn.diagnose(posterior, x, y)
+    found = pn.compare({"p": posterior}, x_test=x, y_test=y)
+    assert "'p' has an offset (mean 0.6" in found.notes[0]
+    assert "held-out NLL" not in found.to_frame().index
+
+
+@pytest.mark.parametrize("weights", ["freq_weights", "var_weights"])
+def test_training_rows_of_weight_0_are_predicted_too(weights):
+    frame = DATA.assign(w=1.0 * (np.arange(120) % 4 > 0), z=np.log(MEAN))
+    posterior = laplace(pn.glm.glm("z ~ x", frame, family="normal", **{weights: "w"}))
+    d, right = posterior.predict_distribution(), posterior.predict_distribution(frame)
+    np.testing.assert_allclose(d.log_prob(frame["z"]), right.log_prob(frame["z"]), rtol=1e-12)
+    assert posterior.log_likelihood().shape == (1, 1000, 90)
+
+
+def test_arviz_has_shares_of_trials_and_responses_of_several_columns():
+    x, rng = np.column_stack([np.ones(120), DATA["x"]]), np.random.default_rng(0)
+    pairs = np.column_stack([rng.binomial(5, 0.3, 120), np.full(120, 5)]) * [1, 2]
+    posterior = laplace(pn.glm.GLM(pairs, x, "binomial"))
+    data = posterior.to_arviz(draws=200)
+    np.testing.assert_array_equal(data.observed_data["y"], pairs[:, 0] / 10.0)
+    made = data.posterior_predictive["y"].to_numpy()[0]
+    np.testing.assert_allclose(10.0 * made, np.round(10.0 * made), atol=1e-12)
+    share = posterior.predict_distribution().mean()
+    np.testing.assert_allclose(made.var(axis=0), share * (1.0 - share) / 10.0, rtol=0.5)
+    both = np.column_stack([x[:, 1], 5.0 - x[:, 1]]) + rng.normal(size=(120, 2))
+    data = laplace(pn.glm.GLM(both, x, "multivariate_normal")).to_arviz(draws=40)
+    assert data.posterior_predictive["y"].shape == (1, 40, 120, 2)
+    made = data.posterior_predictive["y"].to_numpy()[0]
+    np.testing.assert_allclose(made.mean(axis=(0, 1)), both.mean(axis=0), atol=0.2)
 
 
 def test_intervals_of_means_agree_with_those_of_a_fit(draws):
@@ -165,8 +221,8 @@ def posterior_of(coef, **stats):
     model = pn.glm.GLM([0.0, 1.0, 3.0], np.ones((3, 1)), "normal", fixed={"scale": 1.0})
     rng = np.random.default_rng(1)
     stats = {"diverging": np.zeros(coef.shape, bool), "energy": rng.normal(size=coef.shape)} | stats
-    read = as_model(model)
-    return Posterior(read, coef[..., None], Priors(model), method="nuts", stats=stats)
+    subject = subject_of(model)
+    return Posterior(subject, coef[..., None], Priors(model), method="nuts", stats=stats)
 
 
 def test_what_is_wrong_with_draws_is_said_with_a_remedy():

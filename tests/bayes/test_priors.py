@@ -127,7 +127,10 @@ def test_a_prior_of_no_coefficient_or_of_another_kind_is_refused(given, said):
         Priors(gamma_model(), given)
 
 
-@pytest.mark.parametrize("make", [lambda: priors.Normal(0.0, 0.0), lambda: priors.Gamma(-1.0)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: priors.Normal(0.0, 0.0), lambda: priors.Gamma(-1.0), lambda: priors.Horseshoe("a")],
+)
 def test_parameters_of_priors_are_checked(make):
     with pytest.raises(ValueError, match="above 0"):
         make()

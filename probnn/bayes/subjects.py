@@ -17,13 +17,19 @@ class OfColumns:
     Attributes
     ----------
     model : GLM
-    start : None
-        Coefficients near the mode, where some are known.
+    given : GLM
+        The model whose dispersion may be no coefficient, as it was given.
+    start, network : None
+        Coefficients near the mode, where some are known; there is no network.
     """
 
     model: object
+    given: object = None
     of_features = False
-    start = None
+    start = network = None
+
+    def __post_init__(self):
+        self.given = self.given or self.model
 
     def state(self):
         """Return what a file holds of a network: there is none."""
@@ -83,6 +89,11 @@ class OfNetwork:
         return self.head_model.coef()
 
     @property
+    def network(self):
+        """The network."""
+        return self.head_model.network
+
+    @property
     def model(self):
         """The model of the head's parameters on its features."""
         return self.head_model.full
@@ -115,7 +126,7 @@ def check_unchanged(now, before):
         )
 
 
-def as_model(model, x=None, y=None):
+def subject_of(model, x=None, y=None):
     """Return what a posterior is of: a GLM, that of results, or a network's head on rows."""
     model = getattr(model, "model", model)  # of results
     if hasattr(model, "with_free_dispersion"):
@@ -123,7 +134,7 @@ def as_model(model, x=None, y=None):
             raise ValueError(
                 "Expected x and y for a network alone: a GLM has its rows. Received a GLM with x."
             )
-        return OfColumns(model.with_free_dispersion())
+        return OfColumns(model.with_free_dispersion(), model)
     if x is None or y is None:
         raise ValueError(
             "Expected a GLM, its results, or a network with its rows x and y. Received: "
