@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
-_FEW = 64  # batches of a pass that are run in turn, without the pipeline of each
-
 
 class Probabilistic(RawOutputs, Saved):
     """What Model and Sequential add to the Keras classes of the same names.
@@ -399,7 +397,7 @@ class Probabilistic(RawOutputs, Saved):
         if passes is None:
             return believed()
         with entered(self):
-            quiet = functools.partial(believed, verbose=0, few=_FEW)
+            quiet = functools.partial(believed, verbose=0)
             each = random_passes(self, passes, quiet, kwargs.get("verbose", "auto"))
         return _map(lambda *members: PooledPredictive(members), *each)
 

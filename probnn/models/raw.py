@@ -16,14 +16,13 @@ from probnn.networks.inputs import read_inputs
 _map, _flatten = keras.tree.map_structure, keras.tree.flatten
 
 ALL, _BATCH = sys.maxsize, 32  # rows of a batch: all there are, and Keras's own number
+_FEW = 64  # batches that are run in turn, without Keras's pipeline and its line of progress
 
 
 class RawOutputs:
     """What Model and Sequential do with x and Keras, before heads make parameters of it."""
 
-    def _predict_raw(
-        self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, few=1
-    ):
+    def _predict_raw(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Return raw outputs; of at most a few batches of arrays, without Keras's pipeline."""
         stream, size = None, batch_size or _BATCH
         if backend.in_processes(self):
@@ -37,8 +36,8 @@ class RawOutputs:
             x = stream.read(x)
         else:
             x = read_inputs(self, x)
-            shows_none = verbose in ("auto", 0) and not callbacks
-            if shows_none and steps is None and self._is_at_most(x, few * size):
+            most = {"auto": 1, 0: _FEW}.get(verbose, 0) * size
+            if not callbacks and steps is None and self._is_at_most(x, most):
                 return self._predict_in_turn(x, size)
         options = {"batch_size": batch_size, "steps": steps, "callbacks": callbacks}
         with error_of(stream), backend.many_programs(), entered(self, variables=_weights):

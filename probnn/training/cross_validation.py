@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from probnn.data import Columns, Responses, check_some_count, for_each
-from probnn.networks.inputs import know_columns, learnt_columns, masks_of
+from probnn.data import Columns, Responses, check_some_count
+from probnn.networks.inputs import know_columns, learnt_columns
 from probnn.training import copies
 from probnn.training.checked import checked_arrays
 from probnn.training.ensemble import check_probabilistic
 from probnn.training.fitting import check_choice
+from probnn.training.scored import mean_log_probs
 from probnn.training.several import check_stopping, train_on_rows, without_held_out
-from probnn.training.trees import count, take
+from probnn.training.trees import count, map_arrays, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,23 +127,11 @@ def cross_val_score(
 
 def _score(model, data, scoring):
     x, y, sample_weight = data
-    believed, heads = model.predict_distribution(x, verbose=0), model.heads
+    believed = model.predict_distribution(x, verbose=0)
     if scoring is not None:
         return float(np.mean(scoring(y, believed)))
-    steps = any(head.input_spec.ndim > 2 for head in _flatten(heads))
-    masks = masks_of(model, x, count(data)) if steps else [None] * len(_flatten(heads))
-    found = zip(*map(_flatten, (believed, y, for_each(sample_weight, heads))), masks, strict=True)
-    return sum(_mean_log_prob(*each) for each in found)
-
-
-def _mean_log_prob(d, y, *weights):
-    """Return the mean log-density of what counts: (n,) or (n, t) weights say so, or None."""
-    found = d.log_prob(y)
-    counts = np.ones(found.shape, bool)
-    for weight in weights:
-        if weight is not None:
-            counts &= (weight != 0).reshape(weight.shape + (1,) * (found.ndim - weight.ndim))
-    return float(np.mean(found[counts]))
+    counts = map_arrays(lambda weight: weight != 0, sample_weight)
+    return sum(mean_log_probs(model, believed, x, y, counts))
 
 
 def _folds(cv, data, seed):

@@ -13,11 +13,12 @@ import numpy as np
 
 from probnn import _files
 from probnn.data import Responses, check_some_count
-from probnn.fitting.progress import shown
-from probnn.networks.inputs import know_columns, learnt_columns
+from probnn.fitting.progress import Progress, shown
+from probnn.networks.inputs import columns_of, know_columns, learnt_columns, responses_of
 from probnn.training import copies, divergence
 from probnn.training.checked import checked_arrays, checked_validation
 from probnn.training.fitting import check_choice
+from probnn.training.scored import mean_log_probs
 from probnn.training.several import check_stopping, train_on_rows, without_held_out
 from probnn.training.trees import count
 
@@ -190,18 +191,26 @@ class DeepEnsemble:
 
     # ---- prediction -------------------------------------------------------------------------
 
-    def predict(self, x: Rows, **kwargs: Any) -> NDArray[Any] | Any:
+    def predict(self, x: Rows, verbose: int | str = "auto", **kwargs: Any) -> NDArray[Any] | Any:
         """Return the mean of every row's mixture, in the shape of `probnn.Model.predict`."""
-        means = [member.predict(x, **kwargs) for member in self.members]
-        return keras.tree.map_structure(lambda *each: np.mean(each, axis=0), *means)
+        return self._of_members(
+            lambda member: member.predict(x, verbose=0, **kwargs),
+            lambda *each: np.mean(each, axis=0),
+            verbose,
+        )
 
-    def predict_distribution(self, x: Rows, **kwargs: Any) -> PooledPredictive | Any:
+    def predict_distribution(
+        self, x: Rows, verbose: int | str = "auto", **kwargs: Any
+    ) -> PooledPredictive | Any:
         """Return the mixture of the members' distributions, for every row of x.
 
         Parameters
         ----------
         x, **kwargs
             As in `probnn.Model.predict_distribution`.
+        verbose : int or "auto"
+            Whether one line says how many members have predicted: "auto" says it to who watches,
+            after three seconds.
 
         Returns
         -------
@@ -211,8 +220,63 @@ class DeepEnsemble:
         """
         from probnn.predictive.pooled import PooledPredictive
 
-        believed = [member.predict_distribution(x, **kwargs) for member in self.members]
-        return keras.tree.map_structure(lambda *each: PooledPredictive(each), *believed)
+        return self._of_members(
+            lambda member: member.predict_distribution(x, verbose=0, **kwargs),
+            lambda *each: PooledPredictive(each),
+            verbose,
+        )
+
+    def _of_members(self, ask, pool, verbose):
+        """Return what is pooled of what each member answers, in the structure of its heads."""
+        answers, progress = [], Progress(verbose, "member", len(self))
+        for member in self.members:
+            answers.append(ask(member))
+            progress(len(answers))
+        return keras.tree.map_structure(pool, *answers)
+
+    def evaluate(
+        self, x: Rows, y: Rows, sample_weight: ArrayLike | None = None, **kwargs: Any
+    ) -> float:
+        """Return the mean negative log-likelihood of the mixture: it is at most the members' mean.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As in `fit`.
+        **kwargs
+            As in `predict_distribution`.
+
+        Returns
+        -------
+        float
+            The weighted mean over rows, or steps, of the sum over responses and heads, as
+            `probnn.Model.evaluate` has it of one network, without its metrics.
+
+        Raises
+        ------
+        ValueError
+            As `predict_distribution` and `probnn.Model.evaluate`.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, probnn as pn
+        >>> model = pn.Sequential([keras.Input((1,)), pn.Head("poisson")])
+        >>> model.compile()
+        >>> ensemble = pn.DeepEnsemble(model, members=2)
+        >>> for member, rate in zip(ensemble.members, [1.0, 3.0]):
+        ...     member.set_weights([np.zeros((1, 1)), np.log([rate])])
+        >>> round(ensemble.evaluate(np.ones((1, 1)), [0.0]), 6)  # -log((exp(-1) + exp(-3)) / 2)
+        1.566219
+        """
+        first = self.members[0]
+        columns = columns_of(first), responses_of(first)
+        x, y, sample_weight = checked_arrays(first, x, y, sample_weight)
+        check_some_count(sample_weight)
+        with _in_codes(self.members, columns):
+            d = self.predict_distribution(x, **kwargs)
+        means = mean_log_probs(first, d, x, y, sample_weight)
+        units = [head.units for head in keras.tree.flatten(first.heads)]
+        return -sum(np.multiply(means, units).tolist())
 
     # ---- files ------------------------------------------------------------------------------
 

@@ -239,6 +239,11 @@ def test_prediction_is_the_mixture(waves):
     np.testing.assert_allclose(
         d.variance(), d.aleatoric_variance() + d.epistemic_variance(), rtol=1e-12
     )
+    weight = np.arange(9.0)
+    held = np.where(weight == 0, np.nan, y[:9])
+    found = ensemble.evaluate(x[:9], held, sample_weight=weight, verbose=0)
+    expected = -np.average(np.log(density), weights=weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # y is rounded as in training
     row, level = d[4:5], y[4]
 
     def distance(t):
