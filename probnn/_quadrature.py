@@ -41,6 +41,7 @@ _GAUSS = (
     0.066671344308688137593568809893,
 )
 
+_APART = 0.25  # of the shorter panel beside an end: no farther from another it is left out
 _PANELS = 1024  # whose values are held at once: more leave the cache, and BLAS takes threads
 
 
@@ -153,6 +154,35 @@ def adaptive(function, edges, tolerance=1e-13, halvings=60):
         rows, start = np.repeat(rows, 2), np.stack([start, start + width], axis=-1).ravel()
         width = np.repeat(width, 2)
     return total
+
+
+def merged(edges, kink=None):
+    """Return ends of panels (n, m), in order, for the mean of K integrands in each of n rows.
+
+    Parameters
+    ----------
+    edges : numpy.ndarray, shape (n, K, e)
+        The ends of panels of each integrand, in order; NaN for one without weight. One is left out
+        if there is another below it at a small part of its own panels: of integrands that are much
+        alike, all together need no more panels than one of them.
+    kink : int, optional
+        The number of an end that is never left out.
+    """
+    n, gap = len(edges), _APART * np.diff(edges)
+    near = np.minimum(np.dstack([gap[..., :1], gap]), np.dstack([gap, gap[..., -1:]]))
+    if kink is not None:
+        near[..., kink] = 0.0
+    edges, near = edges.reshape(n, -1), near.reshape(n, -1)
+    last = np.fmax.reduce(edges, axis=-1)
+    edges = np.fmin(edges, last[:, None])
+    order = np.argsort(edges, axis=-1)
+    edges, near = (np.take_along_axis(each, order, -1).T.copy() for each in (edges, near))
+    kept = np.full(n, -np.inf)
+    for here, close in zip(edges, near, strict=True):
+        here[here - kept <= close] = np.inf
+        kept = np.where(here < last, here, kept)
+    edges = np.sort(np.minimum(edges, last).T, axis=-1)
+    return edges[:, : 1 + (edges < last[:, None]).sum(axis=-1).max(initial=0)]
 
 
 def _fixed(*arrays):

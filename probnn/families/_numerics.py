@@ -249,6 +249,8 @@ def gamma_tail(a, x, upper):
 def kernel_score(weights, apart, between, size):
     """Return E|X - y| - E|X - X'| / 2 of mixtures, in NumPy; NaN where it has lost two digits.
 
+    None of more than 32 components, whose pairs take longer than an integral.
+
     Parameters
     ----------
     weights, apart : numpy.ndarray, shape (..., K)
@@ -258,6 +260,8 @@ def kernel_score(weights, apart, between, size):
     size : numpy.ndarray, shape (..., K)
         That of the numbers of which `apart` is a difference.
     """
+    if weights.shape[-1] > 32:
+        return None
     found = (weights * apart).sum(axis=-1)
     for i in range(weights.shape[-1]):
         for j in range(i + 1):

@@ -261,8 +261,8 @@ def test_entropy_and_crps_equal_adaptive_quadrature(base):
         np.testing.assert_allclose(crps[row], integral(square, np.unique([*edges, 1.7])), rtol=1e-7)
 
 
-def test_crps_by_integration_equals_the_closed_form(rng):
-    n, k = 200, 3
+@pytest.mark.parametrize(("n", "k"), [(200, 3), (5, 60)])
+def test_crps_by_integration_equals_the_closed_form(n, k, rng):
     weights = rng.dirichlet(np.full(k, 0.5), size=n)
     loc, scale = 10.0 * rng.normal(size=(n, k)), np.exp(1.5 * rng.normal(size=(n, k)))
     d = pn.Predictive(Mixture("normal", k), {"loc": loc, "scale": scale, "weights": weights})
@@ -270,6 +270,32 @@ def test_crps_by_integration_equals_the_closed_form(rng):
         expected = sr.crps_mixnorm(y, loc, scale, weights)
         np.testing.assert_allclose(d.crps(y), expected, rtol=1e-10)
         np.testing.assert_allclose(d.frozen.crps(y), expected, rtol=1e-10)
+
+
+def test_crps_and_entropy_of_many_components(rng):
+    loc, scale = rng.normal(size=60), rng.uniform(0.5, 3.0, size=60)
+    components = stats.laplace(loc, scale)
+    d = pn.Predictive(
+        Mixture("laplace", 60), {"loc": [loc], "scale": [scale], "weights": [[1 / 60] * 60]}
+    )
+
+    def density(x):
+        return components.pdf(x).mean()
+
+    kinks = np.sort([-120.0, 0.3, 120.0, *loc])
+    crps = [
+        (lambda x: (components.cdf(x).mean() - (x >= 0.3)) ** 2),
+        lambda x: special.entr(density(x)),
+    ]
+    expected = [
+        sum(integrate.quad(each, *ends)[0] for ends in itertools.pairwise(kinks)) for each in crps
+    ]
+    np.testing.assert_allclose([d.crps(0.3)[0], d.entropy()[0]], expected, rtol=1e-10)
+    rate = rng.uniform(1e4, 1.2e4, size=40)
+    d = pn.Predictive(Mixture("poisson", 40), {"rate": [rate], "weights": [[1 / 40] * 40]})
+    k = np.arange(13_000)
+    below = np.mean([stats.poisson(each).cdf(k) for each in rate], axis=0)
+    np.testing.assert_allclose(d.crps(11_000.0), ((below - (k >= 11_000)) ** 2).sum(), rtol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from probnn._parallel import share_blocks
-from probnn._quadrature import gauss_legendre
+from probnn._quadrature import gauss_legendre, merged
 from probnn.families._frozen.tables import streams
 
 _CHUNK = 1_000_000  # numbers held at once
@@ -114,14 +114,21 @@ def _edges(frozen, low, high, y):
     if y is not None:
         edges += [y, y + 1.0]
     with np.errstate(all="ignore"):
-        for _, part in parts_of(frozen):
-            near = part.stepwise
-            for level in (np.full(low.shape, each) for each in _LEVELS):
-                edges += [part._guess(level)[0] if near else part.ppf(level)]
-                edges += [part._guess(1.0 - level)[1] if near else part.isf(level)]
-    edges = np.stack([np.broadcast_to(each, low.shape) for each in edges])
+        cuts = np.stack([_quantiles(part, low.shape) for _, part in parts_of(frozen)])
+        cuts = np.where(np.isfinite(cuts), cuts, np.nan).reshape(*cuts.shape[:2], -1)
+        cuts = merged(np.moveaxis(cuts, -1, 0)).T
+    edges = np.stack([*np.broadcast_arrays(*edges), *cuts.reshape(-1, *low.shape)])
     edges = np.where(np.isfinite(edges), np.floor(edges), low)
     return np.sort(np.clip(edges, low, high + 1.0), axis=0)
+
+
+def _quantiles(frozen, shape):
+    """Return quantiles (m, *shape), or guesses near them, at levels from either end, in order."""
+    lower, upper = frozen.ppf, frozen.isf
+    if frozen.stepwise:
+        lower, upper = (lambda p: frozen._guess(p)[0]), (lambda q: frozen._guess(1.0 - q)[1])
+    low, high = ([np.full(shape, p) for p in _LEVELS[:m]] for m in (None, -1))
+    return np.stack([*map(lower, low), *map(upper, high[::-1])])
 
 
 def _rule(length):

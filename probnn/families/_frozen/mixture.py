@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from probnn._quadrature import adaptive, kronrod, running
+from probnn._quadrature import adaptive, kronrod, merged, running
 from probnn.families._frozen.base import Frozen
 from probnn.families._frozen.tables import from_tables
 
@@ -260,12 +260,10 @@ class FrozenMixture(Frozen):
     # ---- integrals --------------------------------------------------------------------------
 
     def _edges(self):
-        """Return points (n, m), in order: quantiles of the components, and of their middles."""
-        ends = [side(p) for side in (self.components.ppf, self.components.isf) for p in _LEVELS]
-        ends = np.stack(ends[:-1], axis=-1)
-        ends = np.where((self.weights > 0)[..., None] & np.isfinite(ends), ends, np.nan)
-        ends = ends.reshape(len(ends), -1)
-        return np.sort(np.fmin(ends, np.fmax.reduce(ends, axis=-1)[:, None]), axis=-1)
+        """Return points (n, K, 5), in order: quantiles of each component, NaN of weight 0."""
+        lower, upper = self.components.ppf, self.components.isf
+        ends = np.stack([*map(lower, _LEVELS), *map(upper, _LEVELS[-2::-1])], axis=-1)
+        return np.where((self.weights > 0)[..., None] & np.isfinite(ends), ends, np.nan)
 
     def _middle(self):
         """Return a median of a component, and the largest distance of one to a quartile."""
@@ -282,18 +280,26 @@ class FrozenMixture(Frozen):
         slope of the variable of the panels, (starts, widths).
         """
         n, positive = int(np.prod(self.shape)), self._is_positive()
+
+        def along(x, middle, unit):
+            if positive:
+                return np.log(np.maximum(x, 1e-300))
+            return np.arcsinh((x.T - middle) / unit).T
+
+        kink = None if self.family.smooth else len(_LEVELS) - 1  # in the middle
         panels = 2 * len(_LEVELS) * self.weights.shape[-1]
         step = max(1, _CHUNK // panels)
         total = np.empty(n)
         for first in range(0, n, step):
             part = self._flat(np.arange(first, min(first + step, n)))
             edges, beyond, at = part._edges(), 0.0, None
-            if y is not None:
-                at = np.clip(y[first : first + step], edges[:, 0], edges[:, -1])
-                beyond = abs(y[first : first + step] - at)
-                edges = np.sort(np.column_stack([edges, at]), axis=-1)
-
             middle, unit = (None, None) if positive else part._middle()
+            cuts = merged(along(edges, middle, unit), kink)
+            if y is not None:
+                low, high = (each.reduce(edges, axis=(1, 2)) for each in (np.fmin, np.fmax))
+                at = np.clip(y[first : first + step], low, high)
+                beyond = abs(y[first : first + step] - at)
+                cuts = np.sort(np.column_stack([cuts, along(at, middle, unit)]), axis=-1)
 
             def function(rows, *panels, part=part, at=at, middle=middle, unit=unit):
                 def line(u):
@@ -306,11 +312,7 @@ class FrozenMixture(Frozen):
                 at = None if at is None else at[rows]
                 return integrand(part._flat(rows), line, at, *panels)
 
-            if positive:
-                edges = np.log(np.maximum(edges, 1e-300))
-            else:
-                edges = np.arcsinh((edges - middle[:, None]) / unit[:, None])
-            total[first : first + step] = adaptive(function, edges) + beyond
+            total[first : first + step] = adaptive(function, cuts) + beyond
         return total.reshape(self.shape)[()]
 
     def entropy(self):
