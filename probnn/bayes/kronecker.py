@@ -168,5 +168,6 @@ def _dense(network):
     layers = [node.operation for node in found.values()]
     for node in found.values():
         layer = node.operation
-        if isinstance(layer, (keras.layers.Dense, Head)) and layers.count(layer) == 1:
+        is_one = len(node.input_tensors) == layers.count(layer) == 1
+        if is_one and isinstance(layer, (keras.layers.Dense, Head)):
             yield layer, node.input_tensors[0]

@@ -83,7 +83,7 @@ class WeightPriors:
         """Return path -> what the head's weight of a name is, where it predicts from y alone."""
         weights, head = self.weights, self.weights.head
         alone = type(head).from_config(head.get_config())
-        alone.build((None, head.kernel.shape[0]))
+        alone.build_from_config(head.get_build_config())
         alone.adapt(weights.y, weights.weights)
         if head.standardised:
             kernel, bias = map(keras.ops.convert_to_numpy, alone.coefficients())

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from probnn import backend, data
+from probnn.bridge.features import Features
 from probnn.data.alignment import RowIndex, align_all
 from probnn.data.frames import index_of, name_of, names_of
 from probnn.data.tables import is_labelled
@@ -18,8 +19,9 @@ from probnn.glm.specification import Origin
 from probnn.networks.affine import collapse
 from probnn.networks.coefficients import absorbed, flat
 from probnn.networks.entered import entered
-from probnn.networks.graph import split
+from probnn.networks.graph import branches, split
 from probnn.networks.inputs import columns_of, read_inputs, responses_of
+from probnn.networks.layout import parts
 
 NO_OPTIMUM = (
     "Newton's method found no optimum in {} iterations. Raise maxiter; or the likelihood grows "
@@ -37,7 +39,7 @@ class HeadModel:
 
     def __init__(self, model, x, y, sample_weight=None, keep_all=False):
         self.network = model
-        self.head, layers, self.body = split(model)
+        self.head, _, self.body = split(model)
         head, family = self.head, self.head.family
         check_one_response(head)
         if not family.smooth:
@@ -69,36 +71,43 @@ class HeadModel:
         x = np.asarray(x, dtype="float64")
         x, y, weights = self._observed(x, *data.arrays(x, y, sample_weight, head)[1:])
         self.index = index if index is None or self.rows.kept is None else index[self.rows.kept]
-        self.chain = collapse(layers, x.shape[1], head.kinds.count("predicted"))
-        if self.chain is not None and not head.use_bias and self.chain.shift.any():
-            self.chain = None  # its constant goes with the coefficients: no model of x alone
-        self.is_conditional = self.chain is None
-        if self.is_conditional:
-            with backend.many_programs(), entered(self.body):
-                features = np.asarray(self.body.predict(x, verbose=0), dtype="float64")
-            names = [f"feature {j + 1}" for j in range(features.shape[1])]
-            every = np.arange(features.shape[1])
-            self.kept = every if keep_all else _independent(features, head.use_bias)
-            x, names = features[:, self.kept], [names[j] for j in self.kept]
-            self.features = features
-        if names is None:
-            names = [f"x{j + 1}" for j in range(x.shape[1])]
-        self.x_names = names
-        design = np.column_stack([np.ones(len(x)), x]) if head.use_bias else x
-        self.design = design
-        self.labels = ["const", *names] if head.use_bias else names
-        self._make(y, weights, zeros=keep_all)
+        names = [f"x{j + 1}" for j in range(x.shape[1])] if names is None else names
+        self.features, made = [], {}
+        for parameters, layers in branches(model):
+            chain = collapse(layers, x.shape[1], head.kinds.count("predicted"))
+            if chain is not None and (head.use_bias or not chain.shift.any()):
+                found = Features(head.use_bias, names, chain)
+            elif parameters:  # a constant before a head without one goes with the coefficients
+                made = made or self._made(x)
+                found = Features.of_layers(made[parameters[0]], head.use_bias, keep_all)
+            if parameters:
+                self.features.append((parameters, found))
+        self._make(x, made, y, weights, zeros=keep_all)
+
+    def _made(self, x):
+        """Return parameter -> the features (n, m) that the layers before the head make of rows."""
+        with backend.many_programs(), entered(self.body):
+            made = self.body.predict(x, verbose=0)
+        return {
+            name: np.asarray(each, dtype="float64")
+            for names, each in parts(self.head, made)
+            for name in names
+        }
+
+    @property
+    def is_conditional(self):
+        """Whether some parameter is made of features that layers make, and not of columns of x."""
+        return any(each.kept is not None for _, each in self.features)
 
     def layout(self):
         """Return what `restored` takes, plain."""
         return {
-            "labels": list(self.labels),
-            "kept": [int(j) for j in self.kept] if self.is_conditional else None,
+            "features": [[names, list(each.names), each.kept] for names, each in self.features],
             "dispersion": self.dispersion,
         }
 
     @classmethod
-    def restored(cls, network, full, labels, kept, dispersion):
+    def restored(cls, network, full, features, dispersion):
         """Return the model of a network's head without rows, for new ones.
 
         Parameters
@@ -106,14 +115,17 @@ class HeadModel:
         network : keras.Model
         full : GLM
             The full model.
-        labels, kept, dispersion
+        features, dispersion
             As `layout` returns them.
         """
         found = cls.__new__(cls)
-        found.network, found.full, found.labels, found.kept = network, full, labels, kept
+        found.network, found.full, found.dispersion = network, full, dispersion
         found.head, _, found.body = split(network)
-        found.is_conditional, found.dispersion = kept is not None, dispersion
         found.columns = columns_of(network)
+        found.features = [
+            (parameters, Features(found.head.use_bias, names, kept=kept))
+            for parameters, names, kept in features
+        ]
         return found
 
     def _observed(self, x, y, weights):
@@ -125,12 +137,13 @@ class HeadModel:
         self.rows = self.rows.take(kept, "of weight 0")
         return x[kept], y[kept], weights[kept]
 
-    def _make(self, y, weights, zeros=False):
+    def _make(self, x, made, y, weights, zeros=False):
         """Make the model that is tabulated, and the one whose every parameter is free."""
         import pandas as pd
 
         head, family = self.head, self.head.family
-        location, others = self._frames(self.design, self.index)
+        location, others = self._frames(x, made, self.index)
+        self.labels, self.design = [*location.columns], location.to_numpy()
         # What Keras does with sample weights: they multiply the likelihood of rows.
         if weights is not None:
             weights = weights.astype("float64")
@@ -154,29 +167,25 @@ class HeadModel:
             free = {**others, self.glm.dispersion: one}
             self.full = GLM(y, location, family, designs=free, **options)
 
-    def _frames(self, design, index=None):
+    def _frames(self, x, made, index=None):
         """Return the location's design as a frame, and those of other predicted parameters."""
         import pandas as pd
 
-        family, frame = self.head.family, pd.DataFrame(design, columns=self.labels, index=index)
-        bare = frame.drop(columns="const", errors="ignore")
-        kinds = dict(zip([name for name, _ in family.raw_columns], self.head.kinds, strict=True))
-        frames = {n: bare if n in family.no_intercept else frame for n in kinds}
-        others = {n: frames[n] for n, k in kinds.items() if k == "predicted"}
+        family, others = self.head.family, {}
+        for names, each in self.features:
+            design = each.design(x, made.get(names[0]))
+            frame = pd.DataFrame(design, columns=each.labels, index=index)
+            bare = frame.drop(columns="const", errors="ignore")
+            others.update({n: bare if n in family.no_intercept else frame for n in names})
         location = others.pop(family.location, None)
         if location is None:
-            location = pd.DataFrame({"const": np.ones(len(frame))}, index=index)
+            location = pd.DataFrame({"const": np.ones(len(x))}, index=index)
         return location, others
 
     def new_rows(self, x):
         """Return the `Observations` of new rows of the network's x, for the full model."""
         x = np.asarray(read_inputs(self.network, x, columns=self.columns), dtype="float64")
-        if self.is_conditional:
-            with backend.many_programs():
-                x = np.asarray(self.body.predict(x, verbose=0), dtype="float64")[:, self.kept]
-        if self.head.use_bias:
-            x = np.column_stack([np.ones(len(x)), x])
-        location, others = self._frames(x)
+        location, others = self._frames(x, self._made(x) if self.is_conditional else {})
         if self.dispersion is not None:
             import pandas as pd
 
@@ -191,47 +200,38 @@ class HeadModel:
             None if t is None else keras.ops.convert_to_numpy(t).astype("float64")
             for t in self.head.coefficients()
         )
-        bias = np.zeros(kernel.shape[1]) if bias is None else bias
-        if self.is_conditional:
-            kernel, bias = self._onto_kept(kernel, bias)
-        else:
-            kernel, bias = self.chain.slope @ kernel, bias + self.chain.shift @ kernel
-        return flat(self.head, kernel, bias)
-
-    def _onto_kept(self, kernel, bias):
-        """Say with independent features what the kernel says with all of them."""
-        lost = [j for j in range(len(kernel)) if j not in self.kept]
-        if not lost:
-            return kernel, bias
-        change = np.linalg.lstsq(self.design, self.features[:, lost] @ kernel[lost], rcond=None)[0]
-        if self.head.use_bias:
-            return kernel[self.kept] + change[1:], bias + change[0]
-        return kernel[self.kept] + change, bias
+        bias, columns = np.zeros(kernel.shape[1]) if bias is None else bias.copy(), {}
+        for each, rows, at in self._blocks():
+            found, bias[at] = each.of_head(kernel[rows, at], bias[at])
+            columns.update(zip(at, found.T, strict=True))
+        return flat(self.head, columns, bias)
 
     def assign(self, coef):
         """Give the network the coefficients of the full model."""
-        kinds, head = self.head.kinds, self.head
-        kernel, bias = np.zeros((len(self.x_names), len(kinds))), np.zeros(len(kinds))
-        start = 0
-        for a, kind in enumerate(kinds):
-            if kind == "predicted":
-                width = len(self.x_names) + head.biased[a]
-                part = coef[start : start + width]
-                kernel[:, a] = part[1:] if head.biased[a] else part
-                bias[a] = part[0] if head.biased[a] else 0.0
-                start += width
-            elif kind == "constant":
+        head, start = self.head, 0
+        old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
+        kernel, bias, columns = np.zeros_like(old), np.zeros(len(head.kinds)), {}
+        widths = {a: len(each.names) for each, _, at in self._blocks() for a in at}
+        for a, kind in enumerate(head.kinds):
+            if kind == "constant" or head.biased[a]:
                 bias[a] = coef[start]
                 start += 1
-        if self.is_conditional:
-            whole = np.zeros((self.features.shape[1], len(kinds)))
-            whole[self.kept] = kernel
-            head.assign_coefficients(whole, bias)
-        else:
-            old = keras.ops.convert_to_numpy(head.coefficients()[0]).astype("float64")
-            predicted = np.array([kind == "predicted" for kind in kinds])
-            inner = self.chain.reach(kernel, old, predicted)
-            head.assign_coefficients(inner, absorbed(head, bias - self.chain.shift @ inner))
+            if kind == "predicted":
+                columns[a] = coef[start : start + widths[a]]
+                start += widths[a]
+        for each, rows, at in self._blocks():
+            wanted = np.column_stack([columns[a] for a in at])
+            kernel[rows, at], gain = each.to_head(wanted, old[rows, at])
+            bias[at] += gain
+        head.assign_coefficients(kernel, absorbed(head, bias))
+
+    def _blocks(self):
+        """Return each `Features`, and its rows and columns in the kernel of the head."""
+        raw = self.head.family.raw_columns
+        return [
+            (each, self.head.rows[names[0]], [a for a, (n, _) in enumerate(raw) if n in names])
+            for names, each in self.features
+        ]
 
     # ---- the optimum ------------------------------------------------------------------------
 
@@ -295,25 +295,6 @@ class HeadModel:
         )
         found.is_conditional = self.is_conditional
         return found
-
-
-def _independent(features, intercept):
-    """Return the columns of features that are independent, of each other and of a constant."""
-    from scipy.linalg import qr
-
-    first = np.ones((len(features), 1)) if intercept else np.empty((len(features), 0))
-    rest = features - first @ (first.T @ features) / len(features)
-    size = np.sqrt((rest**2).sum(axis=0))
-    own = np.sqrt((features**2).sum(axis=0))
-    alive = np.flatnonzero(size > 1e-6 * own)  # features are float32: less is rounding
-    if not alive.size:
-        raise ValueError(
-            "Expected a network with a feature that varies. Received: none of the "
-            f"{features.shape[1]} features before the head does. Train again from other weights."
-        )
-    r, order = qr(rest[:, alive] / size[alive], mode="r", pivoting=True)
-    pivots = np.abs(np.diag(r[: len(alive)]))
-    return sorted(int(j) for j in alive[order[: int(np.sum(pivots > 1e-5 * pivots[0]))]])
 
 
 def check_one_response(head):

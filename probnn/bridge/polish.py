@@ -72,7 +72,7 @@ def polish(
             "Train on, or ask `probnn.inference` about the head as it is."
         )
     head_model = HeadModel(model, x, y, sample_weight)
-    linear = [] if head_model.chain is None else head_model.chain.layers
+    linear = [layer for _, each in head_model.features if each.chain for layer in each.chain.layers]
     for layer in (head_model.head, *linear):
         if is_penalised(layer):
             raise ValueError(

@@ -1,7 +1,5 @@
 """The arrays that a fit may be given, and the checks they pass before anything changes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from probnn.data.frames import frame_of, names_of, to_numpy
@@ -43,7 +41,7 @@ class Reader:
     """What reads y where there is no head: one response of a family, in float64."""
 
     units = responses = 1
-    variable_dtype, input_spec = "float64", SimpleNamespace(ndim=2)
+    variable_dtype, rank = "float64", 2
 
     def __init__(self, family):
         self.family = family
@@ -67,7 +65,7 @@ def _shaped(head, what, y):
         )
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
-    rank = head.input_spec.ndim or 2  # of the features, which y has but for their last axis
+    rank = head.rank  # of the features, which y has but for their last axis
     tail = ((head.responses,) if head.responses > 1 else ()) + head.family.y_shape
     if not tail and y.ndim == rank and y.shape[-1] == 1:
         y = y[..., 0]
@@ -316,7 +314,7 @@ def arrays(x, y, sample_weight, heads, prefix="", masks=None):
     try:
         _mapped(_check_values, heads, f"{prefix}y", y, counts)
     except ValueError:
-        steps = any(head is not None and head.input_spec.ndim > 2 for head in flatten(heads))
+        steps = any(head is not None and head.rank > 2 for head in flatten(heads))
         found = masks(x, len(flatten(y)[0])) if steps and masks is not None else [None]
         if all(mask is None for mask in found):
             raise

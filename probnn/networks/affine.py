@@ -34,7 +34,7 @@ class Chain:
     shift: np.ndarray
     layers: list
 
-    def reach(self, wanted, kernel, predicted):
+    def reach(self, wanted, kernel):
         """Return the kernel of the head with slope @ kernel = wanted, changing a layer if needed.
 
         Parameters
@@ -43,8 +43,6 @@ class Chain:
             The coefficients of the columns.
         kernel : numpy.ndarray, shape (m, k)
             The head's present kernel.
-        predicted : numpy.ndarray of bool, shape (k,)
-            Which columns matter.
         """
         if np.linalg.matrix_rank(self.slope) == len(self.slope):
             return np.linalg.lstsq(self.slope, wanted, rcond=None)[0]
@@ -57,20 +55,16 @@ class Chain:
         ]
         at, before = [each for each in befores if np.linalg.matrix_rank(each[1].slope) == width][-1]
         after = compose(self.layers[at + 1 :], self.layers[at].units)
-        column = kernel[:, predicted]
-        if not column.any():
-            column = np.ones_like(column)
+        column = kernel if kernel.any() else np.ones_like(kernel)
         through = after.slope @ column
         dense = self.layers[at]
         weights = keras.ops.convert_to_numpy(dense.kernel.value).astype("float64")
-        lacking = wanted[:, predicted] - before.slope @ weights @ through
+        lacking = wanted - before.slope @ weights @ through
         change = np.linalg.lstsq(before.slope, lacking, rcond=None)[0]
         dense.kernel.assign(weights + change @ through.T / (through.T @ through))
         new = compose(self.layers, width)
         self.slope, self.shift = new.slope, new.shift
-        found = kernel.copy()
-        found[:, predicted] = column
-        return found
+        return column
 
 
 def collapse(layers, width, predictors):

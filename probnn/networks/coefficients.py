@@ -3,14 +3,14 @@
 import numpy as np
 
 
-def flat(head, kernel, bias):
-    """Return raw kernel (p, k) and bias (k,) as coefficients, linear predictor by predictor."""
+def flat(head, columns, bias):
+    """Return columns of a raw kernel and bias (k,) as coefficients, predictor by predictor."""
     bias, parts = absorbed(head, bias), []
     for a, kind in enumerate(head.kinds):
         if kind == "constant" or head.biased[a]:
             parts.append([bias[a]])
         if kind == "predicted":
-            parts.append(kernel[:, a])
+            parts.append(columns[a])
     return np.concatenate(parts)
 
 

@@ -4,6 +4,7 @@ import keras
 
 from probnn.backend import keras_private
 from probnn.networks.heads import Head
+from probnn.networks.layout import parts
 
 
 class NotOneHeadError(ValueError):
@@ -52,13 +53,25 @@ def split(model):
     elif len(getattr(model, "outputs", None) or []) == 1 and len(model.inputs) == 1:
         node = keras_private.node_of(model.outputs[0])
         if isinstance(node.operation, Head):
-            (features,) = node.input_tensors
+            (features,) = node.arguments.args
             return node.operation, _chain(features), keras.Model(model.input, features)
     raise NotOneHeadError(
         "Expected a Sequential that ends in a probnn.Head, or a functional model with one input "
         f"and one output, a Head's. Received: {type(model).__name__}. Make one of the part that "
         "ends in the head: probnn.Model(inputs, outputs)."
     )
+
+
+def branches(model):
+    """Return pairs of predicted parameters, and the layers before what they are made of or None.
+
+    Layers are those of `split`, of each tensor that the head is called on.
+    """
+    head, layers, _ = split(model)
+    if layers is not None:
+        return parts(head, layers)
+    (features,) = keras_private.node_of(model.outputs[0]).arguments.args
+    return [(names, _chain(tensor)) for names, tensor in parts(head, features)]
 
 
 def _chain(tensor):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from probnn import backend, data, families, links
+from probnn.networks.layout import Layout, parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ class Head(keras.layers.Layer):
 
     Every parameter of the family is *predicted* (a linear function of the features), *constant*
     (one trainable number for all rows), or *fixed* (a number you give). The output is a plain
-    tensor that `NegativeLogLikelihood` and the models of this package understand.
+    tensor that `NegativeLogLikelihood` and the models of this package understand. Call it on one
+    tensor of features, or on a dict with those of each predicted parameter.
 
     Parameters
     ----------
@@ -72,14 +74,16 @@ class Head(keras.layers.Layer):
     that under mixed precision the raw output is float32.
 
     The weights are `kernel` (p, units * predicted columns) and `bias`, as in `keras.layers.Dense`,
-    then `constant`. The kernel starts at zero, so that an untrained head predicts one distribution
-    for all rows; `adapt(y)`, which `probnn.Model.fit` calls for a head that is still all zeros,
-    makes it the marginal distribution of y. A location with the identity link is in the units of y;
-    it trains in standard units instead, so that no learning rate depends on them: raw = raw_shift +
-    raw_scale * (features @ kernel + bias), with two weights that are not trained and that `adapt`
-    sets to the mean and the standard deviation of y (elsewhere to 0 and 1); in a mixture, the shift
-    of each component's location is its own start. `coefficients()` gives the kernel and the bias in
-    the units of the data.
+    then `constant`. Of a dict, the features stand side by side in the order of the family's
+    parameters, and the kernel is flat, row by row: what would be zero is no weight. The kernel
+    starts at zero, so that an untrained head predicts one distribution for all rows; `adapt(y)`,
+    which `probnn.Model.fit` calls for a head that is still all zeros, makes it the marginal
+    distribution of y. A location with the identity link is in the units of y; it trains in standard
+    units instead, so that no learning rate depends on them: raw = raw_shift + raw_scale * (features
+    @ kernel + bias), with two weights that are not trained and that `adapt` sets to the mean and
+    the standard deviation of y (elsewhere to 0 and 1); in a mixture, the shift of each component's
+    location is its own start. `coefficients()` gives the kernel and the bias in the units of the
+    data.
 
     Examples
     --------
@@ -88,6 +92,14 @@ class Head(keras.layers.Layer):
     >>> model.layers[-1].adapt([1.0, 2.0, 3.0])
     >>> model.predict_params([[0.5, 0.5, 0.5]], verbose=0)["loc"].tolist()
     [2.0]
+
+    A mean that is linear in x, with a scale from hidden units:
+
+    >>> x = keras.Input((1,))
+    >>> h = keras.layers.Dense(20, "relu")(x)
+    >>> model = pn.Model(x, pn.Head("normal")({"loc": x, "scale": h}))
+    >>> model.heads.count_params()
+    27
     """
 
     def __init__(
@@ -120,7 +132,6 @@ class Head(keras.layers.Layer):
         self.use_bias = use_bias
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.supports_masking = True
-        self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
         self.family.check_names(self.constant_names, "constant")
         self.family.check_names(self.fixed, "fixed")
@@ -174,35 +185,35 @@ class Head(keras.layers.Layer):
             )
         return family
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights for input of shape (..., p)."""
-        p = input_shape[-1]
-        if p is None:
-            raise ValueError(
-                "Expected the last axis of a Head's input, the features, to have a known size. "
-                f"Received: input of shape {tuple(input_shape)}."
-            )
-        predicted, constant, biased, k = (
-            self.responses * n
-            for n in (
-                self.kinds.count("predicted"),
-                self.kinds.count("constant"),
-                sum(self.biased),
-                len(self.kinds),
-            )
-        )
-        start = self._start or self._before_data()
-        self.kernel = self._add("kernel", (p, predicted), None, regularizer=self.kernel_regularizer)
+    def build(self, input_shape: tuple[int | None, ...] | dict[str, Any]) -> None:
+        """Make the weights for features of shape (..., p), or for a dict of such shapes."""
+        self._layout = layout = Layout(self, input_shape)
+        kinds, biased = np.array(self.kinds * self.responses), sum(self.biased) * self.responses
+        constant, fixed = int(np.sum(kinds == "constant")), kinds == "fixed"
+        start, penalty = self._start or self._before_data(), self.kernel_regularizer
+        self.kernel = self._add("kernel", layout.kernel_shape, None, regularizer=penalty)
         self.bias = self._add("bias", (biased,), start) if biased else None
         self.constant = self._add("constant", (constant,), start) if constant else None
         if self.standardised:
-            self.raw_shift = self._add("raw_shift", (k,), start, trainable=False)
-            self.raw_scale = self._add("raw_scale", (k,), start, trainable=False)
-        self._in_order = biased == predicted == k or (biased == 0 and predicted == k)
-        if not self._in_order:
-            self._find_columns(predicted, constant, biased)
-        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: p})
+            self.raw_shift = self._add("raw_shift", kinds.shape, start, trainable=False)
+            self.raw_scale = self._add("raw_scale", kinds.shape, start, trainable=False)
+        self._fixed_and_zero = np.array(
+            [*np.tile(self._known, self.responses)[fixed], 0.0], dtype=self.variable_dtype
+        )
+        self.input_spec = [
+            keras.layers.InputSpec(ndim=layout.rank, axes={-1: width}) for width in layout.widths
+        ]
         self.built = True
+
+    @property
+    def rank(self) -> int:
+        """The rank of the features, with the axis of rows; 2 of a head that is not built."""
+        return self._layout.rank if self.built else 2
+
+    @property
+    def rows(self) -> dict[str, slice]:
+        """Which features, of those of all parameters side by side, each predicted one has."""
+        return self._layout.rows
 
     def _before_data(self):
         """Return the weights of a head that has seen no y: all parameters inside their domains."""
@@ -224,38 +235,26 @@ class Head(keras.layers.Layer):
             name=name, shape=shape, initializer=initial, autocast=False, **kwargs
         )
 
-    def _find_columns(self, predicted, constant, biases):
-        """Find each raw column's place in [kernel, 0], and in [bias, constant, fixed, 0]."""
-        fixed = self._known[np.array(self.kinds) == "fixed"]
-        self._fixed_and_zero = np.array([*fixed, 0.0], dtype=self.variable_dtype)
-        zero = biases + constant + len(fixed)
-        kernels = iter(range(predicted))
-        values = {
-            "predicted": iter(range(biases)),
-            "constant": iter(range(biases, biases + constant)),
-            "fixed": itertools.cycle(range(biases + constant, zero)),
-        }
-        kinds, biased = self.kinds * self.responses, self.biased * self.responses
-        self._kernel_columns = [
-            next(kernels) if kind == "predicted" else predicted for kind in kinds
-        ]
-        self._bias_columns = [
-            next(values[kind]) if has_bias or kind != "predicted" else zero
-            for kind, has_bias in zip(kinds, biased, strict=True)
-        ]
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...] | dict[str, Any]
+    ) -> tuple[int | None, ...]:
         """Return (..., units * k)."""
-        return (*input_shape[:-1], self.responses * len(self.kinds))
+        return (*parts(self, input_shape)[0][1][:-1], self.responses * len(self.kinds))
 
     def compute_output_spec(self, features: Any) -> keras.KerasTensor:
         """Return a symbolic tensor of that shape, in the variable dtype."""
-        shape = self.compute_output_shape(features.shape)
+        shape = self.compute_output_shape(parts(self, features)[0][1].shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)
 
-    def call(self, features: Tensor) -> Tensor:
-        """Return raw parameters (..., units * k) of features (..., p)."""
-        features = keras.ops.cast(features, self.variable_dtype)
+    def compute_mask(self, features: Any, previous_mask: Any = None) -> Any:
+        """Return which time steps count: those that count in the features of each parameter."""
+        masks = [mask for mask in keras.tree.flatten(previous_mask) if mask is not None]
+        return functools.reduce(keras.ops.logical_and, masks) if masks else None
+
+    def call(self, features: Tensor | dict[str, Tensor]) -> Tensor:
+        """Return raw parameters (..., units * k) of features (..., p), or of a dict of them."""
+        each = [keras.ops.cast(part, self.variable_dtype) for _, part in parts(self, features)]
+        features = each[0] if len(each) == 1 else keras.ops.concatenate(each, axis=-1)
         kernel, bias = self.coefficients()
         # The tensors' own operators: those of keras.ops make float32 of float64 but on TensorFlow.
         raw = features @ kernel
@@ -273,14 +272,17 @@ class Head(keras.layers.Layer):
             is nothing to add.
         """
         ops, tensor = keras.ops, keras.ops.convert_to_tensor
-        kernel = tensor(self.kernel)
+        kernel, layout = tensor(self.kernel), self._layout
         bias = None if self.bias is None else tensor(self.bias)
-        if not self._in_order:
+        if len(kernel.shape) == 1:
+            zero = ops.zeros(1, dtype=self.variable_dtype)
+            kernel = ops.take(ops.concatenate([kernel, zero]), layout.places)
+        if not layout.in_order:
             zero = ops.zeros((kernel.shape[0], 1), dtype=self.variable_dtype)
-            kernel = ops.take(ops.concatenate([kernel, zero], axis=1), self._kernel_columns, axis=1)
+            kernel = ops.take(ops.concatenate([kernel, zero], axis=1), layout.columns, axis=1)
             known = [tensor(w) for w in (self.bias, self.constant) if w is not None]
             values = ops.concatenate([*known, tensor(self._fixed_and_zero)])
-            bias = ops.take(values, self._bias_columns)
+            bias = ops.take(values, layout.bias_places)
         if self.standardised:
             shift, scale = tensor(self.raw_shift), tensor(self.raw_scale)
             kernel = kernel * scale
@@ -305,7 +307,7 @@ class Head(keras.layers.Layer):
             )
             kernel, bias = kernel / scale, (bias - shift) / scale
         kinds = np.array(self.kinds * self.responses)
-        self.kernel.assign(kernel[:, kinds == "predicted"])
+        self.kernel.assign(kernel[self._layout.seen].reshape(self.kernel.shape))
         if self.bias is not None:
             self.bias.assign(bias[self.biased * self.responses])
         if self.constant is not None:

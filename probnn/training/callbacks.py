@@ -118,4 +118,4 @@ def _coefficients(head, chain):
         np.zeros(1) if each is None else keras.ops.convert_to_numpy(each).astype("float64")
         for each in head.coefficients()
     )
-    return flat(head, chain.slope @ kernel, bias + chain.shift @ kernel)
+    return flat(head, (chain.slope @ kernel).T, bias + chain.shift @ kernel)

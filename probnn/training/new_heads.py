@@ -167,7 +167,7 @@ def row_weights(model, heads, x, y, sample_weight=None, class_weight=None):
         sample_weight = data.class_weights(class_weight, *_flatten(y))
     given = _flatten(data.for_each(sample_weight, heads))
     # Only a head on time steps has some that are masked.
-    steps = any(_is_to_adapt(head) and head.input_spec.ndim > 2 for head in flat)
+    steps = any(_is_to_adapt(head) and head.rank > 2 for head in flat)
     masks = masks_of(model, x, len(_flatten(y)[0])) if steps else [None] * len(flat)
     return [_together(*each) for each in zip(given, masks, strict=True)]
 

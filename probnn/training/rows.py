@@ -57,7 +57,7 @@ def _counted(model, x, y):
     """Return over how many rows, or time steps that are not masked, the mean of a loss is."""
     n, heads = count(x), heads_of(model)
     flat = _flatten(heads)
-    ranks = [head.input_spec.ndim or 2 if head is not None else 2 for head in flat]
+    ranks = [head.rank if head is not None else 2 for head in flat]
     if max(ranks) == 2:
         return n
     masks = masks_of(model, x, n)

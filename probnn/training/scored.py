@@ -23,7 +23,7 @@ def mean_log_probs(model, believed, x, y, sample_weight):
         Checked: y may be anything where the weight is 0.
     """
     heads = _flatten(model.heads)
-    steps = any(head.input_spec.ndim > 2 for head in heads)
+    steps = any(head.rank > 2 for head in heads)
     masks = masks_of(model, x, count(y)) if steps else [None] * len(heads)
     weights = for_each(sample_weight, model.heads)
     found = zip(*map(_flatten, (believed, y, weights)), masks, strict=True)

@@ -10,6 +10,7 @@ import probnn as pn
 
 pytestmark = pytest.mark.backend
 
+ROWS = np.zeros((4, 2))
 each_family, each_compiled_family = each(WIRED), each(WIRED, compiles=True)
 
 
@@ -317,10 +318,11 @@ def test_regularised_kernel(rng):
     np.testing.assert_allclose(numpy(model.losses[0]), 2.5)
 
 
-def test_time_steps_and_masks(rng):
+@pytest.mark.parametrize("features", [lambda x, h: h, lambda x, h: {"loc": x, "scale": h}])
+def test_time_steps_and_masks(features, rng):
     inputs = keras.Input((4, 2))
     masked = keras.layers.Masking(mask_value=-1.0)(inputs)
-    model = pn.Model(inputs, pn.Head("normal")(masked))
+    model = pn.Model(inputs, pn.Head("normal")(features(inputs, masked)))
     x = rng.normal(size=(3, 4, 2)).astype("float32")
     x[0, 2:] = -1.0
     y = rng.normal(size=(3, 4))
@@ -330,6 +332,40 @@ def test_time_steps_and_masks(rng):
     seen = np.ones((3, 4), bool)
     seen[0, 2:] = False
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0), nll[seen].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", [("normal", {"units": 2}), ("student_t", {"fixed": {"df": 4.0}})])
+def test_each_parameter_has_features_of_its_own(case, rng):
+    family, options = case
+    head, whole = (pn.Head(family, **options) for _ in range(2))
+    x, h = (rng.normal(size=(5, n)).astype("float32") for n in (2, 3))
+    head({"scale": h, "loc": x})
+    whole(np.column_stack([x, h]))
+    kernel, bias = (rng.normal(size=t.shape) for t in whole.coefficients())
+    kernel[2:, ::2], kernel[:2, 1::2] = 0.0, 0.0  # raw columns are loc, scale, loc, ...
+    for made in (head, whole):
+        made.assign_coefficients(kernel, bias)
+    np.testing.assert_allclose(
+        numpy(head({"loc": x, "scale": h})), numpy(whole(np.column_stack([x, h]))), rtol=1e-5
+    )
+    assert head.kernel.shape == (5 * head.responses,)
+
+
+def test_a_mean_linear_in_x_with_a_scale_of_hidden_units(rng, tmp_path):
+    x = keras.Input((2,))
+    h = keras.layers.Dense(4, "tanh")(x)
+    model = pn.Model(x, pn.Head("normal")({"loc": x, "scale": h}))
+    randomise(model, rng)
+    data = rng.normal(size=(10, 2)).astype("float32")
+    expected = model.predict_distribution(data, verbose=0).params
+    slope = np.diff(numpy(model(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])))[:, 0])
+    np.testing.assert_allclose(slope[0], slope[1], rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for other in (copy, keras.saving.load_model(tmp_path / "model.keras")):
+        for name, value in other.predict_distribution(data, verbose=0).params.items():
+            np.testing.assert_array_equal(value, expected[name])
 
 
 @pytest.mark.parametrize(
@@ -351,6 +387,13 @@ def test_time_steps_and_masks(rng):
         (lambda: pn.Head("bernoulli").adapt(["no", "yes"]), "numeric.*'no'.*Encode"),
         (lambda: pn.Head("normal").adapt({"a": [1.0]}), r"one array.*\['a'\]"),
         (lambda: pn.Head("categorical").adapt(np.eye(2)), r"argmax\(axis=1\)"),
+        (lambda: pn.Head("normal")({"mean": ROWS}), "loc, scale. Received: 'mean'"),
+        (lambda: pn.Head("normal")({"loc": ROWS}), "each predicted.*loc, scale. Received those of"),
+        (lambda: pn.Head("normal", constant=["scale"])({"loc": ROWS, "scale": ROWS}), "constant="),
+        (lambda: pn.Head("normal")({"loc": ROWS, "scale": ROWS[0]}), r"shape \(n, ..., p\)"),
+        (lambda: pn.Head("normal")({"loc": ROWS, "scale": ROWS[None]}), "same shape but for"),
+        (lambda: pn.Head("normal")([ROWS, ROWS]), "a dict of them by parameter"),
+        (lambda: pn.Head("normal")(keras.Input((None,))), "known size"),
     ],
 )
 def test_bad_heads_get_a_clear_error(make, message):
