@@ -77,11 +77,10 @@ class HeadModel:
             chain = collapse(layers, x.shape[1], head.kinds.count("predicted"))
             if chain is not None and (head.use_bias or not chain.shift.any()):
                 found = Features(head.use_bias, names, chain)
-            elif parameters:  # a constant before a head without one goes with the coefficients
+            else:  # a constant before a head without one goes with the coefficients
                 made = made or self._made(x)
                 found = Features.of_layers(made[parameters[0]], head.use_bias, keep_all)
-            if parameters:
-                self.features.append((parameters, found))
+            self.features.append((parameters, found))
         self._make(x, made, y, weights, zeros=keep_all)
 
     def _made(self, x):

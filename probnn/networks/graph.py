@@ -69,9 +69,9 @@ def branches(model):
     """
     head, layers, _ = split(model)
     if layers is not None:
-        return parts(head, layers)
+        return [each for each in parts(head, layers) if each[0]]
     (features,) = keras_private.node_of(model.outputs[0]).arguments.args
-    return [(names, _chain(tensor)) for names, tensor in parts(head, features)]
+    return [(names, _chain(tensor)) for names, tensor in parts(head, features) if names]
 
 
 def _chain(tensor):

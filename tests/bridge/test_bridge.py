@@ -265,6 +265,23 @@ class TestChains:
         with pytest.warns(UserWarning, match=r"60 rows for 22 coefficients.*may be worse"):
             pn.polish(model, x, y)
 
+    @pytest.mark.parametrize("activation", [None, "tanh"])
+    def test_each_parameter_is_a_model_of_its_own_features(self, activation):
+        x, y = engel()
+        inputs, hidden = keras.Input((1,)), keras.layers.Dense(2, activation)
+        features = {"loc": inputs, "scale": hidden(inputs)}
+        model = pn.Model(inputs, pn.Head("normal")(features))
+        found = pn.polish(model, x, y)
+        made = sm.add_constant(keras.ops.convert_to_numpy(hidden(x.to_numpy("float32"))))
+        scale = sm.add_constant(x) if activation is None else made.astype("float64")
+        want = pn.glm.GLM(y, sm.add_constant(x), "normal", designs={"scale": scale}).fit()
+        np.testing.assert_allclose(found.params, want.params, rtol=1e-4)
+        np.testing.assert_allclose(found.bse, want.bse, rtol=1e-4)
+        assert found.is_conditional == (activation is not None)
+        assert [*found.params.index[:2]] == ["const", "income"]
+        mean = model.predict_distribution(x, verbose=0).mean()
+        np.testing.assert_allclose(mean, sm.add_constant(x) @ want.params[:2], rtol=1e-5)
+
     def test_dead_features_are_left_out(self):
         x, y = engel()
         hidden = keras.layers.Dense(3, "relu", kernel_initializer="ones")
