@@ -201,7 +201,8 @@ class Head(keras.layers.Layer):
             [*np.tile(self._known, self.responses)[fixed], 0.0], dtype=self.variable_dtype
         )
         self.input_spec = [
-            keras.layers.InputSpec(ndim=layout.rank, axes={-1: width}) for width in layout.widths
+            keras.layers.InputSpec(ndim=layout.rank, axes={-1: width}, name=name)
+            for name, width in layout.widths.items()
         ]
         self.built = True
 

@@ -38,8 +38,8 @@ class Layout:
     ----------
     rank : int
         The rank of the features, with the axis of rows.
-    widths : list of int
-        How many features each tensor has, in Keras's order of a dict: that of the sorted keys.
+    widths : dict of str to int
+        How many features each parameter has; of one tensor for all, under None.
     rows : dict of str to slice
         Which of all features, side by side, each predicted parameter is made of.
     seen : numpy.ndarray of bool, shape (p, units * k)
@@ -59,7 +59,8 @@ class Layout:
         shapes = [shape for _, shape in each]
         _check(shapes)
         self.rank = len(shapes[0])
-        self.widths = [shape[-1] for _, shape in sorted(each)]
+        keys = [names[0] for names, _ in each] if isinstance(input_shape, dict) else [None]
+        self.widths = {key: shape[-1] for key, shape in zip(keys, shapes, strict=True)}
         ends = np.cumsum([0, *(shape[-1] for shape in shapes)])
         self.rows = {
             name: slice(*ends[i : i + 2]) for i, (names, _) in enumerate(each) for name in names
@@ -74,7 +75,7 @@ class Layout:
         self.kernel_shape = matrix.shape if matrix.all() else (count,)
         self.places = np.where(matrix, np.cumsum(matrix).reshape(matrix.shape) - 1, count)
         self.columns = np.where(predicted, np.cumsum(predicted) - 1, predicted.sum())
-        order = [np.flatnonzero(each) for each in (biased, kinds == "constant", kinds == "fixed")]
+        order = [np.flatnonzero(of) for of in (biased, kinds == "constant", kinds == "fixed")]
         order = np.concatenate(order)
         self.bias_places = np.full(len(kinds), len(order))
         self.bias_places[order] = np.arange(len(order))
