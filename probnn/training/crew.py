@@ -17,6 +17,8 @@ from probnn.training.interrupt import interruptible
 from probnn.training.trees import map_arrays
 
 _SECONDS = 0.2  # between two returns to Python
+_SMALL = 5_000_000  # rows times weights below which another program costs more than it saves
+_CHECKED = 1024  # rows at once in a validation
 _FLAGS = ("finite", "stopped")
 
 
@@ -76,7 +78,8 @@ class Crew:
         for part, device in zip(parts, self._devices, strict=True):
             with devices.no_distribution(), backend.on_device(device):
                 self.parts.append(members.Members([models[i] for i in part]))
-                program = Program(self.parts[-1], rows.shape[1], batch_size, batch_size)
+                sizes = rows.shape[1], batch_size, max(batch_size, _CHECKED)
+                program = Program(self.parts[-1], *sizes)
                 self._programs.append(program)
                 own = None if validation is None else held_rows[part]
                 options = {"validation_rows": own, "patience": stopping}
@@ -88,7 +91,8 @@ class Crew:
         """Return into how many programs to divide: a program on a CPU keeps one core busy."""
         if len(self._devices) > 1:
             return len(self._devices)
-        if backend.name == "torch" or backend.has_gpu():
+        small = self.rows.size * self.models[0].count_params() < _SMALL
+        if backend.name == "torch" or backend.has_gpu() or small:
             return 1
         return max(1, min(len(os.sched_getaffinity(0)), len(self.models) // 2, 4))
 

@@ -6,8 +6,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from probnn.estimators import GLMClassifier, GLMRegressor, NetworkClassifier, NetworkRegressor
 
 GLMS = [GLMRegressor(), GLMClassifier()]
-SMALL = {"hidden": (8,), "learning_rate": 0.03, "epochs": 30}
-NETWORKS = [NetworkRegressor(**SMALL), NetworkClassifier(**SMALL)]
+SMALL = {"hidden": (8,), "learning_rate": 0.03, "epochs": 30, "members": 1}
+NETWORKS = [NetworkRegressor("normal", **SMALL), NetworkClassifier(**SMALL)]
 
 
 def checks(estimators):

@@ -194,7 +194,7 @@ def test_networks(rng):
         return keras.layers.Dense(8, "tanh")(inputs)
 
     options = {"hidden": body, "learning_rate": 0.02, "random_state": 0}
-    network = NetworkRegressor(members=2, **options).fit(x, y)
+    network = NetworkRegressor("normal", members=2, **options).fit(x, y)
     with pytest.raises(AttributeError, match="an ensemble"):
         network.results_  # noqa: B018
     d = network.predict_distribution(x)
@@ -220,7 +220,8 @@ def test_compared_with_others(counts):
     """By `compare`, estimators are what their results and their networks are."""
     x, y = counts
     line = GLMRegressor("poisson").fit(x, y)
-    network = NetworkRegressor("poisson", hidden=(4,), epochs=5, random_state=0).fit(x, y)
+    network = NetworkRegressor("poisson", hidden=(4,), members=1, epochs=5, random_state=0)
+    network.fit(x, y)
     models = {"results": line.results_, "estimator": line, "network": network}
     found = pn.compare(models, x=x, y=y, x_test=x, y_test=y).to_frame()
     held_out = found.loc["held-out NLL"]
@@ -335,7 +336,7 @@ def test_a_grid_compiles_once(counts, monkeypatch):
 
     monkeypatch.setattr(keras.layers.Dense, "call", counted)
     options = {"hidden": np.array([11]), "epochs": np.int64(3), "standardize": np.True_}
-    network = NetworkRegressor("poisson", **options)
+    network = NetworkRegressor("poisson", members=1, **options)
     for seed, rate in enumerate(np.logspace(-3.0, -1.0, 3)):
         calls.append(0)
         network.set_params(learning_rate=rate, random_state=seed).fit(*counts)

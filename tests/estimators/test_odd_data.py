@@ -209,7 +209,8 @@ def test_scorers_are_routed(frame, y, rng):
 def test_network_of_ordered_text(frame, ratings):
     """What its last layer's results say of the labels is what it predicts."""
     x = frame[["a", "b"]]
-    network = NetworkClassifier("ordinal", hidden=(), epochs=2, random_state=0).fit(x, ratings)
+    network = NetworkClassifier("ordinal", hidden=(), members=1, epochs=2, random_state=0)
+    network.fit(x, ratings)
     assert network.predict_distribution(x).classes.tolist() == ["low", "mid", "high"]
     codes = np.searchsorted(network.classes_, ratings.astype(str))
     want = np.log(network.predict_proba(x)[np.arange(len(x)), codes]).sum()
