@@ -32,6 +32,7 @@ from probnn.families.ordinal import Ordinal
 from probnn.families.poisson import Poisson
 from probnn.families.registry import FAMILIES, get, register
 from probnn.families.student_t import StudentT
+from probnn.families.transformation import Transformation
 from probnn.families.truncated_normal import TruncatedNormal
 from probnn.families.tweedie import Tweedie
 from probnn.families.von_mises import VonMises
@@ -68,6 +69,7 @@ __all__ = [
     "Param",
     "Poisson",
     "StudentT",
+    "Transformation",
     "TruncatedNormal",
     "Tweedie",
     "VonMises",

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200):
+def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200, near=1e-9):
     """Return where the logarithm of a tail has a value: Newton's steps within a bracket.
 
     Parameters
@@ -21,6 +21,8 @@ def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200):
         Between which `tail` is defined; a value is reached there.
     steps : int
         The most evaluations.
+    near : float
+        How near to a value a step is the last one.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def solve_tail(tail, log_level, start, step, ends=(-np.inf, np.inf), steps=200):
             new = np.where(good, newton, other)
             tiny = 4e-16 * np.maximum(abs(x), 1e-2)
             # From there, one more step is right to the last digit: its error is the square.
-            there = ((abs(gap) < 1e-9) | (size <= tiny)) & np.isfinite(newton)
+            there = ((abs(gap) < near) | (size <= tiny)) & np.isfinite(newton)
             done = there | (high - low <= tiny) | ~np.isfinite(new)
         found[rows] = np.where(there, newton, np.where(np.isfinite(new), new, x))
         if done.all():

@@ -7,6 +7,8 @@ argument is finite.
 import math
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from probnn import backend
 from probnn._quadrature import gauss_legendre
 from probnn.families._numerics import HALF_LOG_2PI, by_precision, saturate
@@ -15,10 +17,17 @@ from probnn.links import log1mexp
 _NODES, _WEIGHTS = gauss_legendre(8)
 _NARROW = 0.5  # relative probability of an interval, below which its density is integrated
 _LOG_2 = math.log(2.0)
+_ALL = 3.6  # where exp(-exp(z)) is nothing
 
 
 class Standard(ABC):
-    """A continuous distribution on the real line without parameters."""
+    """A continuous distribution on the real line without parameters.
+
+    Of some there are also `ppf` and `isf`, and `integrated_cdf(z)`, the integral of P(Z <= t) over
+    t up to z.
+    """
+
+    mean = 0.0
 
     @abstractmethod
     def log_density(self, z):
@@ -75,6 +84,19 @@ class StandardNormal(Standard):
         mean = _mean_over(lambda t: m.exp(-t * (middle[..., None] + 0.5 * t)), width)
         return m.where(narrow, self.log_density(middle) + m.log(width * mean), wide)
 
+    def ppf(self, p):
+        """Return the quantile at level p."""
+        return backend.math(p).ndtri(p)
+
+    def isf(self, q):
+        """Return the quantile at level 1 - q."""
+        return -self.ppf(q)
+
+    def integrated_cdf(self, z):
+        """Return z Phi(z) + phi(z)."""
+        m = backend.math(z)
+        return z * m.ndtr(z) + m.exp(self.log_density(z))
+
 
 class StandardLogistic(Standard):
     """The logistic distribution."""
@@ -94,6 +116,19 @@ class StandardLogistic(Standard):
     def log_between(self, low, width):
         """Return the logarithm of cdf(low + width) sf(low) (1 - exp(-width))."""
         return self.log_cdf(low + width) + self.log_sf(low) + log1mexp(width)
+
+    def ppf(self, p):
+        """Return log(p / (1 - p))."""
+        m = backend.math(p)
+        return m.log(p) - m.log1p(-p)
+
+    def isf(self, q):
+        """Return the quantile at level 1 - q."""
+        return -self.ppf(q)
+
+    def integrated_cdf(self, z):
+        """Return log(1 + exp(z))."""
+        return backend.math(z).softplus(z)
 
 
 class StandardLaplace(Standard):
@@ -179,6 +214,33 @@ class Mirrored(Standard):
     def log_between(self, low, width):
         """Return it between the mirrored ends."""
         return self.of.log_between(-low - width, width)
+
+
+class StandardMinimum(Mirrored):
+    """The extreme value distribution of minima: cdf(z) = 1 - exp(-exp(z))."""
+
+    mean = -np.euler_gamma
+
+    def __init__(self):
+        super().__init__(StandardGumbel())
+
+    def ppf(self, p):
+        """Return log(-log(1 - p))."""
+        m = backend.math(p)
+        return m.log(-m.log1p(-p))
+
+    def isf(self, q):
+        """Return log(-log(q))."""
+        m = backend.math(q)
+        return m.log(-m.log(q))
+
+    def integrated_cdf(self, z):
+        """Return z + 0.5772 + E1(exp(z)): the integral of (1 - exp(-t exp(z))) / t from 0 to 1."""
+        m = backend.math(z)
+        nodes, weights = (m.like(each, z) for each in gauss_legendre(32))
+        hazard = m.exp(m.minimum(z, _ALL))[..., None]
+        near = m.total(-weights / nodes * m.expm1(-nodes * hazard))
+        return m.where(z > _ALL, z + np.euler_gamma, near)
 
 
 def _mean_over(function, width):

@@ -37,6 +37,7 @@ class Wrapper(Family):
         self.family = with_links(base, link, given)
         self.discrete, self.atom = self.family.discrete, self.family.atom
         self.smooth = self.family.smooth
+        self.constant_by_default = self.family.constant_by_default
         super().__init__(links=links)
 
     def _parameters(self):

@@ -184,6 +184,7 @@ class FrozenRecalibrated(Frozen):
         if len(parts) > 1:  # in whose panels the others may be narrow
             near = expit(_AMONG)
             points += [part.ppf(p) for _, part in parts for p in near]
+        points += [knot for _, part in parts for knot in getattr(part, "knots", tuple)()]
         for weight, part in parts:
             with np.errstate(divide="ignore"):
                 odds = [np.log(part.cdf(each)) - np.log(part.sf(each)) for each in points]

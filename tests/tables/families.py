@@ -12,7 +12,9 @@ from scipy import special, stats
 
 import probnn as pn
 from tables.references import (
+    Transformed,
     angle_variance,
+    bernstein,
     beta_binomial_crps,
     beta_binomial_log_prob,
     bivariate_log_prob,
@@ -81,6 +83,9 @@ class FamilyCase:
         params = {k: np.repeat(v, len(y), axis=0) for k, v in self.arrays().items()}
         return params, np.concatenate([y] * n)
 
+
+COLR = Transformed(stats.logistic, bernstein(-1.0, 4.0))
+COXPH = Transformed(stats.gumbel_l, bernstein(0.0, 10.0))
 
 FAMILIES = [
     FamilyCase(
@@ -459,6 +464,31 @@ FAMILIES = [
         variance=lambda mean, dispersion: dispersion * mean**1.5,
         log_prob=tweedie_log_prob,
         crps=tweedie_crps,
+    ),
+    FamilyCase(
+        name="transformation",
+        family=pn.families.Transformation(low=-1.0, high=4.0, degree=4),
+        params={
+            "loc": [3.0, 0.7, -2.0],
+            "increments": [[2.0, 1.0, 0.5, 3.0], [0.5, 2.0, 0.1, 3.0], [0.9, 4.0, 4.0, 0.2]],
+        },
+        y=[0.0, -2.97, 1.5, 4.7],
+        outside=[np.nan, np.inf, -np.inf],
+        mean=COLR.mean,
+        variance=COLR.variance,
+        log_prob=COLR.log_prob,
+        crps=COLR.crps,
+    ),
+    FamilyCase(
+        name="transformation",
+        family=pn.families.Transformation(0.0, 10.0, 2, base="minimum_extreme_value"),
+        params={"loc": [2.0, 4.0, 0.5], "increments": [[1.0, 4.0], [5.0, 1.5], [3.0, 3.0]]},
+        y=[0.5, 3.0, 9.0, 11.0],
+        outside=[np.nan, np.inf, -np.inf],
+        mean=COXPH.mean,
+        variance=COXPH.variance,
+        log_prob=COXPH.log_prob,
+        crps=COXPH.crps,
     ),
 ]
 

@@ -6,6 +6,8 @@ import mpmath
 import numpy as np
 from scipy import integrate, special, stats
 
+from probnn._quadrature import integral
+
 
 def categorical_log_prob(y, probs):
     return np.log(probs[np.arange(len(y)), y.astype(int)])
@@ -204,3 +206,82 @@ def tweedie_crps(y, mean, dispersion):
         ]
         scores.append(sum(parts))
     return np.array(scores)
+
+
+class Transformed:
+    """A base distribution of SciPy at an increasing function of y, moments by Gauss's rule.
+
+    Parameters
+    ----------
+    base : scipy.stats.rv_continuous
+        The distribution of T(y).
+    at : callable
+        Of parameters: the knots between which T is smooth, beyond which it is a line, and a
+        function of y, one for each row, that returns T and its slope.
+    """
+
+    def __init__(self, base, at):
+        self.base, self.at = base, at
+
+    def _rows(self, params):
+        return [self.at(*row) for row in zip(*params.values(), strict=True)]
+
+    def log_prob(self, y, **params):
+        z, slope = self.at(**params)[1](y)
+        return self.base.logpdf(z) + np.log(slope)
+
+    def _integral(self, function, knots, each):
+        ends = 45.0 / each(knots)[1][[0, -1]]  # in which either tail ends
+        knots = [knots[0] - ends[0], *knots, knots[-1] + ends[1]]
+        edges = np.unique([np.linspace(a, b, 100) for a, b in itertools.pairwise(knots)])
+        return integral(function, edges[:-1, None], np.diff(edges)[:, None], 16).sum()
+
+    def moments(self, **params):
+        found = []
+        for knots, each in self._rows(params):
+
+            def density(x, each=each):
+                z, slope = each(x)
+                return self.base.pdf(z) * slope
+
+            mean = self._integral(lambda x: x * density(x), knots, each)
+            var = self._integral(lambda x, m=mean: (x - m) ** 2 * density(x), knots, each)
+            found.append((mean, var))
+        return np.array(found).T
+
+    def mean(self, **params):
+        return self.moments(**params)[0]
+
+    def variance(self, **params):
+        return self.moments(**params)[1]
+
+    def crps(self, y, **params):
+        found = []
+        for (knots, each), at in zip(self._rows(params), y, strict=True):
+
+            def square(x, each=each, at=at):
+                z = each(x)[0]
+                return np.where(x < at, self.base.cdf(z), self.base.sf(z)) ** 2
+
+            found.append(self._integral(square, np.sort([*knots, at]), each))
+        return np.array(found)
+
+
+def bernstein(low, high):
+    """Return the knots and the function of `Transformed`, by SciPy's binomial tails."""
+
+    def at(loc, increments):
+        n = increments.shape[-1]
+        k = np.arange(n)
+
+        def each(y):
+            t = (y - low) / (high - low)
+            inside = np.clip(t, 0.0, 1.0)[..., None]
+            slopes = n * special.binom(n - 1, k) * inside**k * (1.0 - inside) ** (n - 1 - k)
+            slope = (increments * slopes).sum(axis=-1)
+            h = (increments * special.bdtrc(k, n, inside)).sum(axis=-1)
+            return h + slope * (t - inside[..., 0]) - loc, slope / (high - low)
+
+        return np.array([low, high]), each
+
+    return at

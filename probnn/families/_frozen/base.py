@@ -36,7 +36,8 @@ class Frozen(ABC):
        where a tail may underflow;
     7. `pdf` or `pmf`, `std` and `entropy`, where there is a shorter way;
     8. `_draw(rng, size)`: the default inverts the cdf;
-    9. `parts()`, where it is a mixture; `energy(y)`, where that of vectors needs no draws.
+    9. `parts()`, where it is a mixture; `knots()`, where the density has kinks; `energy(y)`, where
+       that of vectors needs no draws.
 
     `_quantile(level, upper)` makes `ppf` and `isf` of `_solve`, which finds quantiles in one tail.
 
@@ -163,6 +164,10 @@ class Frozen(ABC):
     def parts(self):
         """Return the weight and the distribution of each part, if this is a mixture of some."""
         return [(1.0, self)]
+
+    def knots(self):
+        """Return the numbers of each row, in a list, at which its density has a kink."""
+        return []
 
     def energy(self, y):
         """Return the energy score of vectors y, if it needs no draws; else None."""

@@ -300,8 +300,9 @@ class Results(GoodnessOfFit, Hypotheses):
         with np.errstate(divide="ignore", invalid="ignore"):  # of a dispersion at its edge
             half = self._reference.ppf(1.0 - alpha / 2.0) * np.sqrt(np.diag(self.cov_raw))
         ends = np.column_stack([self.coef - half, self.coef + half])
-        for j, name in self.model.natural.items():
-            ends[j] = np.sort(self.family.links[name].inverse(ends[j]))
+        with np.errstate(over="ignore"):
+            for j, name in self.model.natural.items():
+                ends[j] = np.sort(self.family.links[name].inverse(ends[j]))
         return self._labels.intervals(ends)
 
     # ---- fitted rows ------------------------------------------------------------------------
