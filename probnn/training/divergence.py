@@ -1,4 +1,4 @@
-"""What a fit does when its loss is no longer finite."""
+"""What a fit does when its loss is no longer finite, or ends far above where it was."""
 
 import warnings
 
@@ -9,13 +9,16 @@ from probnn import backend
 
 ON_DIVERGENCE = ("raise", "warn")
 
+# Times the lowest loss, or 1, that a loss lies above it: where weights are still good, and lost.
+_NEAR, _FAR = 1.0, 10.0
+
 
 class DivergenceError(ArithmeticError):
     """A loss that is no longer finite; the model has the weights of the last epoch that was."""
 
 
 class DivergenceWarning(RuntimeWarning):
-    """As `DivergenceError`, where a fit was asked to warn."""
+    """As `DivergenceError`, where a fit was asked to warn; or a loss that ended far too high."""
 
 
 def check_option(on_divergence):
@@ -84,6 +87,52 @@ def report_members(errors, count, on_divergence, stopping):
     report(error, on_divergence if len(errors) == count else "warn")
 
 
+class Rise:
+    """Whether a loss that stays finite has risen far above its lowest, and the state before it.
+
+    Parameters
+    ----------
+    state
+        What there is to put back: that from before the first epoch.
+
+    Attributes
+    ----------
+    rate : float
+        The learning rate in the end, for the report.
+    """
+
+    def __init__(self, state=None):
+        self.state, self.rate = state, None
+        self._epoch, self._after = 0, (0, state)
+        self._lowest, self._above = np.inf, 0.0
+
+    def __bool__(self):
+        return _FAR < self._above < np.inf
+
+    def see(self, loss, epoch=None, state=None):
+        """Take the loss of an epoch, by number from 1, and the state after it where it is known.
+
+        What is put back is the state before an epoch with a low loss: the one after it may be bad.
+        """
+        self._last, self._lowest = loss, min(self._lowest, loss)
+        self._above = (loss - self._lowest) / max(1.0, abs(self._lowest))
+        if state is not None and self._above <= _NEAR:
+            self._epoch, self.state = self._after
+            self._after = epoch, state
+
+    def report(self):
+        """Warn that the loss has risen, the state being put back already."""
+        before = f"after epoch {self._epoch}" if self._epoch else "from before this fit"
+        warnings.warn(
+            f"Expected a loss that falls. Received: {self._lowest:.6g}, and {self._last:.6g} in "
+            f"the end, with a learning rate of {self.rate:.3g}. The weights {before} are "
+            f"restored. Lower the learning rate: try {self.rate / 10:.3g}, or the one that "
+            "probnn.training.suggest_learning_rate(model, x, y) finds.",
+            DivergenceWarning,
+            stacklevel=4,
+        )
+
+
 def learning_rate(model):
     """Return the learning rate of a model's optimizer now, as a number."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
@@ -123,7 +172,7 @@ class Guard(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.losses, self.epoch, self.rate = [], None, None
-        self.good, self.diverged = [], False
+        self.good, self.diverged, self.rise = [], False, Rise()
         self.keeper = keras.callbacks.LambdaCallback(on_epoch_begin=self._keep)
 
     def _keep(self, epoch, logs=None):
@@ -131,6 +180,10 @@ class Guard(keras.callbacks.Callback):
         if model.built and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.good = [(v, backend.host_value(v).copy()) for v in variables(model)]
+        if self.losses:
+            self.rise.see(self.losses[-1], epoch, self.good)
+        else:
+            self.rise = Rise(self.good)
 
     def on_epoch_end(self, epoch, logs=None):
         """Put the state back and stop, if the loss or a weight is not finite."""
@@ -141,6 +194,18 @@ class Guard(keras.callbacks.Callback):
         )
         if not finite:
             self.epoch, self.rate = epoch + 1, learning_rate(self.model)
-            for variable, value in self.good:
-                variable.assign(value)
+            _restore(self.good)
             self.diverged = self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        """Put the state back from before the loss rose, if it has."""
+        if self.losses and not self.diverged:
+            self.rise.see(self.losses[-1])
+            if self.rise:
+                self.rise.rate = learning_rate(self.model)
+                _restore(self.rise.state)
+
+
+def _restore(state):
+    for variable, value in state:
+        variable.assign(value)

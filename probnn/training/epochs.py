@@ -79,6 +79,11 @@ class Epochs:
         The rows of `validation` that count; by default all.
     patience : int, optional
         The epochs without a lower validation loss after which training stands still.
+
+    Attributes
+    ----------
+    good : list of tensors
+        What is put back after a divergence: the trainee's state after the last good epoch.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class Epochs:
 
     def keep(self):
         """Take the state of now for one that is good."""
-        self._good = backend.copied([v.value for v in self._program.trainee.kept])
+        self.good = backend.copied([v.value for v in self._program.trainee.kept])
 
     def run(self, orders, first, last, validate, most):
         """Run the steps `first` to `last` of each of some epochs.
@@ -129,8 +134,8 @@ class Epochs:
         flags[:epochs] = validate
         numbers = [np.asarray(i, "int32") for i in (epochs, first, last)]
         validation = None if self._apart else self._validation
-        logs, (self._good, self._finite, self._best) = self._program.run(
-            self._data, validation, room, flags, *numbers, (self._good, self._finite, self._best)
+        logs, (self.good, self._finite, self._best) = self._program.run(
+            self._data, validation, room, flags, *numbers, (self.good, self._finite, self._best)
         )
         return {name: ops.convert_to_numpy(value)[:epochs] for name, value in logs.items()}
 
@@ -145,7 +150,7 @@ class Epochs:
         With a patience: of the last before it was over, and the best weights.
         """
         trainee = self._program.trainee
-        pairs = [*zip(trainee.kept, self._good, strict=True)]
+        pairs = [*zip(trainee.kept, self.good, strict=True)]
         if self._best:
             pairs += zip(trainee.of_layers, self._best["weights"], strict=True)
         for variable, value in pairs:

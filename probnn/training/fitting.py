@@ -99,6 +99,12 @@ def fit(
     DivergenceError
         If the loss is no longer finite.
 
+    Warns
+    -----
+    DivergenceWarning
+        If the loss stays finite, but ends more than 10 above its lowest, and 10 times its size:
+        the weights from before it rose are put back.
+
     Notes
     -----
     Ctrl-C stops a fit at the end of the current chunk of batches (about 0.2 s), keeps the weights
@@ -230,6 +236,8 @@ def _guarded(model, keras_fit, given):
         wanted = "warn" if ended else given.on_divergence
         error = divergence.error_of(model, guard.losses, guard.epoch, guard.rate)
         divergence.report(error, wanted)
+    elif guard.rise:
+        guard.rise.report()
     return history
 
 
@@ -337,7 +345,10 @@ class WholeEpochFit:
         callbacks.on_train_begin()
         first = keras_private.first_epoch(model, given.initial_epoch)
         with interruptible() as interrupt:
-            losses, logs, rate = self._loop(callbacks, first, interrupt)
+            losses, logs, rate, rise = self._loop(callbacks, first, interrupt)
+        if rise and rate is None:
+            rise.rate, self._epochs.good = divergence.learning_rate(model), rise.state
+            self._epochs.restore()
         if given.epochs > 0:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         callbacks.on_train_end(logs)
@@ -346,15 +357,18 @@ class WholeEpochFit:
         if rate is not None:
             error = divergence.error_of(model, losses, first + len(losses), rate)
             divergence.report(error, given.on_divergence)
+        elif rise:
+            rise.report()
         return model.history
 
     def _loop(self, callbacks, epoch, interrupt):
         """Run chunks of epochs, or of an epoch, until the end.
 
-        Returns the losses, the last logs, and the learning rate of an epoch that diverged.
+        Returns the losses, the last logs, the learning rate of an epoch that diverged, and whether
+        the loss has risen.
         """
         program, model = self._program, self.model
-        losses, logs, rate = [], None, None
+        losses, logs, rate, rise = [], None, None, divergence.Rise(self._epochs.good)
         step, pace = 0, None  # where in an epoch; seconds for a step
         while epoch < self.given.epochs and not (model.stop_training or interrupt.asked):
             if step == 0:
@@ -387,6 +401,7 @@ class WholeEpochFit:
                     model.stop_training = True
                 logs = _numbers({name: values[i] for name, values in found.items()})
                 losses.append(logs["loss"])
+                rise.see(losses[-1])
                 if flag:
                     callbacks.on_test_begin()
                     if "val_loss" not in found:
@@ -398,7 +413,8 @@ class WholeEpochFit:
                 epoch += 1
                 if model.stop_training:
                     break
-        return losses, logs, rate
+            rise.see(losses[-1], epoch, self._epochs.good)
+        return losses, logs, rate, rise
 
     def _order(self):
         """Return the numbers of the rows in the order of an epoch, as Keras draws them."""

@@ -78,8 +78,9 @@ def test_last_good_epoch_is_restored(whole_epoch, on_divergence, first):
             history = fit(model, on_divergence="warn", **options)
         (message,) = {str(w.message) for w in record if w.category is DivergenceWarning}
         assert isinstance(history, callbacks.History)
-    reference = line()
-    fit(reference, epochs=first + good, **options)
+    reference = line()  # whose losses rise: by Keras, which lets them
+    options = {"batch_size": 4, "epochs": first + good, "initial_epoch": first, "verbose": 0}
+    reference.fit(X, Y, **options)
     for ours, theirs in zip(state(model), state(reference), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert history.epoch == [*range(first, first + good + 1)]
@@ -93,6 +94,23 @@ def test_last_good_epoch_is_restored(whole_epoch, on_divergence, first):
     assert "lower the learning rate: try 0.8" in message
     assert "suggest_learning_rate" in message
     assert "link" not in message
+
+
+class FasterFromEpoch4(callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = 0.1 if epoch < 3 else 1.2
+
+
+@each_path
+def test_a_loss_that_rises_and_stays_finite_is_undone(whole_epoch):
+    model = line(momentum=0.0)
+    with pytest.warns(
+        DivergenceWarning, match=r"rate of 1\.2\. The weights after epoch 3 are rest"
+    ):
+        losses = fit(model, epochs=7, callbacks=[FasterFromEpoch4()], whole_epoch=whole_epoch)
+    assert losses.history["loss"][-1] > 100.0
+    # Each step is an error of w - 3 times 1 - 2 rate.
+    np.testing.assert_allclose(model.get_weights()[0], [[3.0 - 3.0 * 0.8**12]], rtol=1e-5)
 
 
 @each_path
