@@ -1,5 +1,6 @@
 """What a fit needs so that its epochs can run as compiled programs, in words."""
 
+import functools
 import os
 
 import keras
@@ -40,6 +41,14 @@ def obstacle(
         or _of_distribution(spreads_members)
         or _of_callbacks(callbacks)
         or _of_steps(steps_per_epoch, validation_steps)
+    )
+
+
+@functools.cache
+def say_once(reason):
+    """Print why epochs do not run as compiled programs, the first time that it is so."""
+    print(
+        f"Keras's own loop runs, slower for small networks. Epochs would compile but for {reason}."
     )
 
 

@@ -20,7 +20,7 @@ from probnn.data import streams
 from probnn.fitting.progress import shown
 from probnn.networks.entered import entered
 from probnn.training import divergence
-from probnn.training.conditions import check_compiled, does_not_compile, obstacle
+from probnn.training.conditions import check_compiled, does_not_compile, obstacle, say_once
 from probnn.training.devices import check_processes
 from probnn.training.epochs import Epochs
 from probnn.training.interrupt import interruptible
@@ -82,8 +82,8 @@ def fit(
         As in `keras.Model.fit`.
     whole_epoch : {"auto", True, False}
         "auto" runs epochs as compiled programs where the data are arrays that fit on the device
-        and no callback wants every batch, and Keras's own loop elsewhere; True raises in place of
-        that, and says what stands in the way; False always takes Keras's loop.
+        and no callback wants every batch, and Keras's own loop elsewhere, saying once what stands
+        in the way; True raises in place of that; False always takes Keras's loop.
     on_divergence : {"raise", "warn"}
         What a loss that is no longer finite does, after the weights of the last good epoch are
         put back. With Keras's `TerminateOnNaN` among the callbacks it is "warn".
@@ -198,6 +198,8 @@ def train(model, keras_fit, given):
                 "Expected a fit whose epochs can run as compiled programs, for whole_epoch=True. "
                 f"Received: {reason}. With whole_epoch='auto' Keras's own loop would run."
             )
+        if given.verbose != 0:
+            say_once(reason)
     return _guarded(model, keras_fit, given)
 
 

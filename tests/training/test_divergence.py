@@ -415,7 +415,7 @@ def test_rates_above_the_stable_one_end_worse():
     [
         lambda: "adam",
         lambda: optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 10), 0.9),
-        lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.1)),
+        lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.01)),
     ],
     ids=["adam", "a schedule", "loss scaling"],
 )

@@ -812,6 +812,18 @@ def test_obstacles_in_the_call(name, pair, tmp_path):
     agree(pair(pn.fit, **options()), pair(stock, **options()))
 
 
+class OfEachBatch(PerBatch):
+    """As its base, by another name."""
+
+
+def test_what_stands_in_the_way_is_said_once(pair, capsys):
+    for verbose in (0, 2, 2):
+        pair(pn.fit, epochs=1, callbacks=[OfEachBatch()], verbose=verbose)
+    assert (
+        capsys.readouterr().out.count("would compile but for a OfEachBatch callback with on_") == 1
+    )
+
+
 def auto_is_keras(build, words):
     """Assert the words of whole_epoch=True, and that "auto" trains as Keras does."""
     found = []
