@@ -27,7 +27,7 @@ def inference(
         without activation, Normalization, Rescaling, BatchNormalization) are collapsed with it, so
         that the coefficients are in the units of x. With other hidden layers, the results are
         those of the last layer, conditional on its features; those of variational layers are at
-        the means of their weights.
+        the means of their weights. A parameter with features of its own is a model of these.
     x : array_like, shape (n, p)
         The features; pandas and polars columns give the coefficients' names.
     y : array_like, shape (n,)

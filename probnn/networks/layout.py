@@ -1,5 +1,7 @@
 """What the parameters of a head are made of, and where its weights are in one kernel and bias."""
 
+import itertools
+
 import numpy as np
 
 
@@ -61,7 +63,7 @@ class Layout:
         self.rank = len(shapes[0])
         keys = [names[0] for names, _ in each] if isinstance(input_shape, dict) else [None]
         self.widths = {key: shape[-1] for key, shape in zip(keys, shapes, strict=True)}
-        ends = np.cumsum([0, *(shape[-1] for shape in shapes)])
+        ends = [0, *itertools.accumulate(shape[-1] for shape in shapes)]
         self.rows = {
             name: slice(*ends[i : i + 2]) for i, (names, _) in enumerate(each) for name in names
         }
