@@ -23,6 +23,7 @@ the library are imported when something of theirs is first used, as by a network
 `program(f, vars)`  a function that may assign Keras variables, as one compiled program
 `part(f, vars)`     a part of such a program, compiled by itself where loops run in Python
 `normal_like(x, generator, is_seeded)` standard normal numbers, as many as `x` has
+`seeded(seed)`      a context in which the library's own random numbers begin at a seed
 `gather(x, index)`  rows by their numbers
 `of_all_replicas`   the loss of a replica's rows as its part of that of all replicas' rows
 `of_all_processes`  a host array of each process of a keras.distribution, in a list
@@ -76,6 +77,7 @@ _OF_MODULE = {
     "program",
     "row_derivatives",
     "row_jacobians",
+    "seeded",
     "step",
     "test_step",
     "train_step",

@@ -29,7 +29,7 @@ from jax.scipy.special import gammaln as lgamma  # noqa: F401
 from jax.scipy.special import i0e, log_ndtr, logit, ndtr, ndtri  # noqa: F401
 
 from probnn.backend import keras_private
-from probnn.backend.draws import normal_like  # noqa: F401
+from probnn.backend.draws import normal_like, seeded  # noqa: F401
 from probnn.backend.last_axis import (  # noqa: F401
     after_zero,
     concatenate,

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from probnn.backend.draws import normal_like  # noqa: F401
+from probnn.backend.draws import normal_like, seeded  # noqa: F401
 from probnn.backend.last_axis import (  # noqa: F401
     after_zero,
     concatenate,
@@ -141,7 +141,15 @@ def row_jacobians(function):
             return found, [tf.stack(parts) for parts in zip(*slopes, strict=True)]
 
         with many_programs():
-            return tf.vectorized_map(of_row, rows, fallback_to_while_loop=False)
+            logger = tf.get_logger()
+            disabled, logger.disabled = logger.disabled, True  # of an error that is caught
+            try:
+                return tf.vectorized_map(of_row, rows, fallback_to_while_loop=False)
+            except (TypeError, ValueError, tf.errors.OpError):  # as for loops of recurrent layers
+                dtypes = values[0].dtype, [value.dtype for value in values]
+                return tf.map_fn(of_row, rows, fn_output_signature=dtypes)
+            finally:
+                logger.disabled = disabled
 
     return derived
 

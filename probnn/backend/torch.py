@@ -87,6 +87,14 @@ def normal_like(x, generator, is_seeded):
     return torch.randn_like(x)
 
 
+@contextlib.contextmanager
+def seeded(seed):
+    """Let torch's own random numbers begin at a seed, and go on afterwards as if they had not."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def is_double(x):
     """Return whether `x` is float64."""
     return x.dtype == torch.float64

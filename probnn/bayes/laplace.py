@@ -30,6 +30,7 @@ def laplace(
     x: Rows | None = None,
     y: ArrayLike | None = None,
     *,
+    sample_weight: ArrayLike | None = None,
     scope: Literal["last", "all"] = "last",
     structure: Literal["full", "kron", "diag"] = "full",
     prior: str | float | dict | Priors = "auto",
@@ -44,6 +45,9 @@ def laplace(
         A model of columns; or a network that ends in a `Head` with units=1.
     x, y : array_like, optional
         The rows, for a network.
+    sample_weight : array_like, shape (n,), optional
+        Of a network, what the log-likelihood of each row is multiplied by, as in `fit`; a GLM has
+        weights of its own.
     scope : "last" or "all"
         Of a network, what is uncertain: the coefficients of its head, given the layers before it,
         about their own mode; or all trainable weights, about those that it was trained to.
@@ -109,7 +113,7 @@ def laplace(
         )
     if scope == "all":
         found = NetworkLaplacePosterior(
-            NetworkWeights(model, x, y), prior, structure, draws=draws, seed=seed
+            NetworkWeights(model, x, y, sample_weight), prior, structure, draws=draws, seed=seed
         )
         found.warn()
         return found
@@ -118,15 +122,17 @@ def laplace(
             f"Expected structure='full' of coefficients. Received: {structure!r}, which is for all "
             "weights of a network: scope='all'."
         )
-    subject = subject_of(model, x, y)
-    if isinstance(prior, str) and prior != "auto":
+    subject = subject_of(model, x, y, sample_weight)
+    is_number = isinstance(prior, (int, float, np.number)) and not isinstance(prior, bool)
+    is_auto = isinstance(prior, str) and prior == "auto"
+    if not (is_number or is_auto or isinstance(prior, (dict, Priors))):
         raise ValueError(
             f"Expected prior 'auto', a precision, a dict or Priors. Received: {prior!r}."
         )
-    if isinstance(prior, str):
-        target = _best(subject)
-    elif np.ndim(prior) == 0 and not isinstance(prior, (dict, Priors)):
+    if is_number:
         target = Target(subject.model, Priors.of_precision(subject.model, prior), subject.start)
+    elif is_auto:
+        target = _best(subject)
     else:
         target = Target.of(subject.model, prior, subject.start)
     return LaplacePosterior(subject, target, draws, seed)

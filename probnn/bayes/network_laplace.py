@@ -170,14 +170,14 @@ class NetworkLaplacePosterior(Posterior):
         Parameters
         ----------
         level : float
-            Ignored: intervals of single weights are `interval(level)`.
+            Of the intervals of single weights, of which those are counted that leave out 0.
 
         Returns
         -------
         WeightsSummary
             Its `table` is a frame.
         """
-        return WeightsSummary(self)
+        return WeightsSummary(self, level)
 
     # ---- rows -------------------------------------------------------------------------------
 

@@ -160,14 +160,14 @@ class NetworkPosterior(Posterior):
         Parameters
         ----------
         level : float
-            Ignored: intervals of single weights are `interval(level)`.
+            Of the intervals of single weights, of which those are counted that leave out 0.
 
         Returns
         -------
         DrawnWeightsSummary
             Its `table` is a frame.
         """
-        return DrawnWeightsSummary(self)
+        return DrawnWeightsSummary(self, level)
 
     def __repr__(self):
         chains, draws, p = self.coef.shape

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from probnn.bayes.checked import check_whole
+
 if TYPE_CHECKING:
     from probnn._types import AnyModel, Floats, Rows
     from probnn.families import Family
@@ -21,17 +23,20 @@ class RandomPasses:
         The network.
     passes : int
         How often it predicts.
+    seed : int
+        That of the passes, which are always the same.
     """
 
-    def __init__(self, model: AnyModel, passes: int) -> None:
+    def __init__(self, model: AnyModel, passes: int, seed: int = 0) -> None:
         from probnn.networks.passes import check_passes  # which imports Keras, as the model has
 
         check_passes(passes)
+        check_whole(0, seed=seed)
         if not hasattr(model, "heads"):
             raise ValueError(
                 f"Expected a probnn.Model or Sequential. Received: {type(model).__name__}."
             )
-        self.model, self.passes = model, int(passes)
+        self.model, self.passes, self.seed = model, int(passes), int(seed)
 
     @property
     def family(self) -> Family:
@@ -40,7 +45,8 @@ class RandomPasses:
 
     def predict_distribution(self, x: Rows, **kwargs: Any) -> PooledPredictive:
         """Return the `PooledPredictive` of the passes; arguments are those of the network's."""
-        return self.model.predict_distribution(x, passes=self.passes, **kwargs)
+        seeded = {"seed": self.seed, **kwargs}
+        return self.model.predict_distribution(x, passes=self.passes, **seeded)
 
     def aleatoric_variance(self, x: Rows, **kwargs: Any) -> Floats:
         """Return the variance of rows that more data would not make smaller, (n,)."""
@@ -54,7 +60,7 @@ class RandomPasses:
         return f"<RandomPasses of {self.model.name}: {self.passes} passes>"
 
 
-def mc_dropout(model: AnyModel, passes: int = 50) -> RandomPasses:
+def mc_dropout(model: AnyModel, passes: int = 50, seed: int = 0) -> RandomPasses:
     """Take random passes of a network with dropout as draws of its posterior.
 
     Parameters
@@ -63,6 +69,8 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> RandomPasses:
         A network with layers that are random in training, as Dropout, and one head.
     passes : int
         How many passes predictions mix.
+    seed : int
+        Of the passes, which are always the same.
 
     Returns
     -------
@@ -86,10 +94,10 @@ def mc_dropout(model: AnyModel, passes: int = 50) -> RandomPasses:
     >>> len(d.members), d.epistemic_variance().shape
     (20, (3,))
     """
-    return RandomPasses(model, passes)
+    return RandomPasses(model, passes, seed)
 
 
-def variational(model: AnyModel, passes: int = 50) -> RandomPasses:
+def variational(model: AnyModel, passes: int = 50, seed: int = 0) -> RandomPasses:
     """Take passes of a network with variational layers, each with a draw of all their weights.
 
     Parameters
@@ -98,6 +106,8 @@ def variational(model: AnyModel, passes: int = 50) -> RandomPasses:
         A network with layers of `probnn.layers`, trained, and one head.
     passes : int
         How many passes predictions mix. Dropout stays on in them too.
+    seed : int
+        Of the passes, which are always the same.
 
     Returns
     -------
@@ -122,7 +132,7 @@ def variational(model: AnyModel, passes: int = 50) -> RandomPasses:
     """
     from probnn.networks.kinds import variational_layers
 
-    found = RandomPasses(model, passes)
+    found = RandomPasses(model, passes, seed)
     if not variational_layers(model):
         raise ValueError(
             "Expected a network with variational layers, as probnn.layers.DenseVariational. "

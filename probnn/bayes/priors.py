@@ -115,7 +115,14 @@ class Priors(Penalty):
     @classmethod
     def of(cls, model: Any, given: dict | Priors | None = None) -> Priors:
         """Return priors of a model that were made already, or those of a dict."""
-        return given if isinstance(given, cls) else cls(model, given)
+        if not isinstance(given, cls):
+            return cls(model, given)
+        if given.names != [*model.parameter_names]:
+            raise ValueError(
+                f"Expected priors of the coefficients {', '.join(model.parameter_names)}. "
+                f"Received: Priors of another model, of {', '.join(given.names)}."
+            )
+        return given
 
     @classmethod
     def of_precision(cls, model: Any, precision: float) -> Priors:
@@ -175,7 +182,12 @@ class Priors(Penalty):
 
     def _chosen(self, model, given):
         """Return the prior of each coefficient: that of its name, of a pattern, or the default."""
-        given, chosen, used = dict(given or {}), self._default(model), set()
+        given, chosen, used = given or {}, self._default(model), set()
+        if not (isinstance(given, dict) and all(isinstance(key, str) for key in given)):
+            raise ValueError(
+                "Expected priors as a dict, name or pattern of coefficients -> prior of "
+                f"probnn.bayes.priors. Received: {given!r}."
+            )
         for j, name in enumerate(self.names):
             fits = [key for key in given if _fits(key, name)]
             used |= {*fits}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from probnn.bayes.posterior import Posterior
 from probnn.bayes.priors import Priors
 from probnn.bayes.subjects import subject_of
 from probnn.bayes.weights import NetworkWeights
-from probnn.fitting.progress import watched
+from probnn.fitting.progress import Progress
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Rows
@@ -31,6 +32,7 @@ def sample(
     chains: int = 4,
     seed: int = 0,
     *,
+    sample_weight: ArrayLike | None = None,
     scope: Literal["last", "all"] = "last",
     target_accept: float = 0.8,
     verbose: bool | str = "auto",
@@ -42,8 +44,8 @@ def sample(
     model : GLM, Results, or keras.Model
         A model of columns, whose every parameter is sampled; or a network that ends in a `Head`
         with units=1.
-    x, y : array_like, optional
-        The rows, for a network.
+    x, y, sample_weight : array_like, optional
+        The rows, for a network, and what the log-likelihood of each is multiplied by, as in `fit`.
     priors : dict or Priors, optional
         Name or pattern of coefficients -> prior: see `Priors`, which has the defaults. Of all
         weights, of their arrays ("dense*") -> precision or normal prior about 0; by default each
@@ -59,7 +61,8 @@ def sample(
     target_accept : float
         The share of steps that is accepted; more, up to 1, makes smaller steps.
     verbose : bool or "auto"
-        Whether to show a bar: "auto" if somebody watches.
+        Whether to show how many draws are made, those of `tune` too: "auto" after three seconds, if
+        somebody watches.
 
     Returns
     -------
@@ -106,17 +109,25 @@ def sample(
         raise ValueError(f"Expected scope 'last' or 'all'. Received: {scope!r}.")
     nutpie = _nutpie()
     if scope == "all":
-        subject = NetworkWeights(model, x, y)
+        subject = NetworkWeights(model, x, y, sample_weight)
         priors = weight_priors(subject, priors)
         moved, kind = OfWeights(subject, priors), NetworkPosterior
     else:
-        subject = subject_of(model, x, y)
+        subject = subject_of(model, x, y, sample_weight)
         priors = Priors.of(subject.model, priors)
         moved, kind = coordinates(subject.model, priors, subject.start), Posterior
+    total, done = int(chains * (tune + draws)), itertools.count(1)
+    progress = Progress(verbose, "draw", total)
+
+    def drawn(z):
+        if (count := next(done)) % max(1, total // 100) == 0 or count == total:
+            progress(count)
+        return {"coef": moved.coef(z)}
+
     compiled = nutpie.compiled_pyfunc.from_pyfunc(
         moved.size,
         lambda: moved.log_density,
-        lambda *seeds: lambda z: {"coef": moved.coef(z)},
+        lambda *seeds: drawn,
         [np.dtype("float64")],
         [(len(subject.model.parameter_names),)],
         ["coef"],
@@ -132,7 +143,7 @@ def sample(
             cores=1,  # gradients in Python would wait for each other's turns
             seed=seed,
             save_warmup=False,
-            progress_bar=watched() if verbose == "auto" else bool(verbose),
+            progress_bar=False,
             target_accept=target_accept,
         )
     coef, stats = _read(trace)

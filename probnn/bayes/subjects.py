@@ -126,13 +126,14 @@ def check_unchanged(now, before):
         )
 
 
-def subject_of(model, x=None, y=None):
+def subject_of(model, x=None, y=None, sample_weight=None):
     """Return what a posterior is of: a GLM, that of results, or a network's head on rows."""
     model = getattr(model, "model", model)  # of results
     if hasattr(model, "with_free_dispersion"):
-        if x is not None or y is not None:
+        if any(given is not None for given in (x, y, sample_weight)):
             raise ValueError(
-                "Expected x and y for a network alone: a GLM has its rows. Received a GLM with x."
+                "Expected x, y and sample_weight for a network alone: a GLM has its rows and their "
+                "weights. Received a GLM with them."
             )
         return OfColumns(model.with_free_dispersion(), model)
     if x is None or y is None:
@@ -140,4 +141,4 @@ def subject_of(model, x=None, y=None):
             "Expected a GLM, its results, or a network with its rows x and y. Received: "
             f"{type(model).__name__}, without them."
         )
-    return OfNetwork(HeadModel(model, x, y, keep_all=True))
+    return OfNetwork(HeadModel(model, x, y, sample_weight, keep_all=True))

@@ -68,16 +68,17 @@ class WeightsSummary(Printed):
     ----------
     table : pandas.DataFrame
         A row for each array of weights: `weights`, their number; `known`, how many of them the
-        data determine; `size`, their root mean square; `sd`, that of their standard deviations.
+        data determine; `size`, their root mean square; `sd`, that of their standard deviations;
+        and how many have an interval of the level that leaves out 0.
     header, priors, problems : list of str
         Lines on the network, on precisions of the priors, and on what is wrong with the weights.
     """
 
     _formats = {"weights": "{:d}", "known": "{:.1f}"}
 
-    def __init__(self, posterior):
+    def __init__(self, posterior, level):
         known = 1.0 - np.square(posterior.sd) * posterior.priors.precision
-        self.table = _arrays(posterior)
+        self.table = _arrays(posterior, level)
         self.table.insert(1, "known", [known[place].sum() for place in posterior.subject.slices])
         self.header = [
             *_of_network(posterior),
@@ -93,13 +94,14 @@ class DrawnWeightsSummary(Printed):
     ----------
     table : pandas.DataFrame
         A row for each array of weights: `weights`, their number; `size` and `sd`, the root mean
-        squares of their posterior means and of their standard deviations.
+        squares of their posterior means and of their standard deviations; and how many have an
+        interval of the level that leaves out 0.
     header, priors, problems : list of str
         Lines on the network, on precisions of the priors, and on what is wrong with the draws.
     """
 
-    def __init__(self, posterior):
-        self.table = _arrays(posterior)
+    def __init__(self, posterior, level):
+        self.table = _arrays(posterior, level)
         self.header = [
             *_of_network(posterior),
             "Means of training rows: "
@@ -108,16 +110,19 @@ class DrawnWeightsSummary(Printed):
         self.priors, self.problems = posterior.priors.lines(), posterior.problems()
 
 
-def _arrays(posterior):
-    """Return a frame of a network's arrays: their weights, and root mean squares of these."""
+def _arrays(posterior, level):
+    """Return a frame of a network's arrays: their weights, root mean squares, which are not 0."""
     import pandas as pd
 
+    low, high = posterior.interval(level).T
+    away = (low > 0.0) | (high < 0.0)
     subject, sizes, spreads = posterior.subject, np.square(posterior.mean), np.square(posterior.sd)
     rows = [
         {
             "weights": place.stop - place.start,
             "size": np.sqrt(np.mean(sizes[place])),
             "sd": np.sqrt(np.mean(spreads[place])),
+            f"not 0 at {100 * level:g}%": away[place].sum(),
         }
         for place in subject.slices
     ]

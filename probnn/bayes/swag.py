@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probnn.bayes.checked import check_whole
+from probnn.fitting.progress import Progress
 
 if TYPE_CHECKING:
     from probnn._types import AnyModel, ArrayLike, Floats, Rows
@@ -71,7 +72,9 @@ class SWAGPosterior:
         together = rng.standard_normal((count, len(self.deviations))) @ self._scaled
         return self.mean + alone + together
 
-    def predict_distribution(self, x: Rows, *, draws: int = 30, **kwargs: Any) -> PooledPredictive:
+    def predict_distribution(
+        self, x: Rows, *, draws: int = 30, verbose: int | str = "auto", **kwargs: Any
+    ) -> PooledPredictive:
         """Return the mixture of what the network predicts with random weights.
 
         Parameters
@@ -80,6 +83,8 @@ class SWAGPosterior:
             As in `probnn.Model.predict_distribution`.
         draws : int
             How many, always the same ones.
+        verbose : int or "auto"
+            Whether one line says how many are done.
 
         Returns
         -------
@@ -89,12 +94,15 @@ class SWAGPosterior:
         from probnn.networks.entered import entered
         from probnn.predictive import PooledPredictive
 
+        check_whole(draws=draws)
+        progress = Progress(verbose, "draw", draws)
         with entered(self.model):
             try:
                 members = []
                 for weights in self.draw(draws):
                     self._assign(weights)
-                    members.append(self.model.predict_distribution(x, **kwargs))
+                    members.append(self.model.predict_distribution(x, verbose=0, **kwargs))
+                    progress(len(members))
             finally:
                 self._assign(self.mean)
         return PooledPredictive(members)
@@ -222,6 +230,11 @@ def swag(
 
     check_whole(2, epochs=epochs, rank=rank)
     check_whole(0, seed=seed)
+    check_whole(batch_size=batch_size)
+    if not (isinstance(learning_rate, (int, float, np.number)) and learning_rate > 0.0):
+        raise ValueError(
+            f"Expected learning_rate to be a number above 0. Received: {learning_rate!r}."
+        )
     if rank > epochs:
         raise ValueError(
             f"Expected rank to be at most epochs. Received: rank={rank}, with epochs={epochs}."

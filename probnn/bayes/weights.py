@@ -1,6 +1,7 @@
 """A network and rows, seen from its weights: raw outputs, and their Jacobians in all weights."""
 
 import contextlib
+import dataclasses
 import itertools
 
 import keras
@@ -93,6 +94,9 @@ class NetworkWeights:
             kept = np.flatnonzero(weights)
             x = _map(lambda leaf: leaf[kept], x)
             y, weights = y[kept], weights[kept]
+            if self.labels.rows is not None:
+                rows = self.labels.rows.take(kept, "of weight 0")
+                self.labels = dataclasses.replace(self.labels, rows=rows)
         self.x, self.y, self.weights = x, y.reshape(len(y), *self.family.y_shape), weights
 
     # ---- what posteriors ask of a model -----------------------------------------------------

@@ -356,7 +356,7 @@ class Probabilistic(RawOutputs, Saved):
         )
 
     def predict_distribution(
-        self, x: Rows, *, passes: int | None = None, **kwargs: Any
+        self, x: Rows, *, passes: int | None = None, seed: int | None = None, **kwargs: Any
     ) -> Predictive | Any:
         """Return what the model believes about the y of every row.
 
@@ -368,6 +368,8 @@ class Probabilistic(RawOutputs, Saved):
             Predict so often with the layers that are random in training, as Dropout, left on, and
             the weights of variational layers drawn anew, and pool what each pass says. Left out,
             no dropout and the means of weights.
+        seed : int, optional
+            That of the passes, which are then the same each time.
 
         Returns
         -------
@@ -398,7 +400,7 @@ class Probabilistic(RawOutputs, Saved):
             return believed()
         with entered(self):
             quiet = functools.partial(believed, verbose=0)
-            each = random_passes(self, passes, quiet, kwargs.get("verbose", "auto"))
+            each = random_passes(self, passes, quiet, kwargs.get("verbose", "auto"), seed)
         return _map(lambda *members: PooledPredictive(members), *each)
 
     def predict_distribution_on_batch(self, x: Rows) -> Predictive | Any:

@@ -6,6 +6,7 @@ import functools
 import keras
 import numpy as np
 
+from probnn import backend
 from probnn.backend.keras_private import inner_layers
 from probnn.fitting.progress import Progress
 from probnn.networks.kinds import adds_noise, is_variational
@@ -19,7 +20,7 @@ def check_passes(passes):
         )
 
 
-def random_passes(model, passes, predict, verbose="auto"):
+def random_passes(model, passes, predict, verbose="auto", seed=None):
     """Return what each of some passes predicts, in each of which random layers are so, in a list.
 
     Parameters
@@ -30,6 +31,8 @@ def random_passes(model, passes, predict, verbose="auto"):
         Predicts, by the model's own `predict`.
     verbose : int or "auto"
         Whether one line says how many passes are done.
+    seed : int, optional
+        That of passes which are always the same.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def random_passes(model, passes, predict, verbose="auto"):
             "are all alike."
         )
     found, progress = [], Progress(verbose, "pass", passes)
-    with _noise_on(model, noisy):
+    with _noise_on(model, noisy), _seeded(model, seed):
         for done in range(1, passes + 1):
             with contextlib.ExitStack() as stack:
                 for layer in variational:
@@ -72,6 +75,26 @@ def _noise_on(model, layers):
         model.predict_function = compiled
         for layer in layers:
             vars(layer).pop("call", None)
+
+
+@contextlib.contextmanager
+def _seeded(model, seed):
+    """Let the generators of a model begin at a seed, and go on afterwards as if they had not."""
+    if seed is None:
+        yield
+        return
+    states = [v for v in model.variables if v.name == "seed_generator_state"]
+    kept = backend.copied([state.value for state in states])
+    try:
+        for state, of_it in zip(
+            states, np.random.SeedSequence(seed).spawn(len(states)), strict=True
+        ):
+            state.assign(of_it.generate_state(2))
+        with backend.seeded(seed):
+            yield
+    finally:
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
 
 
 def _is_random(layer):

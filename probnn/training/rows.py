@@ -78,7 +78,7 @@ def _of_stream(model, stream, layer):
     if batches.num_batches is None:
         raise ValueError(
             "Expected data whose rows can be counted, for variational layers, whose divergence is "
-            f"spread over them. Received: a stream without an end ({streams.kind(stream)}). Say "
+            f"spread over them. Received: a stream of unknown length ({streams.kind(stream)}). Say "
             f"how many rows the training data have: kl_rows= of {layer.name!r}."
         )
     if is_checked:

@@ -112,6 +112,12 @@ def test_columns_that_say_nothing_have_a_narrow_prior_of_a_bounded_width():
     assert posterior.priors.each[1].scale == pytest.approx(2.5e-3 / X[:, 2].std())
 
 
+@pytest.mark.parametrize("prior", [None, True, "wide", [1.0], priors.Normal()], ids=str)
+def test_a_prior_that_is_none_says_what_may_be_one(prior):
+    with pytest.raises(ValueError, match="Expected prior 'auto', a precision, a dict or Priors"):
+        laplace(linear(), prior=prior)
+
+
 def test_a_family_with_a_kink_is_refused():
     with pytest.raises(ValueError, match="second derivatives"):
         laplace(pn.glm.GLM(Y, X, "laplace"))

@@ -1,10 +1,12 @@
 """The posterior of all weights of a network: exact where it must be, and by other routes."""
 
 import json
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -12,6 +14,7 @@ import probnn as pn
 from probnn import backend
 from probnn.backend import keras_private
 from probnn.bayes import laplace
+from probnn.bayes.weights import NetworkWeights
 
 TORCH = json.loads((Path(__file__).parents[1] / "references/laplace_torch.json").read_text())
 RNG = np.random.default_rng(3)
@@ -170,6 +173,46 @@ def test_precisions_of_layers_have_the_largest_marginal_likelihood():
     np.testing.assert_allclose(*ends, atol=1e-4)
     with pytest.raises(ValueError, match="fits none"):
         laplace(network, X, Y, scope="all", prior={"third*": 1.0})
+
+
+@pytest.mark.parametrize("scope", ["last", "all"])
+def test_sample_weights_multiply_the_likelihood_of_rows(scope):
+    y, counts = np.round(np.exp(X[:, 0])), np.arange(40) % 3
+    network, _ = neuron("poisson", X, y, 1.0)
+    frame, rows = pd.DataFrame(X, columns=["a", "b"]), np.repeat(np.arange(40), counts)
+    options = {"prior": 1.0, "scope": scope}
+    with warnings.catch_warnings(action="ignore"):  # the mode is that of equal weights
+        few = laplace(network, frame, y, sample_weight=counts, **options)
+        whole = laplace(network, frame.iloc[rows], y[rows], **options)
+    np.testing.assert_allclose(few.mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(few.covariance(), whole.covariance(), rtol=1e-5, atol=1e-9)
+    evidence = whole.log_marginal_likelihood()
+    np.testing.assert_allclose(few.log_marginal_likelihood(), evidence, rtol=1e-6)
+    used = few.predict_distribution()
+    right = few.predict_distribution(frame[counts > 0])
+    kept = pd.Series(y, frame.index)[counts > 0]
+    np.testing.assert_allclose(used.log_prob(kept), right.log_prob(kept), rtol=1e-6)
+    with pytest.raises(ValueError, match="a GLM has its rows and their weights"):
+        laplace(pn.glm.GLM(y, X, "poisson"), sample_weight=counts)
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+def test_jacobians_of_recurrent_layers_are_those_of_differences():
+    x = RNG.normal(size=(5, 3, 2)).astype("float32")
+    network = pn.Sequential([keras.Input((3, 2)), keras.layers.LSTM(2), pn.Head("normal")])
+    network.layers[-1].assign_coefficients(RNG.normal(size=(2, 2)), np.zeros(2))
+    weights = NetworkWeights(network, x, x.sum(axis=(1, 2)))
+    ((_, _, jacobian),) = weights.parts(weights.x)
+    variable, place = weights.variables[1], weights.slices[1]
+    value, ends = backend.host_value(variable), []
+    for step in (0.01, -0.01):
+        moved = value.copy()
+        moved[0, 1] += step
+        variable.assign(moved)
+        ends.append(keras.ops.convert_to_numpy(network(x)))
+    right = (ends[0] - ends[1]) / 0.02
+    np.testing.assert_allclose(jacobian[:, :, place.start + 1], right, rtol=2e-3, atol=2e-5)
 
 
 def test_a_network_that_was_trained_on_is_no_longer_that_of_its_posterior():

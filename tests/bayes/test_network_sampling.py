@@ -85,6 +85,10 @@ def test_draws_of_a_network_of_classes_are_compared_in_the_probability_of_each()
     np.testing.assert_allclose(watched[1, 7, 3:6], np.exp(raw) / np.exp(raw).sum(), rtol=1e-5)
     each = posterior.log_likelihood()
     np.testing.assert_allclose(each[1, 7, 1], np.log(watched[1, 7, 3 + min(Y[1], 2)]), rtol=1e-5)
+    low, high = np.quantile(draws, [0.4, 0.6], axis=(0, 1))
+    away = (low > 0) | (high < 0)
+    told = posterior.summary(0.2).table["not 0 at 20%"]
+    assert told.tolist() == [away[:4].sum(), away[4:].sum()]
     loo = posterior.loo()
     assert loo.elpd_loo < np.log(np.exp(each).mean(axis=(0, 1))).sum()
 

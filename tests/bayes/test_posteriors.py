@@ -175,8 +175,12 @@ def test_dropout_stays_on():
     model = pn.Sequential([*layers, pn.Head("normal")])
     model.layers[-1].assign_coefficients(np.ones((16, 2)), np.zeros(2))
     x = np.linspace(-1.0, 1.0, 20)[:, None]
-    posterior = mc_dropout(model, 8)
+    posterior, before = mc_dropout(model, 8), [v.numpy().tolist() for v in model.variables]
     d = posterior.predict_distribution(x, verbose=0)
+    np.testing.assert_array_equal(posterior.predict_distribution(x).mean(), d.mean())
+    assert np.abs(mc_dropout(model, 8, seed=1).predict_distribution(x).mean() - d.mean()).max() > 0
+    assert [v.numpy().tolist() for v in model.variables] == before
+    assert len({float(member.mean()[0]) for member in d.members}) == 8
     assert len(d.members) == 8
     total = d.aleatoric_variance() + d.epistemic_variance()
     assert (d.epistemic_variance() > 0).all()
@@ -184,6 +188,8 @@ def test_dropout_stays_on():
     for passes in (1, 2.0, True):
         with pytest.raises(ValueError, match="passes"):
             mc_dropout(model, passes)
+    with pytest.raises(ValueError, match="seed to be a whole number"):
+        mc_dropout(model, seed=-1)
 
 
 def test_a_pool_has_weights():

@@ -191,11 +191,14 @@ def test_on_ctrl_c_the_draws_so_far_are_kept():
         ({"draws": True}, "draws to be a whole number from 1 on"),
         ({"seed": -1}, "seed to be a whole number from 0 on"),
         ({"target_accept": 2.0}, "target_accept between 0 and 1"),
+        ({"priors": priors.Normal()}, "priors as a dict"),
+        ({"priors": {1: priors.Normal()}}, "priors as a dict"),
+        ({"priors": Priors(horseshoe_model(2)[0])}, "priors of the coefficients const"),
     ],
 )
 def test_numbers_that_say_how_to_draw_are_checked(options, wrong):
     with pytest.raises(ValueError, match=f"Expected {wrong}"):
         sample(pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson"), **options)
-    if "target_accept" not in options:
+    if {*options} <= {"draws", "seed"}:
         with pytest.raises(ValueError, match=f"Expected {wrong}"):
             pn.bayes.laplace(pn.glm.GLM([1, 2, 4], np.ones((3, 1)), "poisson"), **options)

@@ -68,5 +68,10 @@ def test_what_it_is_not_of_is_refused():
         pn.bayes.swag(network, X, Y)
     with pytest.raises(ValueError, match="Expected rank to be at most epochs"):
         pn.bayes.swag(network, X, Y, epochs=3, rank=4)
+    for rate in (-0.1, "0.1", [0.1]):
+        with pytest.raises(ValueError, match="learning_rate to be a number above 0"):
+            pn.bayes.swag(network, X, Y, learning_rate=rate)
+    with pytest.raises(ValueError, match="batch_size to be a whole number from 1 on"):
+        pn.bayes.swag(network, X, Y, batch_size=0)
     with pytest.raises(ValueError, match="with one head"):
         pn.bayes.swag(keras.Sequential(layers), X, Y)

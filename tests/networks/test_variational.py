@@ -232,7 +232,7 @@ def test_nobody_trains_without_the_number_of_rows():
     np.testing.assert_allclose(known(layer), 60, rtol=1e-6)
     with pytest.raises(ValueError, match="to know the number of rows"):
         network(Dense(1)).train_on_batch(X, Y)
-    with pytest.raises(ValueError, match=r"without an end \(generator\). Say how many"):
+    with pytest.raises(ValueError, match=r"unknown length \(generator\). Say how many"):
         network(Dense(1)).fit(((X, Y) for _ in range(3)), verbose=0)
     summed = pn.NegativeLogLikelihood("normal", check=False, reduction="sum")
     with pytest.raises(ValueError, match="Expected a loss that is the mean over rows"):
@@ -266,6 +266,9 @@ def test_a_network_trains_in_whole_epochs_and_is_a_fitted_model(tmp_path):
     d = passes.predict_distribution(same, verbose=0)
     assert {np.ptp(member.mean()) < 1e-5 for member in d.members} == {True}
     assert (d.epistemic_variance() > 0).all()
+    np.testing.assert_array_equal(passes.predict_distribution(same).mean(), d.mean())
+    other = pn.bayes.variational(model, 3, seed=1).predict_distribution(same).mean()
+    assert np.abs(other - d.mean()).max() > 1e-3
     assert len(adapt(passes).predict_distribution(X).members) == 3
     assert adapt(model).penalised == f"the weights of {layer.name} have priors"
     with pytest.raises(ValueError, match="Expected a network whose weights are numbers"):
