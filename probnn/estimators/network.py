@@ -300,7 +300,7 @@ class NetworkRegressor(Regressor, _Network):
         Whether rows are held out, and the training of a network ends, at its best weights, when
         their loss was not lower for `patience` epochs.
     validation_fraction : float
-        The share of rows that are held out; but 20 rows, or a quarter of all, if that is less.
+        The share of rows that are held out: at least 20 of them, or a quarter of fewer than 80.
     patience : int
         How many epochs are waited for.
     standardize : bool
@@ -318,7 +318,7 @@ class NetworkRegressor(Regressor, _Network):
         That of its head.
     losses_ : dict
         Name of each family -> the mean negative log-likelihood of the rows held out, by the best
-        weights of each member.
+        weights of each member; of the rows of the fit without `early_stopping`.
     results_ : probnn.glm.Results
         A statistician's answer about the last layer of one network: `probnn.inference`.
     history_ : dict, or list of dict
