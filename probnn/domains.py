@@ -71,8 +71,8 @@ class Simplex(Domain):
 
     def contains(self, values: Tensor) -> Tensor:
         """Return, for each value, whether it is a probability and its vector sums to 1."""
-        total = abs(values.sum(axis=-1, keepdims=True) - 1.0) <= self.within
-        return super().contains(values) & total
+        total = backend.math(values).total(values)[..., None]
+        return super().contains(values) & (abs(total - 1.0) <= self.within)
 
 
 REAL = Domain("the real numbers")

@@ -9,6 +9,7 @@ from probnn.data.checks import (
     coded_by_head,
     features,
     for_each,
+    is_soft,
     response,
     shape_text,
     weights,
@@ -17,7 +18,7 @@ from probnn.data.columns import Columns
 from probnn.data.frames import to_numpy
 from probnn.data.response_labels import ResponseLabels
 from probnn.data.responses import Responses
-from probnn.data.weights import as_often, check_some_count, class_weights
+from probnn.data.weights import as_codes, as_often, check_some_count, class_weights
 
 __all__ = [
     "Columns",
@@ -27,6 +28,7 @@ __all__ = [
     "align_all",
     "arrays",
     "as_array",
+    "as_codes",
     "as_often",
     "by_head",
     "check_some_count",
@@ -34,6 +36,7 @@ __all__ = [
     "coded_by_head",
     "features",
     "for_each",
+    "is_soft",
     "response",
     "shape_text",
     "to_numpy",

@@ -1,5 +1,7 @@
 """The arrays that a fit may be given, and the checks they pass before anything changes."""
 
+import functools
+
 import numpy as np
 
 from probnn.data.frames import frame_of, names_of, to_numpy
@@ -12,7 +14,13 @@ def shape_text(shape):
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def response(y, head, what="y", weight=None):
+def is_soft(y, head):
+    """Return whether an array y is the probabilities of a head's classes, in place of codes."""
+    shape = (head.rank, head.family.classes)
+    return head.responses == 1 and (y.ndim, y.shape[-1]) == shape
+
+
+def response(y, head, what="y", weight=None, soft=False):
     """Return y as a float array of shape (n,), or (n, units), that the head's family supports.
 
     Parameters
@@ -25,13 +33,15 @@ def response(y, head, what="y", weight=None):
         What messages call it.
     weight : array_like, shape (n,), (n, 1) or (n, t), optional
         Sample weights: where they are 0, y is not observed, and may be NaN.
+    soft : bool
+        Whether y may be the probabilities of classes, shape (n, classes).
 
     Raises
     ------
     ValueError
         If it has zero rows, is not numeric, has another shape, or a value outside the support.
     """
-    y = _shaped(head, what, y)
+    y = _shaped(head, what, y, soft)
     weight = _weight(head, "sample_weight", weight, y)
     _check_values(head, what, y, weight)
     return y
@@ -47,7 +57,7 @@ class Reader:
         self.family = family
 
 
-def _shaped(head, what, y):
+def _shaped(head, what, y, soft=False):
     """Return y as a float array of the shape that the head asks for."""
     if isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > len(head.family.y_shape):
         (y,) = y  # Keras's list of the only output's response
@@ -65,6 +75,8 @@ def _shaped(head, what, y):
         )
     if y.ndim == 0 or y.shape[0] == 0:
         raise ValueError(f"Expected {what} with at least one row. Received: shape {y.shape}.")
+    if soft and is_soft(y, head):
+        return y.astype(np.result_type(y.dtype, np.float32), copy=False)
     rank = head.rank  # of the features, which y has but for their last axis
     tail = ((head.responses,) if head.responses > 1 else ()) + head.family.y_shape
     if not tail and y.ndim == rank and y.shape[-1] == 1:
@@ -80,10 +92,11 @@ def _check_values(head, what, y, *weights):
     for weight in weights:
         if weight is not None:
             counts = counts & np.broadcast_to(_to_rank(weight, y) != 0, y.shape)
-    head.family.check(y, what, counts)
+    check = functools.partial(head.family.check, counts=counts, is_soft=is_soft(y, head))
+    check(y, what)
     if y.dtype == "float64" and head.variable_dtype == "float32":
         with np.errstate(over="ignore"):
-            head.family.check(y.astype("float32"), f"{what} in float32", counts)
+            check(y.astype("float32"), f"{what} in float32")
 
 
 def _to_rank(weight, y):
@@ -215,7 +228,7 @@ def _mapped(function, heads, what, *values):
     return function(heads, what, *values)
 
 
-def _responses(y, heads, what):
+def _responses(y, heads, what, soft):
     """Return y as arrays of the shapes that heads ask for, in the structure of the heads."""
     if isinstance(heads, dict):
         y = by_head(y, heads)
@@ -237,7 +250,7 @@ def _responses(y, heads, what):
                 f"Expected {what} to be a list with one response for each of the {len(heads)} "
                 f"outputs, or a dict by the names of the heads. Received: a {type(y).__name__}."
             )
-    return _mapped(_shaped, heads, what, by_head(y, heads))
+    return _mapped(functools.partial(_shaped, soft=soft), heads, what, by_head(y, heads))
 
 
 def weights(sample_weight, y, heads, what="sample_weight"):
@@ -277,7 +290,7 @@ def _weight(head, what, values, y):
     if values is None:
         return None
     values = _check_features(values, what)
-    tail = (head.responses > 1) + len(head.family.y_shape)
+    tail = (head.responses > 1) + len(head.family.y_shape) + is_soft(y, head)
     rows = y.shape[: y.ndim - tail]
     allowed = [rows, (rows[0], *rows[1:-1], 1)]
     if values.shape not in allowed:
@@ -294,13 +307,13 @@ def _weight(head, what, values, y):
     return values[:, 0] if values.shape == (*rows, 1) else values
 
 
-def arrays(x, y, sample_weight, heads, prefix="", masks=None):
+def arrays(x, y, sample_weight, heads, prefix="", masks=None, soft=False):
     """Return checked (x, y, sample_weight), for x that `features` returned; rows must agree.
 
     `masks(x, n)` is which time steps of n rows count, for each head in a list, or None for all: it
-    is asked where y has values that are none of the support.
+    is asked where y has values that are none of the support. `soft` is as for `response`.
     """
-    y = _responses(y, heads, f"{prefix}y")
+    y = _responses(y, heads, f"{prefix}y", soft)
     sample_weight = weights(sample_weight, y, heads, f"{prefix}sample_weight")
     rows = {
         name: {leaf.shape[0] for leaf in flatten(value) if leaf is not None}

@@ -127,7 +127,7 @@ class CheckedBatches(keras_private.Batches):
     def check(self, number, *batch):
         """Raise, and keep, what is wrong with the batch of this number."""
         try:
-            data.arrays(*self._split(batch), self._heads, self._prefix, self._masks)
+            data.arrays(*self._split(batch), self._heads, self._prefix, self._masks, soft=True)
         except ValueError as error:
             self._error = in_batch(number, error)
             raise self._error from None

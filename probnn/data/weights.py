@@ -46,6 +46,25 @@ def check_some_count(sample_weight, what="sample_weight"):
         )
 
 
+def as_codes(probabilities, weight=None):
+    """Return the codes of classes, and weights, that stand for probabilities of them.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray, shape (n, classes)
+    weight : numpy.ndarray, shape (n,), optional
+        Where it is 0, probabilities may be NaN.
+
+    Returns
+    -------
+    codes, weights : numpy.ndarray, shape (n * classes,)
+    """
+    n, classes = probabilities.shape
+    weight = np.ones((n, 1)) if weight is None else weight[:, None]
+    weights = np.where(weight > 0, probabilities * weight, 0.0)
+    return np.tile(np.arange(float(classes)), n), weights.ravel()
+
+
 def as_often(rows, weight):
     """Return rows that stand for weighted ones: each as often as its weight says.
 

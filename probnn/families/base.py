@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probnn import backend
+from probnn.domains import NEAR_SIMPLEX
 from probnn.families._expected import expected_information
 from probnn.families._marginal import maximised
 from probnn.families._numerics import spread
@@ -437,7 +438,9 @@ class Family(Facts):
         raw = maximised(self, y, self.to_raw(params), np.ones(self.size, bool))
         return {name: value.tolist() for name, value in self.to_params(raw).items()}
 
-    def check(self, y: Any, what: str = "y", counts: ArrayLike = True) -> None:
+    def check(
+        self, y: Any, what: str = "y", counts: ArrayLike = True, is_soft: bool = False
+    ) -> None:
         """Raise ValueError if y has a value outside the support.
 
         Parameters
@@ -448,17 +451,20 @@ class Family(Facts):
             What the message calls them.
         counts : numpy.ndarray of bool, shape that of y, optional
             Which of the values to look at.
+        is_soft : bool
+            Whether y is the probabilities of classes, (..., classes), in place of codes.
         """
-        good = self.support.contains(y)
+        support = NEAR_SIMPLEX if is_soft else self.support
+        good = support.contains(y)
         if not good.all() and (bad := ~good & counts).any():
             first = tuple(int(i[0]) for i in np.nonzero(bad))
             rest = f" (column {', '.join(map(str, first[1:]))})" if len(first) > 1 else ""
-            hint = self._support_hint()
+            hint = "Divide by the sum of the row." if is_soft else self._support_hint()
             if np.isnan(y[first]):
                 hint = f"Leave out the rows whose {what} is missing. {hint}"
             raise ValueError(
                 f"Expected every {what} to lie in the support of the {self.name} family, "
-                f"{self.support}. Received: {what} = {y[first]} in row {first[0]}{rest}, and "
+                f"{support}. Received: {what} = {y[first]} in row {first[0]}{rest}, and "
                 f"{int(bad.sum())} such value(s) in all. {hint}"
             )
 

@@ -337,7 +337,8 @@ class Head(keras.layers.Layer):
         Parameters
         ----------
         y : array_like, shape (n,), (n, 1) or (n, units)
-            Responses; (n, t) or (n, t, units) for a head that was built on time steps.
+            Responses; (n, t) or (n, t, units) for a head that was built on time steps; or the
+            probabilities of classes, (n, classes).
         sample_weight : array_like, shape (n,), or (n, t) or (n, 1), optional
             What each row, or step, counts in the likelihood. Where it is 0, y is not looked at.
 
@@ -347,11 +348,14 @@ class Head(keras.layers.Layer):
             If y has zero rows that count, another shape, a value outside the family's support, no
             estimate that the links can reach, or a spread too small for the head's precision.
         """
-        y = data.response(y, self, weight=sample_weight).astype("float64")
+        y = data.response(y, self, weight=sample_weight, soft=True).astype("float64")
         kinds, columns = np.array(self.kinds), self.family.y_columns
+        weight = None if sample_weight is None else self._weight_of_rows(y, sample_weight)
+        if data.is_soft(y, self):
+            y, weight = data.as_codes(y.reshape(-1, self.family.classes), weight)
         rows = y.reshape(-1, columns or self.responses)
-        if sample_weight is not None:
-            rows = data.as_often(rows, self._weight_of_rows(y, sample_weight))
+        if weight is not None:
+            rows = data.as_often(rows, weight)
         parts = [rows] if columns else list(rows.T)
         raw = np.stack([self.family.marginal(part, self._known) for part in parts])
         for part, start in zip(parts, raw, strict=True):
@@ -378,7 +382,8 @@ class Head(keras.layers.Layer):
     def _weight_of_rows(self, y, sample_weight):
         """Return one weight for each row, of time steps each step, of y, shape (rows,)."""
         weight = np.asarray(data.to_numpy(sample_weight), dtype="float64")
-        lead = y.shape[: y.ndim - len(self.family.y_shape) - (self.responses > 1)]
+        tail = len(self.family.y_shape) + (self.responses > 1) + data.is_soft(y, self)
+        lead = y.shape[: y.ndim - tail]
         weight = weight.reshape(weight.shape[: len(lead)])
         return np.broadcast_to(weight, lead).ravel()
 

@@ -10,6 +10,7 @@ import keras
 from probnn import backend, families
 from probnn.backend import keras_private
 from probnn.data import shape_text
+from probnn.domains import NEAR_SIMPLEX
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,11 +57,12 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Notes
     -----
     Raw output has shape (..., units * k); y has shape (..., units), or (...) or (..., 1) when
-    units is 1, and never broadcasts. Where the sample weight is 0, or a time step masked, y is not
-    looked at, so that a y that was not observed may be NaN. The loss of a row is the sum over its
-    independent responses: -log p(y_1) - ... - log p(y_units). With `beta` or `label_smoothing` it
-    is a likelihood no more: scores of `predict_distribution` are. `beta` is by Seitzer et al.
-    (2022), arXiv:2203.09168.
+    units is 1, and never broadcasts. A y of one of several classes may be the probabilities of
+    all, (..., classes), in place of a code: the loss is the cross entropy. Where the sample weight
+    is 0, or a time step masked, y is not looked at, so that a y that was not observed may be NaN.
+    The loss of a row is the sum over its independent responses: -log p(y_1) - ... -
+    log p(y_units). With `beta` or `label_smoothing` it is a likelihood no more: scores of
+    `predict_distribution` are. `beta` is by Seitzer et al. (2022), arXiv:2203.09168.
 
     Examples
     --------
@@ -140,12 +142,13 @@ class NegativeLogLikelihood(keras.losses.Loss):
         return keras.ops.sum(nll, axis=-1) if units > 1 else nll
 
     def _nll(self, y, raw):
-        """Return the negative log-likelihood of each response; smoothed, that of all classes."""
-        nll, part = -self.family.log_prob(y, raw), self.label_smoothing
-        if part:
-            of_all = -self.family.class_log_probs(raw)
-            nll = (1.0 - part) * nll + part * keras.ops.mean(of_all, axis=-1)
-        return nll
+        """Return the negative log-likelihood of each response: of classes, perhaps a mean."""
+        is_soft, part = self._is_soft(y, raw), self.label_smoothing
+        if not (is_soft or part):
+            return -self.family.log_prob(y, raw)
+        of_all = -self.family.class_log_probs(raw)
+        nll = keras.ops.sum(y * of_all, axis=-1) if is_soft else -self.family.log_prob(y, raw)
+        return (1.0 - part) * nll + part * keras.ops.mean(of_all, axis=-1)
 
     def _read(self, y_true, y_pred):
         """Return y in the shape of the raw output less the columns, the raw output, and units."""
@@ -167,10 +170,23 @@ class NegativeLogLikelihood(keras.losses.Loss):
             )
         return self._align(y_true, y_pred, units), y_pred, units
 
+    def _tail(self, y, raw, units):
+        """Return the axes of y after those of rows: responses, their numbers, or all classes."""
+        if units > 1:
+            return (units, *self.family.y_shape)
+        return (self.family.classes,) if self._is_soft(y, raw) else self.family.y_shape
+
+    def _is_soft(self, y, raw):
+        """Return whether y is the probabilities of classes, in place of the code of one."""
+        classes = self.family.classes
+        if classes is None or not backend.has_rank(y) or len(y.shape) != len(raw.shape):
+            return False
+        return y.shape[-1] == classes
+
     def _observed(self, y, raw, units, sample_weight):
         """Return y with a value of the support in place of those of weight 0."""
         ops = keras.ops
-        tail = (units > 1) + len(self.family.y_shape)
+        tail = len(self._tail(y, raw, units))
         lead = len(raw.shape) - 1
         weight = ops.convert_to_tensor(sample_weight)
         if not backend.has_rank(weight) or len(weight.shape) > lead:  # (n, 1) of (n,)
@@ -188,14 +204,14 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def _checked(self, y, raw):
         """Return the loss; of y outside the support raise, or in a compiled program give NaN."""
-        ops, support = keras.ops, self.family.support
-        supported = support.contains(y)
+        ops, is_soft = keras.ops, self._is_soft(y, raw)
+        supported = (NEAR_SIMPLEX if is_soft else self.family.support).contains(y)
         if backend.is_concrete(supported):
             if not ops.all(supported):
-                self.family.check(ops.convert_to_numpy(y))
+                self.family.check(ops.convert_to_numpy(y), is_soft=is_soft)
             return self._nll(y, raw)
         row = supported
-        if self.family.y_columns is not None:
+        if is_soft or self.family.y_columns is not None:
             row = ops.all(supported, axis=-1)
             supported = ops.broadcast_to(row[..., None], ops.shape(supported))
         nll = self._nll(ops.where(supported, y, self._inside(y)), raw)
@@ -203,7 +219,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def _align(self, y, raw, units):
         """Return y with the shape of its raw output less the columns, or raise: never broadcast."""
-        tail = ((units,) if units > 1 else ()) + self.family.y_shape
+        tail = self._tail(y, raw, units)
         # A reshape to the very shape of the output fails where a batch size unknown until now
         # differs, where arithmetic would broadcast.
         lead = keras.ops.shape(raw)[:-1]

@@ -30,7 +30,7 @@ def checked_arrays(model, x, y, sample_weight, prefix="", columns=None):
     y = data.coded_by_head(of_y, y, model.heads, f"{prefix}y")
     build_heads(model, model.heads, x)
     masks = functools.partial(masks_of, model)
-    return data.arrays(x, y, sample_weight, model.heads, prefix, masks)
+    return data.arrays(x, y, sample_weight, model.heads, prefix, masks, soft=True)
 
 
 def _check_float64(model):

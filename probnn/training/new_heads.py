@@ -51,7 +51,7 @@ def adapt_to_stream(model, heads, stream, class_weight=None):
     masks = functools.partial(masks_of, model)
     for x, y, sample_weight in itertools.islice(stream.ahead(), _BATCHES):
         build_heads(model, heads, x)
-        x, y, sample_weight = data.arrays(x, y, sample_weight, heads, masks=masks)
+        x, y, sample_weight = data.arrays(x, y, sample_weight, heads, masks=masks, soft=True)
         if adapt_to_arrays(model, heads, x, y, sample_weight, class_weight):
             return
 
@@ -92,7 +92,7 @@ def adapt_any(model, given):
             return  # for Keras to refuse
         x = _map(data.as_array, x)
         build_heads(model, heads, x)
-        x, *rest = data.arrays(x, y, sample_weight, heads, masks=masks)
+        x, *rest = data.arrays(x, y, sample_weight, heads, masks=masks, soft=True)
         if adapt_to_arrays(model, heads, x, *first_rows(part, *rest), given.class_weight):
             return
 

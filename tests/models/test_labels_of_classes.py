@@ -256,3 +256,25 @@ def test_a_missing_label_of_weight_0_was_not_observed():
     )
     with pytest.raises(ValueError, match="nan"):
         BY_LABEL.evaluate(X, gaps, verbose=0)
+
+
+@pytest.mark.parametrize("family", ["categorical", "ordinal"])
+def test_y_may_be_the_probabilities_of_classes(family, rng):
+    x, y = rng.normal(size=(40, 2)), rng.dirichlet([1.0, 2.0, 3.0], size=40)
+    model = pn.Sequential([keras.Input((2,)), pn.Head(family, classes=3)])
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    weight = np.arange(40) % 2
+    gaps = np.where(weight[:, None] > 0, y, np.nan)  # of weight 0
+    model.fit(x, gaps, epochs=0, sample_weight=weight, verbose=0)
+    found = model.predict(x[:1], verbose=0)[0]
+    np.testing.assert_allclose(found, y[1::2].mean(axis=0), rtol=1e-3)  # whole rows stand for them
+    model.fit(x, y, epochs=2, verbose=0)
+    want = -np.sum(y * np.log(model.predict(x, verbose=0)), axis=1)
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), want.mean(), rtol=1e-5)
+    loss = model.evaluate(x, gaps, sample_weight=weight, verbose=0)
+    np.testing.assert_allclose(loss, want[1::2].sum() / 40, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"probabilities that sum to 1\. .* Divide by the sum"):
+        model.fit(x, 2.0 * y, verbose=0)
+    for after in (pn.inference, pn.diagnose):  # of a likelihood
+        with pytest.raises(ValueError, match="a class as its code"):
+            after(model, x, y)

@@ -41,13 +41,17 @@ def test_categorical_equals_sparse_categorical_crossentropy(rng):
     np.testing.assert_allclose(numpy(ours), numpy(theirs), rtol=1e-6)
 
 
-def test_smoothed_labels_are_those_of_keras(rng):
+@pytest.mark.parametrize("is_soft", [False, True])
+def test_soft_and_smoothed_labels_are_those_of_keras(is_soft, rng):
     logits = rng.normal(scale=3.0, size=(50, 3)).astype("float32")
-    y = rng.integers(0, 4, size=50)
-    ours = pn.NegativeLogLikelihood("categorical", classes=4, label_smoothing=0.2)(y, logits)
+    code, probs = rng.integers(0, 4, size=50), rng.dirichlet(np.ones(4), size=50)
     full = np.concatenate([np.zeros((50, 1), "float32"), logits], axis=1)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
-    np.testing.assert_allclose(numpy(ours), numpy(loss(np.eye(4)[y], full)), rtol=1e-6)
+    for part in (0.0, 0.2):
+        ours = pn.NegativeLogLikelihood("categorical", classes=4, label_smoothing=part)
+        theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=part)
+        want = theirs(probs if is_soft else np.eye(4)[code], full)
+        found = ours(probs if is_soft else code, logits)
+        np.testing.assert_allclose(numpy(found), numpy(want), rtol=1e-6)
 
 
 def test_smoothed_labels_of_ordered_classes(rng):
@@ -61,6 +65,8 @@ def test_smoothed_labels_of_ordered_classes(rng):
     want = -np.sum(spread * np.log(np.diff(below, axis=1)), axis=1)
     loss = pn.NegativeLogLikelihood("ordinal", label_smoothing=0.1, reduction=None)
     np.testing.assert_allclose(numpy(loss(y, raw.astype("float32"))), want, rtol=1e-5)
+    loss = pn.NegativeLogLikelihood("ordinal", reduction=None)
+    np.testing.assert_allclose(numpy(loss(spread, raw.astype("float32"))), want, rtol=1e-5)
 
 
 def test_beta_weights_rows_by_a_power_of_their_scale_that_has_no_gradient(rng):
