@@ -12,8 +12,9 @@ from probnn import backend
 from probnn.backend import keras_private
 from probnn.networks.entered import check_process
 from probnn.training import conditions, devices, divergence, members
-from probnn.training.epochs import Epochs, Program
+from probnn.training.epochs import Epochs
 from probnn.training.interrupt import interruptible
+from probnn.training.shared import program_of
 from probnn.training.trees import map_arrays
 
 _SECONDS = 0.2  # between two returns to Python
@@ -68,18 +69,17 @@ class Crew:
         batch = map_arrays(lambda leaf: leaf[:batch_size], data)
         for model in models:
             keras_private.build(model, batch)
-            if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
         self._devices = devices.of_data()[: len(models)] or [None]
         parts = np.array_split(np.arange(len(models)), self._groups())
         self._slices = [slice(part[0], part[-1] + 1) for part in parts]
         self._devices = [self._devices[i % len(self._devices)] for i in range(len(parts))]
         self.parts, self._programs, self._epochs = [], [], []
-        for part, device in zip(parts, self._devices, strict=True):
+        for i, (part, device) in enumerate(zip(parts, self._devices, strict=True)):
             with devices.no_distribution(), backend.on_device(device):
-                self.parts.append(members.Members([models[i] for i in part]))
+                self.parts.append(members.Members([models[j] for j in part]))
                 sizes = rows.shape[1], batch_size, max(batch_size, _CHECKED)
-                program = Program(self.parts[-1], *sizes)
+                apart = i, device and str(device)
+                program = program_of(self.parts[-1], batch, *sizes, apart=apart)
                 self._programs.append(program)
                 own = None if validation is None else held_rows[part]
                 options = {"validation_rows": own, "patience": stopping}

@@ -30,6 +30,10 @@ class Network:
 
     lead = ()  # the axes before the rows of a batch
 
+    def like(self, model):
+        """Return what trains a model like this one."""
+        return Network(model)
+
     @property
     def kept(self):
         """The variables that are put back after a divergence."""

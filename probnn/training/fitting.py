@@ -22,7 +22,7 @@ from probnn.networks.entered import entered
 from probnn.training import divergence
 from probnn.training.conditions import check_compiled, does_not_compile, obstacle, say_once
 from probnn.training.devices import check_processes
-from probnn.training.epochs import Epochs
+from probnn.training.epochs import Epochs, Network
 from probnn.training.interrupt import interruptible
 from probnn.training.new_heads import adapt_any, split_rows
 from probnn.training.rows import tell_rows
@@ -303,7 +303,8 @@ class WholeEpochFit:
         )
         program = model.__dict__.get("_probnn_program")
         if program is None or program.key != key:
-            program = program_of(model, batch, self._rows, self._size, validation_batch_size)
+            sizes = self._rows, self._size, validation_batch_size
+            program = program_of(Network(model), batch, *sizes)
             program.key = key
             model.__dict__["_probnn_program"] = program  # unseen by what Keras tracks and saves
         return program

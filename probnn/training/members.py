@@ -47,12 +47,15 @@ class Members:
     ----------
     models : list of keras.Model
         Compiled and built, of one configuration. Their weights and optimizers' states are read
-        here, and written by `finish`.
+        here, and written by `finish`. The first is the one that a step runs, for each in turn.
     """
 
     def __init__(self, models):
-        self.models = models
-        self._template = template = models[0]
+        self.models, self.model = models, models[0]
+        template = self.model
+        for model in models:
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
         self._own = [*template.trainable_variables], [*template.non_trainable_variables]
         self._metrics = [*template.metrics_variables]
         self.trainable = self._stacked([m.trainable_variables for m in models])
@@ -74,6 +77,10 @@ class Members:
 
     def __len__(self):
         return len(self.models)
+
+    def like(self, model):
+        """Return as many members, each with the values of a model like these."""
+        return Members([model] * len(self.models))
 
     @property
     def lead(self):
@@ -117,7 +124,7 @@ class Members:
     def reset(self):
         """Set the metrics to zero."""
         with keras.StatelessScope() as scope:
-            self._template.reset_metrics()
+            self.model.reset_metrics()
             values = [scope.get_current_value(v) for v in self._metrics]
         for stacked, value in zip(self._tracked, values, strict=True):
             if value is not None:
@@ -155,8 +162,8 @@ class Members:
     def _forward(self, leaves, training):
         """Return the loss of one member in a scope, having updated its metrics there."""
         batch = self._packed(leaves)
-        loss, y_pred = keras_private.forward(self._template, batch, training)
-        keras_private.record(self._template, batch, loss, y_pred)
+        loss, y_pred = keras_private.forward(self.model, batch, training)
+        keras_private.record(self.model, batch, loss, y_pred)
         return loss
 
     def _training_loss(self, trainable, rest, tracked, leaves):
@@ -172,7 +179,7 @@ class Members:
 
     def _result(self, tracked):
         with keras.StatelessScope(list(zip(self._metrics, tracked, strict=True))):
-            return flat(self._template.get_metrics_result())
+            return flat(self.model.get_metrics_result())
 
     # ---- between the stack and the models ---------------------------------------------------
 
@@ -201,7 +208,7 @@ class Members:
             for group, stacked in zip(self._own, (self.trainable, self._rest), strict=True)
             for v, stack in zip(group, stacked, strict=True)
         }
-        return [ops.convert_to_numpy(stacks[id(v)].value[i]) for v in self._template.weights]
+        return [ops.convert_to_numpy(stacks[id(v)].value[i]) for v in self.model.weights]
 
     def finish(self):
         """Write the weights and the optimizers' states into the models."""

@@ -15,7 +15,7 @@ from probnn import backend, families, links
 from probnn.backend import keras_private
 from probnn.networks.heads import Head
 from probnn.training import copies
-from probnn.training.epochs import Network, Program
+from probnn.training.epochs import Program
 from probnn.training.members import ELEMENTWISE
 
 _MOST = 16  # twins that are kept
@@ -34,26 +34,28 @@ _LAYERS = {Head, *(getattr(keras.layers, name) for name in _NAMES.split())}
 _twins, _looking = OrderedDict(), threading.Lock()
 
 
-def program_of(model, batch, *sizes):
-    """Return a `Program` of a built model: one that equal models share where that can be known.
+def program_of(trainee, batch, *sizes, apart=()):
+    """Return a `Program` of a trainee: one that equal trainees share where that can be known.
 
     Parameters
     ----------
-    model : keras.Model
-        Compiled and built.
+    trainee : Network or Members
+        Of models that are compiled and built.
     batch : tuple of arrays
-        What it was built for.
+        What they were built for.
     *sizes : int
         As for `Program`.
+    apart : tuple
+        Programs that run at once differ in it, as one serves one trainee at a time.
     """
-    own = Program(Network(model), *sizes)
+    own = Program(trainee, *sizes)
     with keras_private.without_tensorflow(), _looking:
-        key = _key(model, sizes)
+        key = _key(trainee.model, (trainee.lead, apart, *sizes))
         if key is None:
             return own
         if key not in _twins:
             try:
-                _twins[key] = _Twin(model, batch, sizes)
+                _twins[key] = _Twin(trainee, batch, sizes)
             except Exception:  # whatever Keras raises of a model that is not its configuration
                 return own
         _twins.move_to_end(key)
@@ -64,13 +66,13 @@ def program_of(model, batch, *sizes):
 
 
 class _Twin:
-    """A model like another, with a program of its own."""
+    """A trainee like another, with a program of its own."""
 
-    def __init__(self, model, batch, sizes):
+    def __init__(self, trainee, batch, sizes):
         with copies.seeded(0):  # what it draws is overwritten
-            made = copies.exact(model)
+            made = copies.exact(trainee.model)
             keras_private.build(made, batch)
-        self.program, self.lock = Program(Network(made), *sizes), threading.Lock()
+        self.program, self.lock = Program(trainee.like(made), *sizes), threading.Lock()
 
     def fits(self, program):
         """Return whether a program has variables like those of this twin's, in the same order."""

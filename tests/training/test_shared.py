@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import probnn as pn
+from probnn.training import crew
+from probnn.training.epochs import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 3)).astype("float32")
@@ -56,6 +58,29 @@ def test_the_second_model_of_a_kind_compiles_nothing(steps):
         model.fit(X, Y, epochs=2, batch_size=16, verbose=0)
         calls.append(steps[0] - before)
     assert calls[1] == calls[2] < calls[0]
+
+
+@pytest.mark.backend
+def test_the_second_ensemble_of_a_kind_compiles_nothing(steps, monkeypatch):
+    units, calls, found = next(WIDTH), [], []
+
+    def fitted(y, seed):
+        ensemble = pn.DeepEnsemble(made(units), members=2, seed=seed)
+        before = steps[0]
+        ensemble.fit(X, y, epochs=3, batch_size=16, verbose=0, stopping=2)
+        calls.append(steps[0] - before)
+        found.append([weights for member in ensemble.members for weights in member.get_weights()])
+
+    for y, seed in ((Y, 0), (-2.0 * Y, 1), (Y, 0)):
+        fitted(y, seed)
+    assert calls[1] == calls[2] < calls[0]
+    assert_same(found[2], found[0], rtol=0.0)
+    monkeypatch.setattr(
+        crew, "program_of", lambda members, _, *sizes, **__: Program(members, *sizes)
+    )
+    fitted(-2.0 * Y, 1)  # by a program of its own
+    assert calls[3] > calls[1]
+    assert_same(found[1], found[3], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.backend
