@@ -31,6 +31,7 @@ from probnn.families.normal import Normal
 from probnn.families.ordinal import Ordinal
 from probnn.families.poisson import Poisson
 from probnn.families.registry import FAMILIES, get, register
+from probnn.families.spline_flow import SplineFlow
 from probnn.families.student_t import StudentT
 from probnn.families.transformation import Transformation
 from probnn.families.truncated_normal import TruncatedNormal
@@ -68,6 +69,7 @@ __all__ = [
     "Ordinal",
     "Param",
     "Poisson",
+    "SplineFlow",
     "StudentT",
     "Transformation",
     "TruncatedNormal",

@@ -432,7 +432,10 @@ def test_separated_forecasts_have_no_slope():
 # ---- remedies that can be followed --------------------------------------------------------------
 
 
-SCALED = {"normal", "student_t", "laplace", "logistic", "gumbel", "log_normal", "mixture normal"}
+SCALED = {
+    *("normal", "student_t", "laplace", "logistic", "gumbel", "log_normal", "mixture normal"),
+    "spline_flow",
+}
 UNMAPPED = {"von_mises", "tweedie"}
 NUMBERS = [c for c in FAMILIES if not c.family.classes and c.name not in ("bernoulli", "censored")]
 CONTINUOUS = [c for c in NUMBERS if not c.family.discrete and c.name not in UNMAPPED]

@@ -1,14 +1,14 @@
-"""Conditional transformation models: against R, closed forms, and the normal linear model."""
+"""Densities of any shape: against R, closed forms, and the normal linear model."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import probnn as pn
-from probnn.families import Censored, Transformation
+from probnn.families import Censored, SplineFlow, Transformation
 
 R = json.loads((Path(__file__).parents[1] / "references" / "transformation.json").read_text())
 
@@ -66,9 +66,21 @@ def test_a_network_predicts_the_shape(rng):
     assert two.log_prob(0.0) < two.log_prob(1.0) - 1.0 > two.log_prob(-1.0) - 3.0
 
 
+@pytest.mark.parametrize(("base", "cdf"), [("normal", stats.norm.cdf), ("logistic", special.expit)])
+def test_a_spline_on_its_diagonal_is_its_base(base, cdf):
+    family = SplineFlow(4, base=base)
+    frozen = family.frozen(**family.start([1.0, 2.0, 6.0]))
+    y = np.array([-20.0, 0.5, 3.0, 11.0])
+    want = cdf((y - 3.0) / np.sqrt(14.0 / 3.0))
+    np.testing.assert_allclose(frozen.cdf(y), want, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: SplineFlow(bins=1), "Received: 1"),
+        (lambda: SplineFlow(reach=0.0), "number above 0"),
+        (lambda: SplineFlow(base="cauchy"), "normal, logistic"),
         (lambda: pn.families.get("transformation"), "Expected low= and high="),
         (lambda: Transformation(1.0, 1.0), r"Transformation.of\(y\)"),
         (lambda: Transformation(0.0, 1.0, degree=0), "Received: 0"),

@@ -28,6 +28,7 @@ from tables.references import (
     ordinal_complements,
     ordinal_probs,
     poisson_mixture_crps,
+    rational,
     rounded_log_prob,
     rounded_moments,
     summed_crps,
@@ -85,6 +86,7 @@ class FamilyCase:
 
 
 COLR = Transformed(stats.logistic, bernstein(-1.0, 4.0))
+NSF = Transformed(stats.norm, rational(3.0))
 COXPH = Transformed(stats.gumbel_l, bernstein(0.0, 10.0))
 
 FAMILIES = [
@@ -464,6 +466,23 @@ FAMILIES = [
         variance=lambda mean, dispersion: dispersion * mean**1.5,
         log_prob=tweedie_log_prob,
         crps=tweedie_crps,
+    ),
+    FamilyCase(
+        name="spline_flow",
+        family=pn.families.SplineFlow(bins=3),
+        params={
+            "loc": [1.0, 0.7, -2.0],
+            "scale": [1.0, 0.5, 3.0],
+            "widths": [[0.3, 0.4, 0.3], [0.4, 0.4, 0.2], [0.25, 0.35, 0.4]],
+            "heights": [[0.3, 0.5, 0.2], [0.3, 0.3, 0.4], [0.5, 0.3, 0.2]],
+            "slopes": [[1.0, 1.5], [0.7, 0.8], [0.8, 1.2]],
+        },
+        y=[0.0, -2.97, 1.5, 4.7],
+        outside=[np.nan, np.inf, -np.inf],
+        mean=NSF.mean,
+        variance=NSF.variance,
+        log_prob=NSF.log_prob,
+        crps=NSF.crps,
     ),
     FamilyCase(
         name="transformation",

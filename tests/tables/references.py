@@ -267,6 +267,47 @@ class Transformed:
         return np.array(found)
 
 
+def rational(reach):
+    """Return the knots and the function of `Transformed`: splines in Gregory and Delbourgo's form.
+
+    Of quadratics in t and 1 - t, slopes by the quotient rule.
+    """
+
+    def at(loc, scale, widths, heights, slopes):
+        ends = np.zeros((*np.shape(slopes)[:-1], 1))
+        x, z = (
+            2 * reach * (0.999 * np.concatenate([ends, each.cumsum(axis=-1)], axis=-1))
+            - reach
+            + 2 * reach * 0.001 * np.linspace(0, 1, each.shape[-1] + 1)
+            for each in (widths, heights)
+        )
+        d = np.concatenate([ends + 1, slopes, ends + 1], axis=-1)
+        knots = np.asarray(loc)[..., None] + np.asarray(scale)[..., None] * x
+
+        def each(y):
+            u = (y - loc) / scale
+            inside = np.clip(u, -reach, reach)
+            k = (inside[..., None] >= x[..., 1:-1]).sum(axis=-1)[..., None]
+
+            def pick(values, k):
+                values = np.broadcast_to(values, (*k.shape[:-1], values.shape[-1]))
+                return np.take_along_axis(values, k, -1)[..., 0]
+
+            (x0, x1), (z0, z1), (d0, d1) = ((pick(v, k), pick(v, k + 1)) for v in (x, z, d))
+            s, t = (z1 - z0) / (x1 - x0), (inside - x0) / (x1 - x0)
+            a, b, c = z0 * s, z0 * d1 + z1 * d0, z1 * s
+            over = a * (1 - t) ** 2 + b * t * (1 - t) + c * t**2
+            under = s * (1 - t) ** 2 + (d0 + d1) * t * (1 - t) + s * t**2
+            rise = -2 * a * (1 - t) + b * (1 - 2 * t) + 2 * c * t
+            turn = -2 * s * (1 - t) + (d0 + d1) * (1 - 2 * t) + 2 * s * t
+            slope = (rise * under - over * turn) / under**2 / (x1 - x0)
+            return over / under + u - inside, slope / scale
+
+        return knots, each
+
+    return at
+
+
 def bernstein(low, high):
     """Return the knots and the function of `Transformed`, by SciPy's binomial tails."""
 
