@@ -155,7 +155,9 @@ def calibrate(sets):
         for seed in range(sets):
             truth = prior.draw(rng, 1)[0]
             d = pn.Predictive(first.family, first.family.to_params(likelihood.raw(truth)))
-            model = pn.glm.GLM(d.sample(1, rng)[0], x, family, **link)
+            y = d.sample(1, rng)[0]
+            y = np.clip(y, None, np.nextafter(1.0, 0.0)) if family == "beta" else y  # not rounded
+            model = pn.glm.GLM(y, x, family, **link)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = sample(
