@@ -22,8 +22,10 @@ from probnn.estimators.base import (
 from probnn.estimators.recipe import (
     and_any_class,
     batch_of,
+    best_of,
     heads_for,
     held_out,
+    log_scores,
     temper,
     units_of,
 )
@@ -124,26 +126,28 @@ class _Network(Estimator):
         size = self._size(len(train))
         data = _padded(x[train], y[train], weight[train], size)
         validation = self._held_out(x[held], y[held], weight[held]) if len(held) else None
-        self.losses_, best = {}, np.inf
+        rows = data if validation is None else validation
+        found, scores = {}, {}
         for family, options in self._heads(y):
             model = self._network(x.shape[1], len(train), family, options, seed)
             try:
-                trained, history, loss = self._trained(model, data, validation, size, seed)
+                trained, history = self._trained(model, data, validation, size, seed)
             except DivergenceError as error:
                 diverged = error
                 continue
-            self.losses_[family.name] = loss
-            if loss < best or not np.isfinite(best):
-                best, self.family_, self.model_, self.history_ = loss, family, trained, history
-        if not self.losses_:
+            networks = getattr(trained, "members", [trained])
+            found[family.name] = family, trained, history, networks
+            scores[family.name] = log_scores(networks, *rows[:2])
+        if not found:
             raise diverged
-        networks = getattr(self.model_, "members", [self.model_])
+        self.losses_ = {k: -float(np.average(v, weights=rows[2])) for k, v in scores.items()}
+        self.family_, self.model_, self.history_, networks = found[best_of(scores, rows[2])]
         self._calibrate(networks, validation)
         for each in networks:
             self._tell(each)
 
     def _trained(self, model, data, validation, size, seed):
-        """Return the network or ensemble, trained; its history; and its loss on rows held out."""
+        """Return the network or ensemble, trained, and its history."""
         import keras
 
         from probnn.training import DeepEnsemble, copies
@@ -167,9 +171,7 @@ class _Network(Estimator):
             with copies.seeded([seed, 1]):
                 callbacks = [] if validation is None else [stop]
                 history = trained.fit(x, y, callbacks=callbacks, **options).history
-        name = "loss" if validation is None else "val_loss"
-        each = history if self.members > 1 else [history]
-        return trained, history, float(np.mean([np.nanmin(h[name]) for h in each]))
+        return trained, history
 
     def _check_arguments(self):
         if not _is_auto(self.hidden):
@@ -275,12 +277,13 @@ class NetworkRegressor(Regressor, _Network):
     Parameters
     ----------
     family : str or Family
-        "auto" compares families by the log score of the rows held out: of y on a line the normal
-        and Student's t with 4 degrees of freedom; of positive y the gamma and the log-normal too;
-        of whole numbers from 0 on, of fewer than 100 distinct values, the Poisson and the negative
-        binomial. Else a name from `probnn.families.FAMILIES`, or a family with options. Of at most
-        10 distinct values that are no counts from 0 on, "auto" warns: they may be ratings, which
-        `NetworkClassifier("ordinal")` takes.
+        "auto" compares families by the log score of the rows held out: of y on a line Student's t
+        with 4 degrees of freedom, and the normal; of positive y the gamma and the log-normal too;
+        of whole numbers from 0 on, of fewer than 100 distinct values, the negative binomial and the
+        Poisson. The first, of the heaviest tails, is taken unless another is better by more than a
+        standard error of the mean difference. Of at most 10 distinct values that are no counts from
+        0 on, "auto" warns: they may be ratings, which `NetworkClassifier("ordinal")` takes. Else a
+        name from `probnn.families.FAMILIES`, or a family with options.
     hidden : "auto", sequence of int, or callable
         The units of the hidden layers; or what makes the last hidden tensor of the input's,
         `hidden(inputs)`, of Keras layers. "auto" is one layer of 50 units, 100 from 10,000 rows on;
@@ -317,8 +320,8 @@ class NetworkRegressor(Regressor, _Network):
     family_ : Family
         That of its head.
     losses_ : dict
-        Name of each family -> the mean negative log-likelihood of the rows held out, by the best
-        weights of each member; of the rows of the fit without `early_stopping`.
+        Name of each family -> the mean negative log-likelihood of the rows held out; of the rows of
+        the fit without `early_stopping`.
     results_ : probnn.glm.Results
         A statistician's answer about the last layer of one network: `probnn.inference`.
     history_ : dict, or list of dict

@@ -7,9 +7,9 @@ from scipy import optimize, special
 
 from probnn import families
 
-# Family -> options of its head. Those are compared that have all of y in their support.
-_NUMBERS = {"normal": {}, "student_t": {"fixed": {"df": 4.0}}, "gamma": {}, "log_normal": {}}
-_COUNTS = {"poisson": {}, "negative_binomial": {}}
+# Family -> options of its head, the heaviest tails first. Those are compared that hold all of y.
+_NUMBERS = {"student_t": {"fixed": {"df": 4.0}}, "normal": {}, "gamma": {}, "log_normal": {}}
+_COUNTS = {"negative_binomial": {}, "poisson": {}}
 _MOST_COUNTS = 100  # distinct values, from which on whole numbers are taken for any numbers
 _FEW = 10  # distinct values that may be ratings
 
@@ -59,6 +59,38 @@ def heads_for(y):
     return [(family, options) for family, options in found if family.support.contains(y).all()]
 
 
+def log_scores(networks, x, y):
+    """Return the log-density of each row by the mixture of networks, shape (n,)."""
+    return _mixed(networks[0].heads.family, y, _raws(networks, x))
+
+
+def _raws(networks, x):
+    import keras
+
+    return [keras.ops.convert_to_numpy(network(x)).astype("float64") for network in networks]
+
+
+def _mixed(family, y, raws):
+    each = [family.log_prob(y, raw) for raw in raws]
+    return special.logsumexp(each, axis=0) - np.log(len(each))
+
+
+def best_of(scores, weight):
+    """Return the name of the scores (n,) that are best; of others than the first, if clearly.
+
+    That is by more than a standard error of the mean difference: one row far out costs a family
+    with light tails more than it gains on all others, and few held-out rows are far out.
+    """
+    first = next(iter(scores))
+    share, best, most = weight / weight.sum(), first, 0.0
+    for name, score in scores.items():
+        gain = score - scores[first]
+        mean = np.sum(share * gain)
+        if mean > max(most, np.sqrt(np.sum((share * (gain - mean)) ** 2))):
+            best, most = name, mean
+    return best
+
+
 def and_any_class(x, y, weight, classes):
     """Return rows held out, and one more, in weight, of any class: nothing is ever quite certain.
 
@@ -82,14 +114,12 @@ def temper(networks, x, y, weight):
     """
     import keras
 
-    host, family = keras.ops.convert_to_numpy, networks[0].heads.family
-    raws = [host(network(x)).astype("float64") for network in networks]
+    family, raws = networks[0].heads.family, _raws(networks, x)
 
     def loss(log):
-        each = [family.log_prob(y, raw * np.exp(-log)) for raw in raws]
-        return -np.sum(weight * special.logsumexp(each, axis=0))
+        return -np.sum(weight * _mixed(family, y, [raw * np.exp(-log) for raw in raws]))
 
     temperature = np.exp(optimize.minimize_scalar(loss, bounds=(-2.0, 4.0), method="bounded").x)
     for network in networks:
-        kernel, bias = map(host, network.heads.coefficients())
+        kernel, bias = map(keras.ops.convert_to_numpy, network.heads.coefficients())
         network.heads.assign_coefficients(kernel / temperature, bias / temperature)

@@ -58,8 +58,8 @@ def scores(probs, y):
         else pn.Predictive(pn.families.Categorical(probs.shape[1]), {"probs": probs})
     )
     return {
-        "log score": np.mean(d.log_score(y)),
-        "Brier": np.mean(d.brier(y)),
+        "log score": np.mean(pn.scores.log_score(y, d)),
+        "Brier": np.mean(pn.scores.brier(y, d)),
         "ECE": pn.calibration.expected_calibration_error(y, d),
         "wrong %": 100.0 * np.mean(probs.argmax(axis=1) != y),
     }
