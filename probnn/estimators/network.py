@@ -127,7 +127,7 @@ class _Network(Estimator):
         data = _padded(x[train], y[train], weight[train], size)
         validation = self._held_out(x[held], y[held], weight[held]) if len(held) else None
         rows = data if validation is None else validation
-        found, scores = {}, {}
+        found, scores = [], []
         for family, options in self._heads(y):
             model = self._network(x.shape[1], len(train), family, options, seed)
             try:
@@ -136,11 +136,12 @@ class _Network(Estimator):
                 diverged = error
                 continue
             networks = getattr(trained, "members", [trained])
-            found[family.name] = family, trained, history, networks
-            scores[family.name] = log_scores(networks, *rows[:2])
+            found.append((family, trained, history, networks))
+            scores.append(log_scores(networks, *rows[:2]))
         if not found:
             raise diverged
-        self.losses_ = {k: -float(np.average(v, weights=rows[2])) for k, v in scores.items()}
+        losses = [-float(np.average(score, weights=rows[2])) for score in scores]
+        self.losses_ = {each[0].name: loss for each, loss in zip(found, losses, strict=True)}
         self.family_, self.model_, self.history_, networks = found[best_of(scores, rows[2])]
         self._calibrate(networks, validation)
         for each in networks:

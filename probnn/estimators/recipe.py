@@ -76,18 +76,17 @@ def _mixed(family, y, raws):
 
 
 def best_of(scores, weight):
-    """Return the name of the scores (n,) that are best; of others than the first, if clearly.
+    """Return which scores (n,) are best; others than the first, if clearly.
 
     That is by more than a standard error of the mean difference: one row far out costs a family
     with light tails more than it gains on all others, and few held-out rows are far out.
     """
-    first = next(iter(scores))
-    share, best, most = weight / weight.sum(), first, 0.0
-    for name, score in scores.items():
-        gain = score - scores[first]
+    share, best, most = weight / weight.sum(), 0, 0.0
+    for i, score in enumerate(scores):
+        gain = score - scores[0]
         mean = np.sum(share * gain)
         if mean > max(most, np.sqrt(np.sum((share * (gain - mean)) ** 2))):
-            best, most = name, mean
+            best, most = i, mean
     return best
 
 
