@@ -116,6 +116,7 @@ class SplineFlow(Transformed):
         inside = m.minimum(m.maximum(x, -self.reach), self.reach)
         at, bottom, width, height, first, last = self._bin(inside, widths, heights, slopes)
         t = m.minimum(m.maximum((inside - at) / width, 0.0), 1.0)  # but for rounding it is
+        t = m.where(inside < self.reach, t, 0.0 * t + 1.0)  # which a steep bin would enlarge beyond
         rest, mean = 1.0 - t, height / width
         under = mean + (first + last - 2.0 * mean) * t * rest
         z = bottom + height * (mean * t * t + first * t * rest) / under + (x - inside)

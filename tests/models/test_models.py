@@ -107,7 +107,7 @@ def test_banknotes_reach_the_maximum_likelihood_fit(banknotes):
 def test_recovery_of_simulated_parameters(case, rng):
     n = 4000
     x = rng.uniform(-1, 1, size=(n, 2))
-    head = pn.Head(case.family)
+    head = pn.Head(case.family, constant=[])
     model = neuron(head, optimizer=keras.optimizers.Adam(0.05))
     truth = rng.uniform(-0.7, 0.7, size=(2, case.family.size))
     start = rng.uniform(-0.3, 0.3, size=case.family.size)
