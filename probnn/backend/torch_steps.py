@@ -93,7 +93,8 @@ class Traced:
         leaves = keras.tree.flatten(batch)
         key = tuple(None if leaf is None else (leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._graphs:
-            self._graphs[key] = self._trace(batch, leaves)
+            with torch.random.fork_rng():  # a seed's numbers are the same after an earlier trace
+                self._graphs[key] = self._trace(batch, leaves)
         graph, tensors = self._graphs[key]
         if graph is None:
             self._eager(batch)
